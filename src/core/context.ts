@@ -1,0 +1,15 @@
+/** What all parts of one gateway share. */
+import type { Io } from './io.js';
+import type { ParameterSets } from './parameters.js';
+import type { GatewaySettings } from './settings.js';
+import type { Counters } from './snapshot.js';
+import type { StatementCatalogue } from './statements.js';
+
+export interface GatewayContext {
+  readonly io: Io;
+  /** Replaced as a whole on reload. */
+  settings: GatewaySettings;
+  readonly catalogue: StatementCatalogue;
+  readonly parameterSets: ParameterSets;
+  readonly counters: Counters;
+}

@@ -1,0 +1,393 @@
+/**
+ * What one reactor runs: clients, server connections and pools, put together. Events of the driver come in here and
+ * go to the connection that they belong to.
+ */
+import * as Backend from '../wire/backend.js';
+import type { ErrorFields } from '../wire/error-fields.js';
+import { MessageWriter } from '../wire/message-writer.js';
+import { SqlState } from '../wire/sqlstate.js';
+import { CancelRequest } from './cancel-request.js';
+import type { GatewayContext } from './context.js';
+import type { ConnectionId, Io, IoEvents } from './io.js';
+import { ADVANCE_MS_MAX, CANCELS_IN_FLIGHT_MAX, POOLS_MAX, REFUSED_CLIENTS_MAX } from './limits.js';
+import { ParameterSets, reportedName } from './parameters.js';
+import { Pool, type PoolIdentity, type PoolLimits, type PoolOwner } from './pool/pool.js';
+import type { ServerConnection } from './server/server-connection.js';
+import { ServerLogin } from './server/server-login.js';
+import { ClientLogin, type LoginStep } from './session/client-login.js';
+import { Session, type SessionOwner } from './session/session.js';
+import { StatementTraffic } from './session/statement-traffic.js';
+import type { DatabaseSettings, GatewaySettings, UserSettings } from './settings.js';
+import type { Counters, Snapshot } from './snapshot.js';
+import { StatementCatalogue } from './statements.js';
+
+type Connection = Session | ServerConnection | CancelRequest;
+
+const NONCE_BYTES = 18;
+const MOCK_KEY_BYTES = 32;
+const CANCEL_SECRET_BYTES = 4;
+
+export class Gateway implements IoEvents, SessionOwner, PoolOwner {
+  private readonly io: Io;
+  private readonly context: GatewayContext;
+  private readonly connections: (Connection | undefined)[] = [];
+  private readonly sessions = new Set<Session>();
+  private readonly loggingIn = new Set<Session>();
+  private readonly pools = new Map<string, Pool>();
+  private readonly cancels = new Set<CancelRequest>();
+  private readonly derivations = new Map<number, ServerConnection>();
+  private readonly mockKey: Uint8Array;
+  private readonly writer = new MessageWriter();
+  private lastDerivation = 0;
+  private openConnections = 0;
+  private servers = 0;
+  private stopping = false;
+
+  constructor(io: Io, settings: GatewaySettings) {
+    this.io = io;
+    this.mockKey = io.randomBytes(MOCK_KEY_BYTES);
+    this.context = {
+      io,
+      settings,
+      catalogue: new StatementCatalogue(),
+      parameterSets: new ParameterSets(),
+      counters: newCounters(),
+    };
+  }
+
+  // --- Events -------------------------------------------------------------------------------------------------
+
+  accepted(connection: ConnectionId, _listener: number): void {
+    this.openConnections += 1;
+    this.context.counters.clientsAccepted += 1;
+    if (this.stopping || this.sessions.size >= this.context.settings.maxClientConn + REFUSED_CLIENTS_MAX) {
+      this.context.counters.clientsRefused += 1;
+      this.io.reset(connection);
+      return;
+    }
+    const login = new ClientLogin({
+      settings: this.context.settings,
+      mockKey: this.mockKey,
+      send: (message) => this.io.send(connection, message, 0, message.length),
+      randomBytes: (length) => this.io.randomBytes(length),
+    });
+    const session = new Session(this.context, this, connection, login);
+    this.connections[connection] = session;
+    this.sessions.add(session);
+    this.loggingIn.add(session);
+    if (this.context.settings.logConnections) this.reportClient(session, 'client connected');
+  }
+
+  connected(connection: ConnectionId): void {
+    const handler = this.connections[connection];
+    if (handler !== undefined && !(handler instanceof Session)) handler.connected();
+  }
+
+  received(connection: ConnectionId, start: number, end: number): void {
+    const handler = this.connections[connection];
+    if (handler === undefined) return;
+    try {
+      handler.receive(this.io.memory, start, end);
+    } catch (error) {
+      this.contain(handler, error);
+    }
+  }
+
+  /** A defect of ours costs the connection in which it showed and its link, not the other clients. */
+  private contain(handler: Connection, error: unknown): void {
+    const trace = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.io.report({ level: 'error', message: `internal error: ${trace}` });
+    const link = handler instanceof CancelRequest ? null : handler.link;
+    for (const end of [handler, link]) {
+      if (end === null || this.connections[end.connection] !== end) continue;
+      this.io.reset(end.connection);
+      this.connections[end.connection] = undefined;
+      (end as Connection).closed('internal error');
+    }
+  }
+
+  ended(connection: ConnectionId): void {
+    this.connections[connection]?.ended();
+  }
+
+  drained(connection: ConnectionId): void {
+    this.connections[connection]?.drained();
+  }
+
+  closed(connection: ConnectionId, error: string | null): void {
+    this.openConnections -= 1;
+    const handler = this.connections[connection];
+    this.connections[connection] = undefined;
+    handler?.closed(error);
+  }
+
+  keyDerived(id: number, key: Uint8Array | null): void {
+    const server = this.derivations.get(id);
+    this.derivations.delete(id);
+    server?.keyDerived(key);
+  }
+
+  advance(): number {
+    const now = this.io.now();
+    let next = now + ADVANCE_MS_MAX;
+    next = Math.min(next, this.checkLogins(now));
+    for (const cancel of this.cancels) {
+      next = Math.min(next, cancel.advance(now));
+      if (cancel.hasEnded) this.cancels.delete(cancel);
+    }
+    for (const [key, pool] of this.pools) {
+      next = Math.min(next, pool.advance(now));
+      if (pool.isUnused) this.pools.delete(key);
+    }
+    return Math.max(0, next - now);
+  }
+
+  private checkLogins(now: number): number {
+    const timeout = this.context.settings.clientLoginTimeoutMs;
+    if (timeout === 0) return Number.POSITIVE_INFINITY;
+    for (const session of this.loggingIn) {
+      const due = session.acceptedAt + timeout;
+      if (now < due) return due;
+      session.fail({
+        severity: 'FATAL',
+        code: SqlState.protocol_violation,
+        message: `client_login_timeout: login took longer than ${timeout / 1000} s`,
+      });
+    }
+    return Number.POSITIVE_INFINITY;
+  }
+
+  // --- Sessions -----------------------------------------------------------------------------------------------
+
+  refusal(_client: Session): ErrorFields | null {
+    const limit = this.context.settings.maxClientConn;
+    if (this.sessions.size <= limit) return null;
+    this.context.counters.clientsRefused += 1;
+    return {
+      severity: 'FATAL',
+      code: SqlState.too_many_connections,
+      message: `no more connections allowed (max_client_conn = ${limit})`,
+      hint: 'Raise max_client_conn, or let clients disconnect.',
+    };
+  }
+
+  authenticated(client: Session, step: Extract<LoginStep, { kind: 'authenticated' }>): void {
+    this.loggingIn.delete(client);
+    const asked = new Map(step.startup.parameters);
+    const userName = asked.get('user') ?? '';
+    const databaseName = asked.get('database') || userName;
+    const { settings } = this.context;
+    const database = settings.databases.get(databaseName) ?? settings.databases.get('*');
+    if (database === undefined) {
+      return client.fail({
+        severity: 'FATAL',
+        code: SqlState.invalid_catalog_name,
+        message: `database "${databaseName}" does not exist`,
+        hint: 'The gateway serves only the databases in its configuration ("*" stands for any).',
+      });
+    }
+    const user = database.forcedUser ?? settings.users.get(userName) ?? withoutSecret(userName);
+    const { reported, fixed } = this.splitStartup(asked);
+    const pool = this.poolFor(database, { database: databaseName, user, startupParameters: fixed });
+    if (pool === null) return client.fail(TOO_MANY_POOLS);
+    client.startupParameters = this.context.parameterSets.overlay(this.context.parameterSets.empty, reported);
+    client.pool = pool;
+    if (pool.sharesServers && settings.maxPreparedStatements > 0) {
+      client.statements = new StatementTraffic(this.context, client, pool);
+    }
+    pool.join(client);
+    pool.welcome(client);
+  }
+
+  /** Which startup parameters can follow a client from server to server, and which need connections of their own. */
+  private splitStartup(asked: Map<string, string>): {
+    reported: Map<string, string>;
+    fixed: Map<string, string>;
+  } {
+    const reported = new Map<string, string>();
+    const fixed = new Map<string, string>();
+    for (const [name, value] of asked) {
+      if (name === 'user' || name === 'database' || name === 'replication') continue;
+      if (this.context.settings.ignoreStartupParameters.has(name)) continue;
+      const known = reportedName(name);
+      if (known !== null) reported.set(known, value);
+      else fixed.set(name, value);
+    }
+    return { reported, fixed };
+  }
+
+  private poolFor(database: DatabaseSettings, identity: PoolIdentity): Pool | null {
+    const sorted = [...identity.startupParameters].sort(([a], [b]) => (a < b ? -1 : 1));
+    const key = JSON.stringify([identity.database, identity.user.name, sorted]);
+    const known = this.pools.get(key);
+    if (known !== undefined) return known;
+    if (this.pools.size >= POOLS_MAX) return null;
+    const pool = new Pool(this.context, this, identity, this.poolLimits(database, identity.database));
+    this.pools.set(key, pool);
+    return pool;
+  }
+
+  private poolLimits(database: DatabaseSettings, name: string): PoolLimits {
+    const { settings } = this.context;
+    return {
+      address: database.address,
+      serverDatabase: database.serverDatabase ?? name,
+      mode: database.poolMode ?? settings.poolMode,
+      size: database.poolSize ?? settings.defaultPoolSize,
+    };
+  }
+
+  greet(client: Session): void {
+    const secret = Buffer.from(this.io.randomBytes(CANCEL_SECRET_BYTES));
+    client.cancelSecret = secret.readInt32BE(0);
+    const { writer } = this;
+    writer.reset();
+    writer.begin(Backend.Authentication).int32(Backend.AuthenticationOk).end();
+    for (const [name, value] of client.parameters.values) {
+      writer.begin(Backend.ParameterStatus).cstring(name).cstring(value).end();
+    }
+    writer.begin(Backend.BackendKeyData).int32(processIdOf(client)).bytes(secret).end();
+    writer.begin(Backend.ReadyForQuery).byte(Backend.Idle).end();
+    client.welcome(writer.buffer.subarray(0, writer.length));
+  }
+
+  cancelRequested(asker: Session, step: Extract<LoginStep, { kind: 'cancel' }>): void {
+    this.loggingIn.delete(asker);
+    this.context.counters.cancelRequests += 1;
+    const target = this.connections[step.processId - 1];
+    const server = target instanceof Session ? target.link : null;
+    const known =
+      target instanceof Session && target.phase === 'ready' && sameSecret(target.cancelSecret, step.secret);
+    const pool = known ? (target.pool as Pool | null) : null;
+    // As PostgreSQL does: no word to the client whether its key was right.
+    if (pool === null || !known || server === null || this.cancels.size >= CANCELS_IN_FLIGHT_MAX) {
+      return asker.close();
+    }
+    if (server.outstandingRequests === 0) return asker.close();
+    const cancel = new CancelRequest(this.context, { target, server, asker, address: pool.limits.address });
+    this.openConnections += 1;
+    this.connections[cancel.connection] = cancel;
+    this.cancels.add(cancel);
+  }
+
+  sessionEnded(client: Session): void {
+    this.sessions.delete(client);
+    this.loggingIn.delete(client);
+    this.connections[client.connection] = undefined;
+    if (this.context.settings.logDisconnections) this.reportClient(client, 'client disconnected');
+  }
+
+  private reportClient(client: Session, message: string): void {
+    const address = this.io.peerAddress(client.connection);
+    this.io.report({ level: 'info', message, facts: { client: address, pool: client.pool?.name ?? '' } });
+  }
+
+  // --- Server connections -------------------------------------------------------------------------------------
+
+  newLogin(connection: ConnectionId, user: UserSettings): ServerLogin {
+    return new ServerLogin(user, {
+      send: (message) => this.io.send(connection, message, 0, message.length),
+      nonce: () => Buffer.from(this.io.randomBytes(NONCE_BYTES)).toString('base64'),
+      deriveKey: (password, salt, iterations) => {
+        this.lastDerivation += 1;
+        this.derivations.set(this.lastDerivation, this.connections[connection] as ServerConnection);
+        this.io.deriveKey({ id: this.lastDerivation, password, salt, iterations });
+      },
+    });
+  }
+
+  serverOpened(server: ServerConnection): void {
+    this.openConnections += 1;
+    this.servers += 1;
+    this.connections[server.connection] = server;
+  }
+
+  serverClosed(server: ServerConnection): void {
+    this.servers -= 1;
+    this.connections[server.connection] = undefined;
+  }
+
+  // --- Control ------------------------------------------------------------------------------------------------
+
+  /** Replaces the settings. Clients stay; pools whose database is gone close their servers as links end. */
+  applySettings(settings: GatewaySettings): void {
+    this.context.settings = settings;
+    for (const pool of this.pools.values()) {
+      const name = pool.identity.database;
+      const database = settings.databases.get(name) ?? settings.databases.get('*');
+      if (database !== undefined) pool.applyLimits(this.poolLimits(database, name));
+    }
+  }
+
+  /** Tells every client, and closes everything. {@link idle} says when it is done. */
+  shutdown(): void {
+    this.stopping = true;
+    for (const session of [...this.sessions]) {
+      session.fail({
+        severity: 'FATAL',
+        code: SqlState.admin_shutdown,
+        message: 'terminating connection due to administrator command',
+      });
+    }
+    for (const pool of this.pools.values()) pool.closeServers();
+  }
+
+  /** True when no connection is left. */
+  get idle(): boolean {
+    return this.openConnections === 0;
+  }
+
+  snapshot(): Snapshot {
+    const now = this.io.now();
+    return {
+      clients: this.sessions.size,
+      clientsLoggingIn: this.loggingIn.size,
+      servers: this.servers,
+      preparedStatements: this.context.catalogue.size,
+      pools: [...this.pools.values()].map((pool) => pool.snapshot(now)),
+      counters: { ...this.context.counters },
+    };
+  }
+}
+
+const TOO_MANY_POOLS: ErrorFields = {
+  severity: 'FATAL',
+  code: SqlState.configuration_limit_exceeded,
+  message: `more than ${POOLS_MAX} combinations of database, user and startup parameters are in use`,
+  hint: 'List parameters that differ from client to client in ignore_startup_parameters.',
+};
+
+/** The process id that a client is told; it finds the client again in a cancel request. */
+function processIdOf(client: Session): number {
+  return client.connection + 1;
+}
+
+/** Compares all four bytes whatever the first ones are. */
+function sameSecret(expected: number, given: Uint8Array): boolean {
+  if (given.length !== CANCEL_SECRET_BYTES) return false;
+  const bytes = Buffer.alloc(CANCEL_SECRET_BYTES);
+  bytes.writeInt32BE(expected);
+  let difference = 0;
+  for (let i = 0; i < CANCEL_SECRET_BYTES; i++) difference |= bytes[i]! ^ given[i]!;
+  return difference === 0;
+}
+
+function withoutSecret(name: string): UserSettings {
+  return { name, secret: { password: null, md5: null, scram: null } };
+}
+
+function newCounters(): Counters {
+  return {
+    clientsAccepted: 0,
+    clientsRefused: 0,
+    loginFailures: 0,
+    protocolViolations: 0,
+    serverConnections: 0,
+    serverConnectFailures: 0,
+    transactions: 0,
+    queryWaitTimeouts: 0,
+    cancelRequests: 0,
+    parsesForwarded: 0,
+    parsesAnswered: 0,
+  };
+}

@@ -1,0 +1,112 @@
+/**
+ * The one interface through which the core touches the outside world.
+ *
+ * The core (sessions, server connections, pools) is synchronous and does no I/O: a driver calls
+ * {@link IoEvents}, and the core answers by calling {@link Io}. Drivers: io_uring and epoll through the native
+ * addon, `node:net`, and the simulator. Everything happens on one thread, inside one call of an event.
+ */
+
+/**
+ * A connection as its driver knows it: a small non-negative integer, usable as an array index. It may be given
+ * to another connection only after {@link IoEvents.closed} was delivered for it.
+ */
+export type ConnectionId = number;
+
+/** Where a PostgreSQL server listens. */
+export type ServerAddress =
+  | { readonly host: string; readonly port: number }
+  /** The socket file itself, e.g. `/run/postgresql/.s.PGSQL.5432`. */
+  | { readonly socketPath: string };
+
+/** Work that is too slow for a reactor: PBKDF2 of a password (RFC 5802, `SaltedPassword`). */
+export interface KeyRequest {
+  /** Chosen by the core; comes back with {@link IoEvents.keyDerived}. */
+  readonly id: number;
+  readonly password: string;
+  readonly salt: Uint8Array;
+  readonly iterations: number;
+}
+
+/** Something an operator may want to know. Secrets never appear in it. */
+export interface Report {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  /** One sentence, without a full stop. */
+  readonly message: string;
+  /** Facts that belong to it, e.g. `{ database: 'app', user: 'alice' }`. */
+  readonly facts?: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** What the core asks of its driver. No call throws, and no call delivers an event before it returns. */
+export interface Io {
+  /** The memory that the ranges of {@link IoEvents.received} refer to. The same object for the driver's life. */
+  readonly memory: Uint8Array;
+
+  /** Monotonic time in ms, as of the event being handled. */
+  now(): number;
+
+  /** Fills a new array with cryptographically strong random bytes (the simulator: seeded ones). */
+  randomBytes(length: number): Uint8Array;
+
+  /**
+   * Queues `bytes[start, end)` for sending, behind what is queued already. Where `bytes` is {@link memory} and the
+   * range lies in the range of the `received` event being handled, nothing is copied; otherwise the bytes are
+   * copied before the call returns. Returns true when more than the driver's high-water mark is now unsent
+   * ("congested"): the caller should stop reading from the source, and will get one {@link IoEvents.drained}.
+   */
+  send(connection: ConnectionId, bytes: Uint8Array, start: number, end: number): boolean;
+
+  /** Stops delivering `received`; a few chunks that are under way may still come. Idempotent. */
+  pauseReading(connection: ConnectionId): void;
+  resumeReading(connection: ConnectionId): void;
+
+  /** Begins to connect; answers with `connected`, or with `closed` and a reason. */
+  connect(address: ServerAddress): ConnectionId;
+
+  /** Closes once all queued output is sent (or the peer is gone). No event but `closed` follows. */
+  finish(connection: ConnectionId): void;
+
+  /** Drops queued output and closes at once. No event but `closed` follows. */
+  reset(connection: ConnectionId): void;
+
+  /** The peer's address for logs: `10.0.0.7:51234`, or `unix`. */
+  peerAddress(connection: ConnectionId): string;
+
+  /** Derives a key elsewhere; answers with {@link IoEvents.keyDerived}. */
+  deriveKey(request: KeyRequest): void;
+
+  report(report: Report): void;
+}
+
+/** What a driver tells the core. The core answers synchronously and throws only if it is broken. */
+export interface IoEvents {
+  /** A client connected to the listener with this index in the list of listen addresses. */
+  accepted(connection: ConnectionId, listener: number): void;
+
+  /** A connection begun with {@link Io.connect} is established. */
+  connected(connection: ConnectionId): void;
+
+  /** `memory[start, end)` arrived. The range is valid during the call alone (sends made in it are kept alive). */
+  received(connection: ConnectionId, start: number, end: number): void;
+
+  /** The peer will send no more, but may still read (TCP half-close). At most once, after all its bytes. */
+  ended(connection: ConnectionId): void;
+
+  /** A connection for which `send` returned true has less than the low-water mark unsent again. */
+  drained(connection: ConnectionId): void;
+
+  /**
+   * The connection is gone, for whatever reason; exactly once for each accepted or connecting connection.
+   * `error` is a short system message (`connection refused`, `connection reset by peer`), or null for an orderly end
+   * (after {@link Io.finish} or {@link Io.reset}).
+   */
+  closed(connection: ConnectionId, error: string | null): void;
+
+  /** Answer to {@link Io.deriveKey}; null when it failed. */
+  keyDerived(id: number, key: Uint8Array | null): void;
+
+  /**
+   * Runs everything that is due, and returns the delay in ms until it wants to be called again (at most 1000).
+   * Drivers call it before they would sleep longer than that.
+   */
+  advance(): number;
+}

@@ -1,0 +1,37 @@
+/** Every limit of the core that is not a setting, in one place. Settings are in settings.ts. */
+
+/** A waiting client may send this much ahead before it is no longer read. Bytes. */
+export const HELD_BYTES_MAX = 64 * 1024;
+
+/** The text and parameter types of one Parse, which the gateway keeps. Bytes; PostgreSQL's own limit is 1 GB. */
+export const PARSE_BYTES_MAX = 64 * 1024 * 1024;
+
+/** What a server may say during its login in one message. Bytes. */
+export const SERVER_LOGIN_MESSAGE_BYTES_MAX = 64 * 1024;
+
+/** A message of a client that is not logged in yet (PostgreSQL: PG_MAX_AUTH_TOKEN_LENGTH). Bytes. */
+export const AUTH_MESSAGE_BYTES_MAX = 65_535;
+
+/** Parameters of a startup packet. PostgreSQL has no limit but the packet's 10,000 bytes. */
+export const STARTUP_PARAMETERS_MAX = 256;
+
+/** SSLRequest and GSSENCRequest may each come once; more is a protocol violation. */
+export const NEGOTIATIONS_MAX = 2;
+
+/** Connections above max_client_conn that are kept just long enough to be told so. */
+export const REFUSED_CLIENTS_MAX = 1000;
+
+/** Distinct sets of reported parameters that are remembered. */
+export const PARAMETER_SETS_MAX = 10_000;
+
+/** Pools (database, user, startup parameters) that may exist. */
+export const POOLS_MAX = 10_000;
+
+/** Named prepared statements that one client may have. */
+export const STATEMENTS_PER_CLIENT_MAX = 100_000;
+
+/** Cancel requests that are under way to servers at one time; more are dropped, as a lost packet would be. */
+export const CANCELS_IN_FLIGHT_MAX = 1000;
+
+/** Longest time between two runs of the core's housekeeping, in ms. */
+export const ADVANCE_MS_MAX = 1000;

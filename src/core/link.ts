@@ -1,0 +1,34 @@
+/**
+ * What the two ends of a link may ask of each other. A link binds a client to a server connection for a while; the
+ * interfaces keep `session/` and `server/` from importing each other.
+ */
+import type { ErrorFields } from '../wire/error-fields.js';
+import type { ConnectionId } from './io.js';
+import type { ParameterSet } from './parameters.js';
+import type { Statement } from './statements.js';
+
+/** The client, as its server connection sees it. */
+export interface ClientEnd {
+  readonly connection: ConnectionId;
+  /** The reported parameters that this client expects. */
+  parameters: ParameterSet;
+  /** True while a message is being passed on of which the rest has not come yet. */
+  readonly midMessage: boolean;
+  /** The client has closed its sending side: when all answers are passed on, the link ends. */
+  readonly awaitsLastAnswer: boolean;
+  lastAnswerPassed(): void;
+  /** Passes answer bytes on. Returns true when the client can't take more for now. */
+  fromServer(bytes: Uint8Array, start: number, end: number): boolean;
+  /** The server can take more again. */
+  serverDrained(): void;
+  /** The gateway's own preparation of the server connection is over. */
+  setupDone(error: ErrorFields | null): void;
+  /** A Parse did not happen: the name is free again. */
+  forgetStatement(name: string, statement: Statement): void;
+  /** A Close did not happen: the name still stands. */
+  restoreStatement(name: string, statement: Statement): void;
+  /** The server dropped all prepared statements at this client's wish. */
+  statementsDropped(): void;
+  /** The server connection of the link is gone. `told`: the client has got the server's own FATAL. */
+  serverLost(loss: { told: boolean; requestInFlight: boolean; reason: string }): void;
+}

@@ -1,0 +1,422 @@
+/**
+ * The server connections of one database and user (and of one set of startup parameters that can't be changed
+ * later), and the clients that wait for one. First come, first served: a connection that becomes free goes straight
+ * to the oldest waiter.
+ */
+import type { ErrorFields } from '../../wire/error-fields.js';
+import { SqlState } from '../../wire/sqlstate.js';
+import { buildStartup } from '../../wire/startup.js';
+import type { GatewayContext } from '../context.js';
+import type { ConnectionId, ServerAddress } from '../io.js';
+import { differenceQuery, type ParameterSet } from '../parameters.js';
+import { ServerConnection, type ServerOwner } from '../server/server-connection.js';
+import type { ServerLogin } from '../server/server-login.js';
+import type { ClientPool, Session } from '../session/session.js';
+import type { PoolMode, UserSettings } from '../settings.js';
+import type { PoolSnapshot } from '../snapshot.js';
+import { WaiterQueue } from './waiter-queue.js';
+
+/** What distinguishes a pool. */
+export interface PoolIdentity {
+  /** The database's name as clients know it. */
+  readonly database: string;
+  /** The user that logs in to the server. */
+  readonly user: UserSettings;
+  /** Startup parameters that every server connection of the pool is opened with. */
+  readonly startupParameters: ReadonlyMap<string, string>;
+}
+
+/** What may change on reload. */
+export interface PoolLimits {
+  readonly address: ServerAddress;
+  readonly serverDatabase: string;
+  readonly mode: PoolMode;
+  readonly size: number;
+}
+
+/** What a pool asks of its gateway. */
+export interface PoolOwner {
+  /** Makes the dialogue for a new server connection's login. */
+  newLogin(connection: ConnectionId, user: UserSettings): ServerLogin;
+  serverOpened(server: ServerConnection): void;
+  serverClosed(server: ServerConnection): void;
+  /** Sends a client its greeting. */
+  greet(client: Session): void;
+}
+
+export class Pool implements ServerOwner, ClientPool {
+  readonly identity: PoolIdentity;
+  limits: PoolLimits;
+  /** Reported parameters of a fresh server connection; null until there was one. */
+  defaults: ParameterSet | null = null;
+  private readonly context: GatewayContext;
+  private readonly owner: PoolOwner;
+  private readonly servers = new Set<ServerConnection>();
+  /** Free connections; the one used last is taken first, so that the others can grow old and be closed. */
+  private readonly idle: ServerConnection[] = [];
+  private readonly waiters = new WaiterQueue<Session>();
+  /** Clients of this pool, waiting, linked or neither. */
+  private readonly clients = new Set<Session>();
+  /** What clients see, by what they asked for at startup: values that a server has accepted. */
+  private readonly greeted = new Map<ParameterSet, ParameterSet>();
+  private launching = 0;
+  /** No connection is tried before this time, in ms. */
+  private retryAt = 0;
+  private lastFailure: ErrorFields | null = null;
+  private dispatching = false;
+
+  constructor(context: GatewayContext, owner: PoolOwner, identity: PoolIdentity, limits: PoolLimits) {
+    this.context = context;
+    this.owner = owner;
+    this.identity = identity;
+    this.limits = limits;
+  }
+
+  get name(): string {
+    return `${this.identity.database}/${this.identity.user.name}`;
+  }
+
+  get isUnused(): boolean {
+    return this.clients.size === 0 && this.servers.size === 0;
+  }
+
+  /** Whether links end with transactions. */
+  get sharesServers(): boolean {
+    return this.limits.mode !== 'session';
+  }
+
+  // --- Clients ------------------------------------------------------------------------------------------------
+
+  join(client: Session): void {
+    this.clients.add(client);
+  }
+
+  /** Lets a new client in, at once or when a server connection has accepted what it asked for. */
+  welcome(client: Session): void {
+    const known = this.greeted.get(client.startupParameters);
+    if (known !== undefined) {
+      client.parameters = known;
+      this.owner.greet(client);
+    } else if (this.acquire(client)) this.go(client);
+  }
+
+  acquire(client: Session): boolean {
+    const server = this.waiters.length === 0 ? this.idle.pop() : undefined;
+    if (server !== undefined) return this.link(client, server);
+    client.waitingSince = this.context.io.now();
+    this.waiters.push(client);
+    this.launch();
+    return false;
+  }
+
+  /** Binds the two; true when the client can go on at once, false when the server is being prepared for it. */
+  private link(client: Session, server: ServerConnection): boolean {
+    client.link = server;
+    server.bind(client, this.sharesServers);
+    if (client.phase === 'welcoming') client.parameters = this.expectedParameters(client, server);
+    if (client.parameters === server.parameters) return true;
+    const query = differenceQuery(client.parameters, server.parameters);
+    if (query === null) return true;
+    server.linkEndsWhenIdle = false;
+    server.runOwnQuery(query);
+    return false;
+  }
+
+  /** A new client expects a fresh connection's values, but for those that its startup packet names. */
+  private expectedParameters(client: Session, server: ServerConnection): ParameterSet {
+    const asked = client.startupParameters;
+    const known = this.greeted.get(asked);
+    return known ?? this.context.parameterSets.overlay(this.defaults ?? server.parameters, asked.values);
+  }
+
+  private go(client: Session): void {
+    if (client.phase !== 'welcoming') return client.linked();
+    if (this.greeted.size >= GREETED_MAX) this.greeted.clear();
+    this.greeted.set(client.startupParameters, client.parameters);
+    this.giveBack(client);
+    this.owner.greet(client);
+  }
+
+  /** Ends the link of a client that only needed it for its greeting. */
+  giveBack(client: Session): void {
+    const server = client.link;
+    if (server === null) return;
+    client.link = null;
+    server.unbind();
+    this.available(server);
+  }
+
+  leave(client: Session): void {
+    this.clients.delete(client);
+    this.waiters.remove(client);
+    const server = client.link;
+    if (server === null) return;
+    const midMessage = client.midMessage;
+    client.link = null;
+    server.unbind();
+    if (!midMessage) this.clean(server);
+    else server.close();
+  }
+
+  /** Makes a server connection whose client has gone fit for another one, or closes it. */
+  private clean(server: ServerConnection): void {
+    if (server.isClean) {
+      if (this.sharesServers || this.context.settings.serverResetQuery === '') this.available(server);
+      else this.runCleaning(server, 'reset', this.context.settings.serverResetQuery);
+    } else if (server.canRollBack) this.runCleaning(server, 'rollback', 'ROLLBACK');
+    else server.close();
+  }
+
+  private runCleaning(server: ServerConnection, step: 'rollback' | 'reset', sql: string): void {
+    server.cleaning = step;
+    server.runOwnQuery(sql);
+  }
+
+  // --- Server connections -------------------------------------------------------------------------------------
+
+  serverReady(server: ServerConnection): void {
+    this.launching -= 1;
+    this.defaults ??= server.parameters;
+    this.lastFailure = null;
+    this.available(server);
+  }
+
+  linkIdle(server: ServerConnection): void {
+    const client = server.link as Session;
+    server.unbind();
+    client.released();
+    this.available(server);
+  }
+
+  ownQueryDone(server: ServerConnection, error: ErrorFields | null): void {
+    const client = server.link as Session | null;
+    if (client === null) {
+      if (error !== null) server.close();
+      else if (server.cleaning === 'rollback') this.clean(server);
+      else this.available(server);
+      return;
+    }
+    server.linkEndsWhenIdle = this.sharesServers;
+    if (error !== null) return client.setupDone(error);
+    // The server's spelling is the truth from now on: UTF8 for a client that asked for utf-8.
+    client.parameters = server.parameters;
+    this.go(client);
+  }
+
+  serverGone(server: ServerConnection, error: ErrorFields | null): void {
+    if (!this.servers.delete(server)) return;
+    const at = this.idle.indexOf(server);
+    if (at >= 0) this.idle.splice(at, 1);
+    this.owner.serverClosed(server);
+    if (!server.wasReady) {
+      this.launching -= 1;
+      this.loginFailed(error);
+    }
+    this.launch();
+  }
+
+  /** A server connection is free: the oldest waiter gets it, or it rests. */
+  private available(server: ServerConnection): void {
+    if (server.cancelsInFlight > 0) return; // cancelEnded() comes back to it
+    if (
+      !server.isClean ||
+      server.closeNeeded ||
+      this.isTooOld(server) ||
+      this.servers.size > this.limits.size
+    ) {
+      server.close();
+      return;
+    }
+    server.idleSince = this.context.io.now();
+    this.idle.push(server);
+    this.dispatch();
+  }
+
+  /** The last cancel request for this connection has ended. */
+  cancelEnded(server: ServerConnection): void {
+    if (server.link === null && server.phase === 'ready' && server.outstandingRequests === 0)
+      this.available(server);
+  }
+
+  /** A loop and no recursion: ten thousand waiters may each give the connection back at once. */
+  private dispatch(): void {
+    if (this.dispatching) return;
+    this.dispatching = true;
+    while (this.idle.length > 0) {
+      const client = this.waiters.shift();
+      if (client === null) break;
+      if (this.link(client, this.idle.pop() as ServerConnection)) this.go(client);
+    }
+    this.dispatching = false;
+  }
+
+  /** Opens as many connections as waiters lack, within the pool's size. */
+  private launch(): void {
+    while (
+      this.launching < this.waiters.length &&
+      this.servers.size < this.limits.size &&
+      this.context.io.now() >= this.retryAt
+    ) {
+      const connection = this.context.io.connect(this.limits.address);
+      const login = this.owner.newLogin(connection, this.identity.user);
+      const server = new ServerConnection(this.context, this, connection, login);
+      this.launching += 1;
+      this.servers.add(server);
+      this.context.counters.serverConnections += 1;
+      this.owner.serverOpened(server);
+    }
+  }
+
+  /** The packet that opens a session on the server. */
+  startupPacket(): Buffer {
+    const parameters = new Map([
+      ['user', this.identity.user.name],
+      ['database', this.limits.serverDatabase],
+      ...this.identity.startupParameters,
+    ]);
+    return buildStartup(parameters);
+  }
+
+  private isTooOld(server: ServerConnection): boolean {
+    const lifetime = this.context.settings.serverLifetimeMs;
+    return lifetime > 0 && this.context.io.now() - server.createdAt > lifetime;
+  }
+
+  private loginFailed(error: ErrorFields | null): void {
+    const { context } = this;
+    const failure = error ?? UNKNOWN_FAILURE;
+    context.counters.serverConnectFailures += 1;
+    this.retryAt = context.io.now() + context.settings.serverLoginRetryMs;
+    if (this.lastFailure?.message !== failure.message && context.settings.logPoolerErrors) {
+      context.io.report({
+        level: 'warn',
+        message: `server connection failed: ${failure.message}`,
+        facts: { pool: this.name, sqlstate: failure.code },
+      });
+    }
+    this.lastFailure = failure;
+    const definite = isDefinite(failure.code);
+    for (const client of this.waiters.toArray()) {
+      // Who was served before keeps waiting for the server to come back; a wrong address should not be waited out.
+      const newcomer = client.phase === 'welcoming' && this.defaults === null;
+      if (definite || newcomer) client.fail(failure);
+    }
+  }
+
+  // --- Time ---------------------------------------------------------------------------------------------------
+
+  /** Does what is due, and returns the time in ms at which more will be. */
+  advance(now: number): number {
+    const { settings } = this.context;
+    let next = Number.POSITIVE_INFINITY;
+    if (settings.queryWaitTimeoutMs > 0) {
+      for (;;) {
+        const oldest = this.waiters.first;
+        if (oldest === null) break;
+        const due = oldest.waitingSince + settings.queryWaitTimeoutMs;
+        if (now < due) {
+          next = Math.min(next, due);
+          break;
+        }
+        this.context.counters.queryWaitTimeouts += 1;
+        oldest.fail(this.waitedTooLong());
+      }
+    }
+    if (this.waiters.length > 0) {
+      this.launch();
+      if (this.retryAt > now) next = Math.min(next, this.retryAt);
+    }
+    for (const server of [...this.servers]) next = Math.min(next, this.checkServer(server, now));
+    return next;
+  }
+
+  private checkServer(server: ServerConnection, now: number): number {
+    const { settings } = this.context;
+    if (server.phase === 'connecting' || server.phase === 'login') {
+      if (settings.serverConnectTimeoutMs === 0) return Number.POSITIVE_INFINITY;
+      const due = server.createdAt + settings.serverConnectTimeoutMs;
+      if (now < due) return due;
+      server.abandon(
+        `server login took longer than server_connect_timeout (${settings.serverConnectTimeoutMs} ms)`,
+      );
+      return now;
+    }
+    const isIdle = server.link === null && server.outstandingRequests === 0 && server.cancelsInFlight === 0;
+    if (!isIdle) return Number.POSITIVE_INFINITY;
+    const idleDue =
+      settings.serverIdleTimeoutMs > 0
+        ? server.idleSince + settings.serverIdleTimeoutMs
+        : Number.POSITIVE_INFINITY;
+    const lifeDue =
+      settings.serverLifetimeMs > 0 ? server.createdAt + settings.serverLifetimeMs : Number.POSITIVE_INFINITY;
+    const due = Math.min(idleDue, lifeDue);
+    if (now <= due) return due + 1;
+    server.close();
+    return now;
+  }
+
+  private waitedTooLong(): ErrorFields {
+    const seconds = this.context.settings.queryWaitTimeoutMs / 1000;
+    return {
+      severity: 'FATAL',
+      code: SqlState.too_many_connections,
+      message: `query_wait_timeout: no server connection became free within ${seconds} s`,
+      ...(this.lastFailure !== null && {
+        detail: `The last attempt to connect failed: ${this.lastFailure.message}`,
+      }),
+      hint: `Pool ${this.name} has ${this.limits.size} server connections (default_pool_size).`,
+    };
+  }
+
+  // --- Lifecycle ----------------------------------------------------------------------------------------------
+
+  /** New limits; connections to another address or database are replaced as their links end. */
+  applyLimits(limits: PoolLimits): void {
+    const moved =
+      JSON.stringify(limits.address) !== JSON.stringify(this.limits.address) ||
+      limits.serverDatabase !== this.limits.serverDatabase;
+    this.limits = limits;
+    if (!moved) return;
+    this.defaults = null;
+    this.greeted.clear();
+    for (const server of [...this.servers]) {
+      server.closeNeeded = true;
+      if (server.link === null) server.close();
+    }
+  }
+
+  /** Closes every server connection. */
+  closeServers(): void {
+    for (const server of [...this.servers]) server.close();
+  }
+
+  snapshot(now: number): PoolSnapshot {
+    let active = 0;
+    for (const server of this.servers) if (server.link !== null) active += 1;
+    const oldest = this.waiters.first;
+    return {
+      database: this.identity.database,
+      user: this.identity.user.name,
+      clActive: active,
+      clWaiting: this.waiters.length,
+      svActive: active,
+      svIdle: this.idle.length,
+      svLogin: this.launching,
+      maxWaitMs: oldest === null ? 0 : now - oldest.waitingSince,
+    };
+  }
+}
+
+/** Sets of startup values that are remembered. */
+const GREETED_MAX = 1000;
+
+const UNKNOWN_FAILURE: ErrorFields = {
+  severity: 'FATAL',
+  code: SqlState.sqlclient_unable_to_establish_sqlconnection,
+  message: 'server closed the connection during login',
+};
+
+/** Wrong user, password or database: waiting doesn't help (classes 28 and 3D). */
+function isDefinite(sqlstate: string): boolean {
+  return sqlstate.startsWith('28') || sqlstate.startsWith('3D');
+}

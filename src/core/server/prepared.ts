@@ -1,0 +1,82 @@
+/**
+ * Which named statements a server connection has. "Has" is recorded when ParseComplete arrives, not when Parse is
+ * sent; until then a statement counts only within the batch (up to a Sync) in which its Parse was sent, since a
+ * failure earlier in that batch makes the server skip it.
+ */
+import type { Statement, StatementCatalogue } from '../statements.js';
+
+export interface PreparedEntry {
+  readonly statement: Statement;
+  confirmed: boolean;
+  /** The batch in which its Parse was sent. */
+  batch: number;
+  /** Grows with each use: the smallest is the least recently used. */
+  lastUse: number;
+}
+
+/** What must be sent before a statement can be used on a server connection. */
+export type Missing = 'nothing' | 'parse' | 'close-and-parse';
+
+export class PreparedStatements {
+  private readonly entries = new Map<Statement, PreparedEntry>();
+  private readonly catalogue: StatementCatalogue;
+  private uses = 0;
+
+  constructor(catalogue: StatementCatalogue) {
+    this.catalogue = catalogue;
+  }
+
+  get size(): number {
+    return this.entries.size;
+  }
+
+  /** What is missing for `statement` to be used in `batch`; counts as a use. */
+  missing(statement: Statement, batch: number): Missing {
+    const entry = this.entries.get(statement);
+    if (entry === undefined) return 'parse';
+    entry.lastUse = ++this.uses;
+    if (entry.confirmed || entry.batch === batch) return 'nothing';
+    // Sent in an earlier batch that has not been answered: it may exist or not, and Close harms in neither case.
+    return 'close-and-parse';
+  }
+
+  /** A Parse for `statement` is being sent. */
+  parsing(statement: Statement, batch: number): PreparedEntry {
+    this.remove(statement);
+    const entry = { statement, confirmed: false, batch, lastUse: ++this.uses };
+    this.entries.set(statement, entry);
+    this.catalogue.hold(statement);
+    return entry;
+  }
+
+  /** Its Parse was refused or skipped. */
+  notParsed(entry: PreparedEntry): void {
+    if (this.entries.get(entry.statement) === entry) this.remove(entry.statement);
+  }
+
+  /** A Close was skipped: the server still has it. */
+  notClosed(entry: PreparedEntry): void {
+    if (this.entries.has(entry.statement)) return;
+    this.entries.set(entry.statement, entry);
+    this.catalogue.hold(entry.statement);
+  }
+
+  /** The least recently used statement, removed, when there are more than `max`; it is to be closed on the server. */
+  evict(max: number): PreparedEntry | null {
+    if (this.entries.size <= max) return null;
+    let oldest: PreparedEntry | null = null;
+    for (const entry of this.entries.values()) {
+      if (entry.confirmed && (oldest === null || entry.lastUse < oldest.lastUse)) oldest = entry;
+    }
+    if (oldest !== null) this.remove(oldest.statement);
+    return oldest;
+  }
+
+  clear(): void {
+    for (const statement of [...this.entries.keys()]) this.remove(statement);
+  }
+
+  private remove(statement: Statement): void {
+    if (this.entries.delete(statement)) this.catalogue.release(statement);
+  }
+}

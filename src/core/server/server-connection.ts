@@ -1,0 +1,572 @@
+/**
+ * A connection of ours to a PostgreSQL server. It reads the server's answers, matches them with the requests that
+ * were sent, passes on what belongs to the linked client, and drops what answers the gateway's own requests.
+ */
+import * as Backend from '../../wire/backend.js';
+import { buildQuery, buildTerminate } from '../../wire/client-messages.js';
+import { type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
+import { END, FORWARD, FrameReader, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
+import { ProtocolViolation } from '../../wire/protocol-violation.js';
+import { readParameterStatus } from '../../wire/server-messages.js';
+import { SqlState } from '../../wire/sqlstate.js';
+import type { GatewayContext } from '../context.js';
+import type { ConnectionId } from '../io.js';
+import { SERVER_LOGIN_MESSAGE_BYTES_MAX } from '../limits.js';
+import type { ClientEnd } from '../link.js';
+import type { ParameterSet } from '../parameters.js';
+import type { Statement } from '../statements.js';
+import { type PreparedEntry, PreparedStatements } from './prepared.js';
+import { releasePolicy } from './release.js';
+import * as Request from './request-queue.js';
+import type { ServerLogin } from './server-login.js';
+
+/** A request about a named statement, to be undone if the server skips it. */
+export interface StatementRequest {
+  /** `parse`: undone by forgetting it; `close`: undone by restoring it. */
+  readonly what: 'parse' | 'close';
+  readonly statement: Statement;
+  /** What the server connection recorded, if the request went to the server. */
+  readonly entry: PreparedEntry | null;
+  /** The client's name for it, if the request came from the client. */
+  readonly clientName: string | null;
+}
+
+/** A query of the gateway's own: the link's preparation, the reset query, a ROLLBACK. */
+interface OwnQuery {
+  readonly what: 'own';
+  error: ErrorFields | null;
+}
+
+/** A pool, as its server connections see it. */
+export interface ServerOwner {
+  /** The packet that opens a session on the server. */
+  startupPacket(): Buffer;
+  /** Logged in: it can serve. */
+  serverReady(server: ServerConnection): void;
+  /** The transaction is over and nothing is outstanding: the link ends. */
+  linkIdle(server: ServerConnection): void;
+  /** A query of the gateway's own is over; `error` when it failed. */
+  ownQueryDone(server: ServerConnection, error: ErrorFields | null): void;
+  cancelEnded(server: ServerConnection): void;
+  /** The connection is gone. `error`: what the server or the system said, if anything. */
+  serverGone(server: ServerConnection, error: ErrorFields | null): void;
+}
+
+type Phase = 'connecting' | 'login' | 'ready' | 'closed';
+
+/** How much of an error is read for the gateway's own use; a longer one is passed on unread. Bytes. */
+const ERROR_BYTES_READ_MAX = 64 * 1024;
+
+export class ServerConnection extends FrameReader {
+  readonly connection: ConnectionId;
+  readonly prepared: PreparedStatements;
+  readonly queue = new Request.RequestQueue<StatementRequest | OwnQuery>();
+  readonly createdAt: number;
+  phase: Phase = 'connecting';
+  link: ClientEnd | null = null;
+  /** Whether the link ends with each transaction (pool_mode transaction and statement). */
+  linkEndsWhenIdle = false;
+  /** ReadyForQuery's status byte, as of the last one. */
+  status: number = Backend.Idle;
+  parameters: ParameterSet;
+  processId = 0;
+  secret: Uint8Array = new Uint8Array(0);
+  /** The client whose Parse made the unnamed statement; 'unknown' when it can't be told; null: there is none. */
+  unnamedOwner: ClientEnd | 'unknown' | null = null;
+  /** Grows at each Sync and Query: requests of one batch are skipped together after an error. */
+  batch = 0;
+  /** See release.ts. */
+  batchOpen = false;
+  /** An extended-protocol request failed, and the Sync that ends the skipping was not sent yet. */
+  skipping = false;
+  /** See release.ts. */
+  doubtful = false;
+  /** Cancel requests for this connection that have not ended; it serves nobody else meanwhile. */
+  cancelsInFlight = 0;
+  /** It has been logged in. */
+  wasReady = false;
+  /** Which of the gateway's queries makes it fit for the next client at the moment. */
+  cleaning: 'rollback' | 'reset' | null = null;
+  /** To be closed when its link ends. */
+  closeNeeded = false;
+  /** When it became idle in the pool, in ms. */
+  idleSince = 0;
+  private readonly context: GatewayContext;
+  private readonly owner: ServerOwner;
+  private login: ServerLogin | null;
+  private readingPaused = false;
+  private copyInOpen = false;
+  private ignoredSyncs = 0;
+  private toldFatal = false;
+  private lastError: ErrorFields | null = null;
+
+  constructor(context: GatewayContext, owner: ServerOwner, connection: ConnectionId, login: ServerLogin) {
+    super();
+    this.context = context;
+    this.owner = owner;
+    this.connection = connection;
+    this.login = login;
+    this.prepared = new PreparedStatements(context.catalogue);
+    this.parameters = context.parameterSets.empty;
+    this.createdAt = context.io.now();
+  }
+
+  // --- Events of the connection -------------------------------------------------------------------------------
+
+  connected(): void {
+    this.phase = 'login';
+    this.send(this.owner.startupPacket());
+  }
+
+  /** The server has closed its side: it will not answer any more. */
+  ended(): void {
+    this.context.io.reset(this.connection);
+    this.closed('server closed the connection unexpectedly');
+  }
+
+  override receive(bytes: Uint8Array, start: number, end: number): void {
+    super.receive(bytes, start, end);
+    this.releaseIfIdle();
+    if (this.queue.length === 0 && this.atBoundary && this.link?.awaitsLastAnswer)
+      this.link.lastAnswerPassed();
+  }
+
+  /** Ends the link if nothing is outstanding. Called when something may have become complete. */
+  releaseIfIdle(): void {
+    if (this.phase !== 'ready' || this.link === null || !this.linkEndsWhenIdle) return;
+    if (this.atBoundary && releasePolicy.isReleasable(this)) this.owner.linkIdle(this);
+  }
+
+  get outstandingRequests(): number {
+    return this.queue.length;
+  }
+
+  get clientMidMessage(): boolean {
+    return this.link?.midMessage === true;
+  }
+
+  /** Nothing is unanswered and no transaction is open, so it can be handed on or reset. */
+  get isClean(): boolean {
+    return this.phase === 'ready' && this.atBoundary && releasePolicy.isReleasable(this);
+  }
+
+  /** A transaction is open and nothing else is in the way of ending it. */
+  get canRollBack(): boolean {
+    const open = this.status === Backend.InTransaction || this.status === Backend.InFailedTransaction;
+    return (
+      this.phase === 'ready' &&
+      open &&
+      this.atBoundary &&
+      this.queue.length === 0 &&
+      !this.batchOpen &&
+      !this.doubtful
+    );
+  }
+
+  /** The last cancel request for it has ended. */
+  cancelEnded(): void {
+    if (this.phase !== 'closed') this.owner.cancelEnded(this);
+  }
+
+  /** The login took too long. */
+  abandon(message: string): void {
+    this.lastError = connectionFailure(message);
+    this.close();
+  }
+
+  drained(): void {
+    this.link?.serverDrained();
+  }
+
+  keyDerived(key: Uint8Array | null): void {
+    if (this.phase === 'login' && this.login !== null) this.loginProgress(this.login.keyDerived(key));
+  }
+
+  /** The connection is gone, by the peer or the system. */
+  closed(reason: string | null): void {
+    if (this.phase === 'closed') return;
+    const text = reason ?? 'connection closed';
+    const error = this.lastError ?? connectionFailure(text);
+    this.end();
+    const link = this.link;
+    this.link = null;
+    const requestInFlight = this.queue.length > 0;
+    this.owner.serverGone(this, error);
+    link?.serverLost({ told: this.toldFatal, requestInFlight, reason: text });
+  }
+
+  /** Closes from our side: politely when the server is not in the middle of anything. */
+  close(): void {
+    if (this.phase === 'closed') return;
+    const polite = this.isClean && this.cancelsInFlight === 0;
+    this.end();
+    if (polite) this.context.io.send(this.connection, TERMINATE, 0, TERMINATE.length);
+    if (polite) this.context.io.finish(this.connection);
+    else this.context.io.reset(this.connection);
+    const link = this.link;
+    this.link = null;
+    this.owner.serverGone(this, this.lastError);
+    link?.serverLost({
+      told: this.toldFatal,
+      requestInFlight: this.queue.length > 0,
+      reason: 'connection closed',
+    });
+  }
+
+  private end(): void {
+    this.phase = 'closed';
+    this.endReading();
+    this.prepared.clear();
+    this.unnamedOwner = null;
+  }
+
+  // --- Link ---------------------------------------------------------------------------------------------------
+
+  bind(client: ClientEnd, endsWhenIdle: boolean): void {
+    if (this.link !== null) throw new Error('invariant: server connection is linked already');
+    this.link = client;
+    this.cleaning = null;
+    this.linkEndsWhenIdle = endsWhenIdle;
+  }
+
+  unbind(): void {
+    this.link = null;
+    if (this.readingPaused) this.resumeReading();
+  }
+
+  resumeReading(): void {
+    if (!this.readingPaused) return;
+    this.readingPaused = false;
+    this.context.io.resumeReading(this.connection);
+  }
+
+  // --- Requests -----------------------------------------------------------------------------------------------
+
+  /** Sends bytes of ours. */
+  send(message: Uint8Array): boolean {
+    return this.context.io.send(this.connection, message, 0, message.length);
+  }
+
+  /** Notes a request that is being sent. */
+  expect(request: number, detail: StatementRequest | null = null): void {
+    const kind = request & Request.KIND_MASK;
+    if (kind === Request.SYNC) {
+      this.batch += 1;
+      this.skipping = false;
+      this.batchOpen = false;
+      if (this.copyInOpen) {
+        this.ignoredSyncs += 1;
+        return;
+      }
+    } else if (kind === Request.QUERY) {
+      this.batch += 1;
+      this.batchOpen = false;
+    } else if (kind === Request.COPY_END) {
+      this.copyInOpen = false;
+      if (this.queue.length === 0) return;
+    } else if (kind !== Request.FUNCTION_CALL) {
+      this.batchOpen = true;
+    }
+    this.queue.push(request, detail);
+  }
+
+  /** Runs a query of the gateway's own; {@link ServerOwner.ownQueryDone} tells the end. */
+  runOwnQuery(sql: string): void {
+    this.batch += 1;
+    // Every simple Query destroys the unnamed statement (protocol chapter, "Extended Query").
+    this.unnamedOwner = null;
+    this.queue.push(Request.QUERY | Request.SWALLOWED, { what: 'own', error: null });
+    this.send(buildQuery(sql));
+  }
+
+  /** Answers a request that is not sent, in its turn. */
+  answerLocally(kind: number, detail: StatementRequest | null): void {
+    if (this.queue.length === 0) this.link?.fromServer(...syntheticAnswer(kind));
+    else this.queue.push(kind | Request.SYNTHETIC, detail);
+  }
+
+  // --- Answers ------------------------------------------------------------------------------------------------
+
+  protected forward(bytes: Uint8Array, start: number, end: number): void {
+    if (this.link === null) return;
+    if (this.link.fromServer(bytes, start, end) && !this.readingPaused) {
+      this.readingPaused = true;
+      this.context.io.pauseReading(this.connection);
+    }
+  }
+
+  protected lengthMax(): number {
+    return this.phase === 'ready' ? this.context.settings.maxPacketSize : SERVER_LOGIN_MESSAGE_BYTES_MAX;
+  }
+
+  protected invalidLength(type: number, length: number): void {
+    this.violation(`invalid length ${length} of message type 0x${type.toString(16)}`);
+  }
+
+  protected message(type: number, total: number, bytes: Uint8Array, position: number, end: number): Verdict {
+    if (this.phase !== 'ready') return this.loginMessage(type, total, bytes, position, end);
+    switch (type) {
+      case Backend.DataRow:
+      case Backend.CopyData:
+      case Backend.CopyDone:
+      case Backend.CopyOutResponse:
+      case Backend.ParameterDescription:
+      case Backend.FunctionCallResponse:
+        return this.queue.length === 0 ? this.unexpected(type) : this.ours();
+      case Backend.RowDescription:
+      case Backend.NoData:
+        return this.answers(Request.DESCRIBE, type);
+      case Backend.CommandComplete:
+        return this.commandComplete(total, bytes, position, end);
+      case Backend.EmptyQueryResponse:
+      case Backend.PortalSuspended:
+        return this.answers(Request.EXECUTE, type);
+      case Backend.ReadyForQuery:
+        return end - position < total ? WHOLE : this.readyForQuery(total, bytes[position + HEADER_BYTES]!);
+      case Backend.BindComplete:
+        return this.completes(Request.BIND, type);
+      case Backend.ParseComplete:
+        return this.parseComplete(type);
+      case Backend.CloseComplete:
+        return this.completes(Request.CLOSE, type);
+      case Backend.CopyInResponse:
+        return this.copyInResponse(type);
+      case Backend.ErrorResponse:
+        return this.errorResponse(total, bytes, position, end);
+      case Backend.ParameterStatus:
+        return this.parameterStatus(total, bytes, position, end);
+      case Backend.NoticeResponse:
+      case Backend.NotificationResponse:
+        return this.link === null ? SWALLOW : this.ours();
+      default:
+        return this.unexpected(type);
+    }
+  }
+
+  private ours(): Verdict {
+    return (this.queue.first & Request.SWALLOWED) === 0 ? FORWARD : SWALLOW;
+  }
+
+  /** An answer that ends a request of this kind if one is at the head; in a simple Query it is just passed on. */
+  private answers(kind: number, type: number): Verdict {
+    const first = this.queue.first & Request.KIND_MASK;
+    if (first === kind) return this.complete();
+    return first === Request.QUERY ? this.ours() : this.unexpected(type);
+  }
+
+  /** An answer that can only end a request of this kind. */
+  private completes(kind: number, type: number): Verdict {
+    return (this.queue.first & Request.KIND_MASK) === kind ? this.complete() : this.unexpected(type);
+  }
+
+  private complete(): Verdict {
+    const verdict = this.ours();
+    this.queue.shift();
+    while (this.queue.first === Request.COPY_END) this.queue.shift();
+    if ((this.queue.first & Request.SYNTHETIC) !== 0) this.interject = true;
+    return verdict;
+  }
+
+  protected override betweenMessages(): void {
+    while ((this.queue.first & Request.SYNTHETIC) !== 0) {
+      const kind = this.queue.first & Request.KIND_MASK;
+      this.complete();
+      this.interject = false;
+      this.forward(...syntheticAnswer(kind));
+    }
+  }
+
+  private parseComplete(type: number): Verdict {
+    const kind = this.queue.first & Request.KIND_MASK;
+    if (kind === Request.PARSE_UNNAMED) return this.complete();
+    if (kind !== Request.PARSE) return this.unexpected(type);
+    const detail = this.queue.firstDetail;
+    if (detail !== null && detail.what === 'parse' && detail.entry !== null) {
+      detail.entry.confirmed = true;
+      detail.statement.acceptedIn.add(this.owner);
+    }
+    return this.complete();
+  }
+
+  private commandComplete(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
+    // 'DISCARD ALL' and 'DEALLOCATE ALL' drop the prepared statements: known by the tag alone.
+    if (total === DISCARD_ALL.length || total === DEALLOCATE_ALL.length) {
+      if (end - position < total) return WHOLE;
+      const tag = total === DISCARD_ALL.length ? DISCARD_ALL : DEALLOCATE_ALL;
+      if (sameBytes(tag, HEADER_BYTES, bytes, position + HEADER_BYTES, total - HEADER_BYTES)) {
+        this.prepared.clear();
+        this.unnamedOwner = null;
+        this.link?.statementsDropped();
+      }
+    }
+    return this.answers(Request.EXECUTE, Backend.CommandComplete);
+  }
+
+  private copyInResponse(type: number): Verdict {
+    const kind = this.queue.first & Request.KIND_MASK;
+    if (kind !== Request.EXECUTE && kind !== Request.QUERY) return this.unexpected(type);
+    const { dropped, ended } = this.queue.dropSyncsBeforeCopyEnd();
+    this.ignoredSyncs = dropped;
+    this.copyInOpen = !ended;
+    return this.ours();
+  }
+
+  private readyForQuery(total: number, status: number): Verdict {
+    while (this.queue.first === Request.COPY_END) this.queue.shift();
+    const kind = this.queue.first & Request.KIND_MASK;
+    const ends = kind === Request.QUERY || kind === Request.SYNC || kind === Request.FUNCTION_CALL;
+    if (total !== HEADER_BYTES + 1 || (!ends && !this.doubtful))
+      return this.unexpected(Backend.ReadyForQuery);
+    this.status = status;
+    this.copyInOpen = false;
+    this.ignoredSyncs = 0;
+    if (!ends) return FORWARD;
+    const detail = this.queue.firstDetail;
+    const verdict = this.complete();
+    if (detail !== null && detail.what === 'own') this.owner.ownQueryDone(this, detail.error);
+    else if (status === Backend.Idle) this.context.counters.transactions += 1;
+    return verdict;
+  }
+
+  private errorResponse(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
+    if (total <= ERROR_BYTES_READ_MAX) {
+      if (end - position < total) return WHOLE;
+      this.lastError = readErrorFields(bytes, position + HEADER_BYTES, position + total);
+      if (this.lastError.severity === 'FATAL' || this.lastError.severity === 'PANIC') {
+        this.toldFatal = this.link !== null;
+        return this.toldFatal ? FORWARD : SWALLOW;
+      }
+    }
+    const verdict = this.queue.length === 0 ? this.unexpected(Backend.ErrorResponse) : this.ours();
+    const detail = this.queue.firstDetail;
+    if (detail !== null && detail.what === 'own') detail.error = this.lastError;
+    else this.skipToSync();
+    return verdict;
+  }
+
+  /** After an error in the extended protocol the server skips everything up to the next Sync. */
+  private skipToSync(): void {
+    const kind = this.queue.first & Request.KIND_MASK;
+    // Sync's own answer may follow then: the number of ReadyForQuery that come is no longer certain.
+    if (this.ignoredSyncs > 0) this.doubtful = true;
+    this.copyInOpen = false;
+    this.ignoredSyncs = 0;
+    if (kind === Request.QUERY || kind === Request.FUNCTION_CALL || kind === 0) return;
+    while (this.queue.length > 0 && (this.queue.first & Request.KIND_MASK) !== Request.SYNC) {
+      this.undo(this.queue.first, this.queue.firstDetail);
+      this.queue.shift();
+    }
+    this.skipping = this.queue.length === 0;
+    if (this.skipping) this.batchOpen = true;
+  }
+
+  private undo(request: number, detail: StatementRequest | OwnQuery | null): void {
+    const kind = request & Request.KIND_MASK;
+    if (kind === Request.PARSE_UNNAMED || kind === Request.QUERY) this.unnamedOwner = 'unknown';
+    if (detail === null || detail.what === 'own') return;
+    const { statement, entry, clientName } = detail;
+    if (detail.what === 'parse') {
+      if (entry !== null) this.prepared.notParsed(entry);
+      if (clientName !== null) this.link?.forgetStatement(clientName, statement);
+    } else {
+      if (entry !== null) this.prepared.notClosed(entry);
+      if (clientName !== null) this.link?.restoreStatement(clientName, statement);
+    }
+  }
+
+  private parameterStatus(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
+    if (total > ERROR_BYTES_READ_MAX) return this.unexpected(Backend.ParameterStatus);
+    if (end - position < total) return WHOLE;
+    const reported = readReported(bytes, position + HEADER_BYTES, position + total);
+    if (reported === null) return this.unexpected(Backend.ParameterStatus);
+    const { name, value } = reported;
+    this.parameters = this.context.parameterSets.with(this.parameters, name, value);
+    if (this.link === null || this.ours() === SWALLOW) return SWALLOW;
+    this.link.parameters = this.context.parameterSets.with(this.link.parameters, name, value);
+    return FORWARD;
+  }
+
+  // --- Login --------------------------------------------------------------------------------------------------
+
+  private loginMessage(
+    type: number,
+    total: number,
+    bytes: Uint8Array,
+    position: number,
+    end: number,
+  ): Verdict {
+    if (end - position < total) return WHOLE;
+    const login = this.login;
+    if (login === null) return END;
+    let progress: ReturnType<ServerLogin['message']>;
+    try {
+      progress = login.message(type, bytes, position + HEADER_BYTES, position + total);
+    } catch (error) {
+      progress = connectionFailure(error instanceof Error ? error.message : String(error));
+    }
+    this.loginProgress(progress);
+    return this.phase === ('closed' as Phase) ? END : SWALLOW;
+  }
+
+  private loginProgress(progress: ReturnType<ServerLogin['message']>): void {
+    if (progress === 'more') return;
+    const login = this.login as ServerLogin;
+    if (progress !== 'ready') {
+      this.lastError = progress;
+      this.close();
+      return;
+    }
+    this.phase = 'ready';
+    this.wasReady = true;
+    this.login = null;
+    this.processId = login.processId;
+    this.secret = login.secret;
+    this.parameters = this.context.parameterSets.overlay(this.parameters, login.parameters);
+    this.owner.serverReady(this);
+  }
+
+  private unexpected(type: number): Verdict {
+    return this.violation(`unexpected message type 0x${type.toString(16)}`);
+  }
+
+  private violation(what: string): Verdict {
+    this.context.counters.protocolViolations += 1;
+    this.lastError = {
+      severity: 'FATAL',
+      code: SqlState.protocol_violation,
+      message: `${what} from server; its connection was closed`,
+    };
+    this.context.io.report({ level: 'error', message: this.lastError.message });
+    this.close();
+    return END;
+  }
+}
+
+const TERMINATE = buildTerminate();
+const PARSE_COMPLETE = Uint8Array.of(Backend.ParseComplete, 0, 0, 0, 4);
+const CLOSE_COMPLETE = Uint8Array.of(Backend.CloseComplete, 0, 0, 0, 4);
+const DISCARD_ALL = Buffer.from('C\0\0\0\x10DISCARD ALL\0');
+const DEALLOCATE_ALL = Buffer.from('C\0\0\0\x13DEALLOCATE ALL\0');
+
+function syntheticAnswer(kind: number): [Uint8Array, number, number] {
+  return [kind === Request.PARSE ? PARSE_COMPLETE : CLOSE_COMPLETE, 0, HEADER_BYTES];
+}
+
+function sameBytes(a: Uint8Array, atA: number, b: Uint8Array, atB: number, length: number): boolean {
+  for (let i = 0; i < length; i++) if (a[atA + i] !== b[atB + i]) return false;
+  return true;
+}
+
+/** Null for a body that is not well-formed. */
+function readReported(bytes: Uint8Array, start: number, end: number): { name: string; value: string } | null {
+  try {
+    return readParameterStatus(bytes, start, end);
+  } catch (error) {
+    if (error instanceof ProtocolViolation) return null;
+    throw error;
+  }
+}
+
+function connectionFailure(message: string): ErrorFields {
+  return { severity: 'FATAL', code: SqlState.connection_failure, message };
+}

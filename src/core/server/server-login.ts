@@ -1,0 +1,150 @@
+/**
+ * The dialogue with which the gateway logs in to a server: StartupMessage, authentication, parameters, until the
+ * first ReadyForQuery (protocol chapter, "Start-up"). Bytes in, bytes out; no I/O.
+ */
+import * as Backend from '../../wire/backend.js';
+import { buildPassword, buildSaslInitialResponse, buildSaslResponse } from '../../wire/client-messages.js';
+import { type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
+import { md5Password, md5Response } from '../../wire/md5.js';
+import { ScramClient } from '../../wire/scram.js';
+import {
+  type AuthenticationRequest,
+  readAuthentication,
+  readBackendKeyData,
+  readParameterStatus,
+} from '../../wire/server-messages.js';
+import { SqlState } from '../../wire/sqlstate.js';
+import type { UserSettings } from '../settings.js';
+
+/** What the dialogue needs from outside. */
+export interface LoginServices {
+  send(message: Buffer): void;
+  /** Asks for PBKDF2; answered by {@link ServerLogin.keyDerived}. */
+  deriveKey(password: string, salt: Uint8Array, iterations: number): void;
+  nonce(): string;
+}
+
+export type LoginProgress = 'more' | 'ready' | ErrorFields;
+
+export class ServerLogin {
+  /** As the server reported them. */
+  readonly parameters = new Map<string, string>();
+  processId = 0;
+  secret: Uint8Array = new Uint8Array(0);
+  private readonly user: UserSettings;
+  private readonly services: LoginServices;
+  private scram: ScramClient | null = null;
+  /** The server has proved that it knows the password too (SCRAM), or needn't. */
+  private serverProved = true;
+
+  constructor(user: UserSettings, services: LoginServices) {
+    this.user = user;
+    this.services = services;
+  }
+
+  /** Takes one whole message, its body being `bytes[start, end)`. */
+  message(type: number, bytes: Uint8Array, start: number, end: number): LoginProgress {
+    switch (type) {
+      case Backend.Authentication:
+        return this.authenticate(readAuthentication(bytes, start, end));
+      case Backend.ParameterStatus: {
+        const { name, value } = readParameterStatus(bytes, start, end);
+        this.parameters.set(name, value);
+        return 'more';
+      }
+      case Backend.BackendKeyData: {
+        const key = readBackendKeyData(bytes, start, end);
+        this.processId = key.processId;
+        this.secret = Uint8Array.from(key.secret);
+        return 'more';
+      }
+      case Backend.NoticeResponse:
+      case Backend.NegotiateProtocolVersion:
+        return 'more';
+      case Backend.ErrorResponse:
+        return readErrorFields(bytes, start, end);
+      case Backend.ReadyForQuery:
+        return 'ready';
+      default:
+        return refusal(`unexpected message type 0x${type.toString(16)} from server during login`);
+    }
+  }
+
+  /** The answer to `deriveKey`. */
+  keyDerived(saltedPassword: Uint8Array | null): LoginProgress {
+    if (this.scram === null || saltedPassword === null) return refusal('could not derive the SCRAM key');
+    this.services.send(buildSaslResponse(this.scram.final(saltedPassword)));
+    return 'more';
+  }
+
+  private authenticate(request: AuthenticationRequest): LoginProgress {
+    switch (request.kind) {
+      case 'ok':
+        if (!this.serverProved)
+          return refusal('server ended SCRAM without proving that it knows the password');
+        return 'more';
+      case 'cleartextPassword':
+        return this.sendPassword((password) => password);
+      case 'md5Password':
+        return this.answerMd5(request.salt);
+      case 'sasl':
+        return this.beginScram(request.mechanisms);
+      case 'saslContinue':
+        return this.continueScram(request.data);
+      case 'saslFinal':
+        if (this.scram?.verify(request.data) !== true) return refusal('server sent a wrong SCRAM signature');
+        this.serverProved = true;
+        return 'more';
+      default:
+        return refusal('server asks for an authentication method that is not supported');
+    }
+  }
+
+  private sendPassword(answer: (password: string) => string): LoginProgress {
+    const { password } = this.user.secret;
+    if (password === null) return this.missing('a clear-text password');
+    this.services.send(buildPassword(answer(password)));
+    return 'more';
+  }
+
+  private answerMd5(salt: Uint8Array): LoginProgress {
+    const { password, md5 } = this.user.secret;
+    const stored = md5 ?? (password === null ? null : md5Password(this.user.name, password));
+    if (stored === null) return this.missing('a password or its md5 hash');
+    this.services.send(buildPassword(md5Response(stored, salt)));
+    return 'more';
+  }
+
+  private beginScram(mechanisms: readonly string[]): LoginProgress {
+    if (!mechanisms.includes('SCRAM-SHA-256')) {
+      return refusal(`server offers no SASL mechanism that is supported: ${mechanisms.join(', ')}`);
+    }
+    if (this.user.secret.password === null) return this.missing('a clear-text password (for SCRAM)');
+    this.scram = new ScramClient(this.user.name, this.services.nonce());
+    this.serverProved = false;
+    this.services.send(buildSaslInitialResponse('SCRAM-SHA-256', this.scram.first()));
+    return 'more';
+  }
+
+  private continueScram(data: Uint8Array): LoginProgress {
+    const { password } = this.user.secret;
+    if (this.scram === null || password === null) return refusal('unexpected SASL message from server');
+    const next = this.scram.receiveFirst(data);
+    if (next.kind === 'fail') return refusal(next.message);
+    this.services.deriveKey(password, next.salt, next.iterations);
+    return 'more';
+  }
+
+  private missing(what: string): ErrorFields {
+    return {
+      severity: 'FATAL',
+      code: SqlState.invalid_password,
+      message: `server login needs ${what} for user "${this.user.name}", and the configuration has none`,
+      hint: 'Give the database entry a user and password, or put the user into auth_file or users.',
+    };
+  }
+}
+
+function refusal(message: string): ErrorFields {
+  return { severity: 'FATAL', code: SqlState.sqlclient_unable_to_establish_sqlconnection, message };
+}

@@ -1,0 +1,436 @@
+/**
+ * A client's connection: its login, then its requests, which go to the linked server connection in their order.
+ * Named prepared statements are renamed on the way where links end with transactions (statement-traffic.ts).
+ */
+import * as Backend from '../../wire/backend.js';
+import { buildErrorResponse, type ErrorFields } from '../../wire/error-fields.js';
+import {
+  BLOCK,
+  END,
+  FORWARD,
+  FrameReader,
+  HEADER_BYTES,
+  readInt32,
+  SWALLOW,
+  type Verdict,
+  WHOLE,
+} from '../../wire/framing.js';
+import * as Frontend from '../../wire/frontend.js';
+import { ProtocolViolation } from '../../wire/protocol-violation.js';
+import { SqlState } from '../../wire/sqlstate.js';
+import { MAX_STARTUP_PACKET_LENGTH } from '../../wire/startup.js';
+import type { GatewayContext } from '../context.js';
+import type { ConnectionId } from '../io.js';
+import { AUTH_MESSAGE_BYTES_MAX, HELD_BYTES_MAX } from '../limits.js';
+import type { ParameterSet } from '../parameters.js';
+import * as Request from '../server/request-queue.js';
+import type { ServerConnection } from '../server/server-connection.js';
+import type { Statement } from '../statements.js';
+import type { ClientLogin, LoginStep } from './client-login.js';
+import type { StatementClient, StatementTraffic } from './statement-traffic.js';
+
+/** The pool, as its clients see it. */
+export interface ClientPool {
+  /** Links the client now (true), or makes it wait and calls {@link Session.linked} later (false). */
+  acquire(client: Session): boolean;
+  /** The client is gone, or leaves the queue. */
+  leave(client: Session): void;
+  readonly name: string;
+}
+
+/** What a session asks of its gateway. */
+export interface SessionOwner {
+  /** The client's identity is proved: gives it its pool, and calls {@link Session.welcome} when it can. */
+  authenticated(client: Session, step: Extract<LoginStep, { kind: 'authenticated' }>): void;
+  cancelRequested(client: Session, step: Extract<LoginStep, { kind: 'cancel' }>): void;
+  sessionEnded(client: Session): void;
+  /** Non-null when this client must be turned away after its startup packet. */
+  refusal(client: Session): ErrorFields | null;
+}
+
+type Phase = 'login' | 'welcoming' | 'ready' | 'closed';
+
+const PARSE_COMPLETE = Uint8Array.of(Backend.ParseComplete, 0, 0, 0, 4);
+const CLOSE_COMPLETE = Uint8Array.of(Backend.CloseComplete, 0, 0, 0, 4);
+const READY_IDLE = Uint8Array.of(Backend.ReadyForQuery, 0, 0, 0, 5, Backend.Idle);
+
+export class Session extends FrameReader implements StatementClient {
+  readonly connection: ConnectionId;
+  phase: Phase = 'login';
+  link: ServerConnection | null = null;
+  pool: ClientPool | null = null;
+  parameters: ParameterSet;
+  /** The reported parameters that its startup packet named, as it spelled the values. */
+  startupParameters: ParameterSet;
+  /** The secret half of the key with which this client's queries can be cancelled. */
+  cancelSecret = 0;
+  readonly acceptedAt: number;
+  /** Since when it waits for a server connection, in ms. */
+  waitingSince = 0;
+  waiting = false;
+  nextWaiter: this | null = null;
+  previousWaiter: this | null = null;
+  /** Null where statements keep their names (pool_mode session, or max_prepared_statements 0). */
+  statements: StatementTraffic | null = null;
+  private readonly context: GatewayContext;
+  private readonly owner: SessionOwner;
+  private login: ClientLogin | null;
+  /** Bytes of an untyped packet that is not complete. */
+  private startupBytes: Buffer | null = null;
+  private readingPaused = false;
+  private peerEnded = false;
+
+  constructor(context: GatewayContext, owner: SessionOwner, connection: ConnectionId, login: ClientLogin) {
+    super();
+    this.context = context;
+    this.owner = owner;
+    this.connection = connection;
+    this.login = login;
+    this.parameters = context.parameterSets.empty;
+    this.startupParameters = context.parameterSets.empty;
+    this.acceptedAt = context.io.now();
+  }
+
+  // --- Events of the connection -------------------------------------------------------------------------------
+
+  override receive(bytes: Uint8Array, start: number, end: number): void {
+    let position = start;
+    while (position < end && this.login?.awaitsStartup === true && this.phase === 'login') {
+      position = this.receiveStartup(bytes, position, end);
+    }
+    if (this.phase === 'closed') return;
+    if (position < end) super.receive(bytes, position, end);
+    if (this.isBlocked && this.heldBytes > HELD_BYTES_MAX) this.pauseReading();
+    this.link?.releaseIfIdle();
+  }
+
+  /** The client has closed its sending side; answers that are under way still reach it. */
+  ended(): void {
+    this.peerEnded = true;
+    if (!this.awaitsLastAnswer) this.close();
+  }
+
+  /** True while answers to what was sent before the end of input are still to come. */
+  get awaitsLastAnswer(): boolean {
+    if (!this.peerEnded || this.midMessage) return false;
+    return this.isBlocked || (this.link !== null && this.link.outstandingRequests > 0);
+  }
+
+  lastAnswerPassed(): void {
+    this.close();
+  }
+
+  /** The client can take more. */
+  drained(): void {
+    this.link?.resumeReading();
+  }
+
+  serverDrained(): void {
+    if (!this.isBlocked) this.resumeReading();
+  }
+
+  /** The connection is gone, by the peer or the system. */
+  closed(): void {
+    this.end();
+  }
+
+  // --- Ending -------------------------------------------------------------------------------------------------
+
+  /** Closes the connection once everything sent has reached the client. */
+  close(): void {
+    if (this.phase === 'closed') return;
+    this.context.io.finish(this.connection);
+    this.end();
+  }
+
+  /** Tells the client why, and closes. */
+  fail(error: ErrorFields): void {
+    if (this.phase === 'closed') return;
+    this.send(buildErrorResponse({ ...error, severity: 'FATAL' }));
+    this.close();
+  }
+
+  private end(): void {
+    if (this.phase === 'closed') return;
+    this.pool?.leave(this);
+    this.phase = 'closed';
+    this.endReading();
+    this.login = null;
+    this.startupBytes = null;
+    this.statements?.clear();
+    this.owner.sessionEnded(this);
+  }
+
+  // --- Login --------------------------------------------------------------------------------------------------
+
+  private receiveStartup(bytes: Uint8Array, start: number, end: number): number {
+    const kept = this.startupBytes;
+    const have = kept === null ? 0 : kept.length;
+    const piece = bytes.subarray(start, Math.min(end, start + MAX_STARTUP_PACKET_LENGTH + 4 - have));
+    const packet = kept === null ? piece : Buffer.concat([kept, piece]);
+    if (packet.length >= 4) {
+      const length = readInt32(packet, 0);
+      if (length < 8 || length > MAX_STARTUP_PACKET_LENGTH) {
+        this.fail(violation('invalid length of startup packet'));
+        return end;
+      }
+      if (packet.length >= length) {
+        this.startupBytes = null;
+        this.step(() => (this.login as ClientLogin).startupPacket(packet, 0, length));
+        return start + length - have;
+      }
+    }
+    this.startupBytes = Buffer.from(packet);
+    return end;
+  }
+
+  private loginMessage(
+    type: number,
+    total: number,
+    bytes: Uint8Array,
+    position: number,
+    end: number,
+  ): Verdict {
+    if (end - position < total) return WHOLE;
+    const login = this.login as ClientLogin;
+    this.step(() => login.message(type, bytes, position + HEADER_BYTES, position + total));
+    if (this.hasEnded) return END;
+    return SWALLOW;
+  }
+
+  private step(run: () => LoginStep): void {
+    let step: LoginStep;
+    try {
+      step = run();
+    } catch (error) {
+      if (!(error instanceof ProtocolViolation)) throw error;
+      step = { kind: 'fail', error: violation(error.message) };
+    }
+    if (step === 'more') return;
+    if (step.kind === 'cancel') this.owner.cancelRequested(this, step);
+    else if (step.kind === 'fail') this.loginFailed(step.error);
+    else {
+      const refusal = this.owner.refusal(this);
+      if (refusal !== null) return this.loginFailed(refusal);
+      this.login = null;
+      this.phase = 'welcoming';
+      this.block();
+      this.owner.authenticated(this, step);
+    }
+  }
+
+  private loginFailed(error: ErrorFields): void {
+    this.context.counters.loginFailures += 1;
+    if (this.context.settings.logPoolerErrors) {
+      const client = this.context.io.peerAddress(this.connection);
+      this.context.io.report({ level: 'warn', message: `login failed: ${error.message}`, facts: { client } });
+    }
+    this.fail(error);
+  }
+
+  /** Login is complete: `greeting` ends with ReadyForQuery. */
+  welcome(greeting: Uint8Array): void {
+    this.send(greeting);
+    this.phase = 'ready';
+    this.resume();
+    this.afterResume();
+  }
+
+  private get hasEnded(): boolean {
+    return this.phase === 'closed';
+  }
+
+  // --- Link ---------------------------------------------------------------------------------------------------
+
+  /** The link that it waited for is there: what it sent meanwhile goes on. */
+  linked(): void {
+    this.resume();
+    this.afterResume();
+  }
+
+  private afterResume(): void {
+    if (this.hasEnded) return;
+    if (!this.isBlocked) this.resumeReading();
+    if (this.peerEnded && !this.awaitsLastAnswer) this.close();
+    else this.link?.releaseIfIdle();
+  }
+
+  /** The link has ended in good order. */
+  released(): void {
+    this.link = null;
+    this.dropBody();
+    if (!this.isBlocked) this.resumeReading();
+    if (this.peerEnded && !this.isBlocked) this.close();
+  }
+
+  setupDone(error: ErrorFields | null): void {
+    if (error !== null) this.fail(error);
+    else this.linked();
+  }
+
+  serverLost(loss: { told: boolean; requestInFlight: boolean; reason: string }): void {
+    this.link = null;
+    if (loss.told) return this.close();
+    this.fail({
+      severity: 'FATAL',
+      code: loss.requestInFlight ? SqlState.transaction_resolution_unknown : SqlState.connection_failure,
+      message: `connection to server was lost: ${loss.reason}`,
+      ...(loss.requestInFlight && {
+        detail: 'A request was under way; whether it took effect is not known.',
+        hint: 'Check its effect before you repeat it.',
+      }),
+    });
+  }
+
+  private acquire(): boolean {
+    return this.link !== null || (this.pool as ClientPool).acquire(this);
+  }
+
+  fromServer(bytes: Uint8Array, start: number, end: number): boolean {
+    return this.context.io.send(this.connection, bytes, start, end);
+  }
+
+  private send(message: Uint8Array): void {
+    this.context.io.send(this.connection, message, 0, message.length);
+  }
+
+  private pauseReading(): void {
+    if (this.readingPaused) return;
+    this.readingPaused = true;
+    this.context.io.pauseReading(this.connection);
+  }
+
+  private resumeReading(): void {
+    if (!this.readingPaused) return;
+    this.readingPaused = false;
+    this.context.io.resumeReading(this.connection);
+  }
+
+  // --- Prepared statements (ClientEnd) ------------------------------------------------------------------------
+
+  forgetStatement(name: string, statement: Statement): void {
+    this.statements?.forget(name, statement);
+  }
+
+  restoreStatement(name: string, statement: Statement): void {
+    this.statements?.restore(name, statement);
+  }
+
+  statementsDropped(): void {
+    this.statements?.clear();
+  }
+
+  // --- Requests -----------------------------------------------------------------------------------------------
+
+  protected forward(bytes: Uint8Array, start: number, end: number): void {
+    if (this.link === null) return;
+    if (this.context.io.send(this.link.connection, bytes, start, end)) this.pauseReading();
+  }
+
+  flushBefore(bytes: Uint8Array, position: number): void {
+    this.flushRun(bytes, position);
+  }
+
+  answerParseComplete(): void {
+    this.send(PARSE_COMPLETE);
+  }
+
+  answerCloseComplete(): void {
+    this.send(CLOSE_COMPLETE);
+  }
+
+  /** Sends something of ours to the linked server connection, behind what the client sent before. */
+  insert(bytes: Uint8Array, position: number, message: Uint8Array): void {
+    this.flushRun(bytes, position);
+    if ((this.link as ServerConnection).send(message)) this.pauseReading();
+  }
+
+  /** As {@link insert}, in place of the beginning of a message whose rest, from `rest` on, is passed on. */
+  replaceBeginning(bytes: Uint8Array, position: number, beginning: Uint8Array, rest: number): void {
+    this.insert(bytes, position, beginning);
+    this.forwardFrom(rest);
+  }
+
+  protected lengthMax(): number {
+    return this.phase === 'login' ? AUTH_MESSAGE_BYTES_MAX : this.context.settings.maxPacketSize;
+  }
+
+  protected invalidLength(type: number, length: number): void {
+    this.protocolViolation(`invalid message length ${length} of message type ${type}`);
+  }
+
+  /** Ends the client for a message that no client may send. */
+  protocolViolation(message: string): Verdict {
+    this.context.counters.protocolViolations += 1;
+    this.fail(violation(message));
+    return END;
+  }
+
+  protected message(type: number, total: number, bytes: Uint8Array, position: number, end: number): Verdict {
+    if (this.phase !== 'ready') return this.loginMessage(type, total, bytes, position, end);
+    if (this.link?.skipping === true && type !== Frontend.Sync && type !== Frontend.Terminate) return SWALLOW;
+    switch (type) {
+      case Frontend.Query:
+        this.statements?.queryComes();
+        return this.request(Request.QUERY);
+      case Frontend.Sync:
+        return this.sync();
+      case Frontend.Parse:
+        if (this.statements === null) return this.request(Request.PARSE_UNNAMED);
+        return this.statements.parse(total, bytes, position, end);
+      case Frontend.Bind:
+        if (this.statements === null) return this.request(Request.BIND);
+        return this.statements.bind(total, bytes, position, end);
+      case Frontend.Describe:
+        if (this.statements === null) return this.request(Request.DESCRIBE);
+        return this.statements.describe(total, bytes, position, end);
+      case Frontend.Close:
+        if (this.statements === null) return this.request(Request.CLOSE);
+        return this.statements.close(total, bytes, position, end);
+      case Frontend.Execute:
+        return this.request(Request.EXECUTE);
+      case Frontend.FunctionCall:
+        return this.request(Request.FUNCTION_CALL);
+      case Frontend.Flush:
+      case Frontend.CopyData:
+        return this.link === null ? SWALLOW : FORWARD;
+      case Frontend.CopyDone:
+      case Frontend.CopyFail:
+        this.link?.expect(Request.COPY_END);
+        return this.link === null ? SWALLOW : FORWARD;
+      case Frontend.Terminate:
+        this.close();
+        return END;
+      default:
+        return this.protocolViolation(`invalid frontend message type ${type}`);
+    }
+  }
+
+  /** A request that is passed on as it is. */
+  request(kind: number): Verdict {
+    if (!this.acquire()) return BLOCK;
+    const link = this.link as ServerConnection;
+    if (kind === Request.QUERY) link.unnamedOwner = null;
+    link.expect(kind);
+    return FORWARD;
+  }
+
+  /** True when a server connection is linked; else the message must be judged again later (BLOCK). */
+  ensureLink(): boolean {
+    return this.acquire();
+  }
+
+  private sync(): Verdict {
+    if (this.link !== null) {
+      this.link.expect(Request.SYNC);
+      return FORWARD;
+    }
+    // Nothing is outstanding and no transaction is open: the answer is known.
+    this.send(READY_IDLE);
+    return SWALLOW;
+  }
+}
+
+function violation(message: string): ErrorFields {
+  return { severity: 'FATAL', code: SqlState.protocol_violation, message };
+}

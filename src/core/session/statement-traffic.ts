@@ -1,0 +1,360 @@
+/**
+ * A client's prepared statements where server connections are shared: each named statement gets the catalogue's name
+ * on the way to a server, is prepared there when it is missing, and the client never notices. The unnamed statement
+ * lives across a Sync: it is prepared again on another server connection if it is used there.
+ *
+ * One instance a client; it is given whole or partial messages by the session and answers with a verdict on them.
+ */
+import { BLOCK, END, FORWARD, HEADER_BYTES, MORE, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
+import * as Frontend from '../../wire/frontend.js';
+import { MessageWriter } from '../../wire/message-writer.js';
+import type { GatewayContext } from '../context.js';
+import { PARSE_BYTES_MAX, STATEMENTS_PER_CLIENT_MAX } from '../limits.js';
+import type { ClientEnd } from '../link.js';
+import * as Request from '../server/request-queue.js';
+import type { ServerConnection } from '../server/server-connection.js';
+import { SERVER_NAME_PREFIX, type Statement } from '../statements.js';
+
+const STATEMENT = 0x53; // 'S' in Describe and Close: a statement, not a portal
+/** Names in Bind, Describe and Close must fit into this many bytes. */
+const NAMES_BYTES_MAX = 64 * 1024;
+const NO_NAME = Uint8Array.of(0);
+
+/** Scratch space for the messages made here; each is copied by `send` before the next is made. */
+const writer = new MessageWriter();
+
+/** The session, as its statement traffic sees it. `bytes` and `position` name the message being judged. */
+export interface StatementClient extends ClientEnd {
+  readonly link: ServerConnection | null;
+  /** True when a server connection is linked; else the message must be judged again later (BLOCK). */
+  ensureLink(): boolean;
+  /** Passes on what the client sent before this message. */
+  flushBefore(bytes: Uint8Array, position: number): void;
+  /** Sends something of ours to the server, behind what the client sent before this message. */
+  insert(bytes: Uint8Array, position: number, message: Uint8Array): void;
+  /** Sends `beginning` in place of the message's beginning; its rest, from `rest` on, is passed on (FORWARD). */
+  replaceBeginning(bytes: Uint8Array, position: number, beginning: Uint8Array, rest: number): void;
+  answerParseComplete(): void;
+  answerCloseComplete(): void;
+  protocolViolation(message: string): Verdict;
+}
+
+export class StatementTraffic {
+  private readonly context: GatewayContext;
+  private readonly session: StatementClient;
+  private readonly pool: object;
+  private named: Map<string, Statement> | null = null;
+  /** The unnamed statement's definition (a Parse body behind the name), or null when there is none. */
+  private unnamed: Buffer | null = null;
+
+  /** `pool`: the identity of the client's pool. */
+  constructor(context: GatewayContext, session: StatementClient, pool: object) {
+    this.context = context;
+    this.pool = pool;
+    this.session = session;
+  }
+
+  get size(): number {
+    return this.named?.size ?? 0;
+  }
+
+  /** DISCARD ALL, DEALLOCATE ALL, or the client's end. */
+  clear(): void {
+    if (this.named !== null)
+      for (const statement of this.named.values()) this.context.catalogue.release(statement);
+    this.named = null;
+    this.unnamed = null;
+  }
+
+  /** A Parse was refused or skipped: unless the name has got another meaning, it is free. */
+  forget(name: string, statement: Statement): void {
+    if (this.named?.get(name) !== statement) return;
+    this.named.delete(name);
+    this.context.catalogue.release(statement);
+  }
+
+  /** A Close was skipped. */
+  restore(name: string, statement: Statement): void {
+    if (this.named?.has(name) === true) return;
+    this.define(name, statement);
+  }
+
+  /** A simple Query destroys the unnamed statement. */
+  queryComes(): void {
+    this.unnamed = null;
+  }
+
+  // --- Messages -----------------------------------------------------------------------------------------------
+
+  parse(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
+    if (total > PARSE_BYTES_MAX) {
+      return this.session.protocolViolation(
+        `Parse message of ${total} bytes is longer than ${PARSE_BYTES_MAX}`,
+      );
+    }
+    if (end - position < total) return WHOLE;
+    const last = position + total;
+    const nameEnd = zeroByte(bytes, position + HEADER_BYTES, last);
+    if (nameEnd < 0) return this.malformed('Parse');
+    const name = text(bytes, position + HEADER_BYTES, nameEnd);
+    const namesake = this.named?.get(name);
+    if (this.size >= STATEMENTS_PER_CLIENT_MAX && name !== '' && namesake === undefined) {
+      return this.session.protocolViolation(`more than ${STATEMENTS_PER_CLIENT_MAX} prepared statements`);
+    }
+    if (name === '') {
+      if (!this.session.ensureLink()) return BLOCK;
+      return this.parseUnnamed(this.session.link as ServerConnection, bytes, nameEnd + 1, last);
+    }
+    return this.parseNamed(name, namesake, bytes, position, nameEnd + 1, last);
+  }
+
+  private parseNamed(
+    name: string,
+    namesake: Statement | undefined,
+    bytes: Uint8Array,
+    position: number,
+    start: number,
+    end: number,
+  ): Verdict {
+    const known = this.context.catalogue.find(bytes, start, end);
+    if (this.session.link === null && namesake === undefined && known?.acceptedIn.has(this.pool) === true) {
+      // A client that prepares its statements at connect, as most drivers do, holds no server connection for it.
+      this.define(name, known);
+      this.context.counters.parsesAnswered += 1;
+      this.session.answerParseComplete();
+      return SWALLOW;
+    }
+    if (!this.session.ensureLink()) return BLOCK;
+    const link = this.session.link as ServerConnection;
+    const statement = this.context.catalogue.define(bytes, start, end);
+    if (namesake !== undefined) return this.parseDuplicate(link, bytes, position, namesake, statement);
+    this.define(name, statement);
+    if (link.prepared.missing(statement, link.batch) === 'nothing') {
+      this.context.counters.parsesAnswered += 1;
+      this.session.flushBefore(bytes, position);
+      link.answerLocally(Request.PARSE, { what: 'parse', statement, entry: null, clientName: name });
+      return SWALLOW;
+    }
+    this.context.counters.parsesForwarded += 1;
+    this.prepare(link, bytes, position, statement, name);
+    return SWALLOW;
+  }
+
+  private parseUnnamed(link: ServerConnection, bytes: Uint8Array, start: number, end: number): Verdict {
+    const length = end - start;
+    // Kept for a Bind after the Sync, when another server connection may serve. The buffer is used again: a driver
+    // that sends each statement unnamed allocates nothing here.
+    if (this.unnamed === null || this.unnamed.length !== length)
+      this.unnamed = Buffer.allocUnsafeSlow(length);
+    this.unnamed.set(bytes.subarray(start, end));
+    link.unnamedOwner = this.session;
+    link.expect(Request.PARSE_UNNAMED);
+    return FORWARD;
+  }
+
+  /** The server itself refuses a name that is taken: with the error that a direct connection gives. */
+  private parseDuplicate(
+    link: ServerConnection,
+    bytes: Uint8Array,
+    position: number,
+    namesake: Statement,
+    statement: Statement,
+  ): Verdict {
+    this.use(link, bytes, position, namesake);
+    link.expect(Request.PARSE);
+    this.session.insert(bytes, position, parseMessage(namesake.serverName, statement.definition));
+    if (statement.references === 0) {
+      this.context.catalogue.hold(statement);
+      this.context.catalogue.release(statement);
+    }
+    return SWALLOW;
+  }
+
+  bind(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
+    const available = Math.min(end, position + total);
+    const portalEnd = zeroByte(bytes, position + HEADER_BYTES, available);
+    const nameEnd = portalEnd < 0 ? -1 : zeroByte(bytes, portalEnd + 1, available);
+    if (nameEnd < 0) return this.incompleteNames('Bind', total, available - position);
+    if (!this.session.ensureLink()) return BLOCK;
+    const link = this.session.link as ServerConnection;
+    if (nameEnd === portalEnd + 1) {
+      this.useUnnamed(link, bytes, position);
+      link.expect(Request.BIND);
+      return FORWARD;
+    }
+    const serverName = this.serverName(link, bytes, position, portalEnd + 1, nameEnd);
+    link.expect(Request.BIND);
+    if (serverName === null) return FORWARD;
+    writer.reset();
+    writer.byte(Frontend.Bind);
+    writer.int32(total - 1 - (nameEnd - portalEnd) + serverName.length);
+    writer.bytes(bytes, position + HEADER_BYTES, portalEnd + 1);
+    writer.bytes(serverName);
+    this.session.replaceBeginning(bytes, position, written(), nameEnd + 1);
+    return FORWARD;
+  }
+
+  describe(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
+    if (total > NAMES_BYTES_MAX) return this.malformed('Describe');
+    if (end - position < total) return WHOLE;
+    const nameStart = position + HEADER_BYTES + 1;
+    const last = position + total;
+    if (total < HEADER_BYTES + 2 || bytes[last - 1] !== 0) return this.malformed('Describe');
+    if (!this.session.ensureLink()) return BLOCK;
+    const link = this.session.link as ServerConnection;
+    const isStatement = bytes[nameStart - 1] === STATEMENT;
+    if (isStatement && nameStart === last - 1) this.useUnnamed(link, bytes, position);
+    const named = isStatement && nameStart < last - 1;
+    const serverName = named ? this.serverName(link, bytes, position, nameStart, last - 1) : null;
+    link.expect(Request.DESCRIBE);
+    if (serverName === null) return FORWARD;
+    writer.reset();
+    writer.byte(Frontend.Describe);
+    writer.int32(total - 1 - (last - nameStart) + serverName.length);
+    writer.byte(STATEMENT);
+    writer.bytes(serverName);
+    this.session.insert(bytes, position, written());
+    return SWALLOW;
+  }
+
+  close(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
+    if (total > NAMES_BYTES_MAX) return this.malformed('Close');
+    if (end - position < total) return WHOLE;
+    const isStatement = bytes[position + HEADER_BYTES] === STATEMENT;
+    const name = text(bytes, position + HEADER_BYTES + 1, position + total - 1);
+    if (!isStatement || name === '') return this.closeOnServer(isStatement);
+    const statement = this.named?.get(name) ?? null;
+    if (statement !== null) this.forget(name, statement);
+    const { link } = this.session;
+    this.session.flushBefore(bytes, position);
+    const detail = statement && ({ what: 'close', statement, entry: null, clientName: name } as const);
+    if (link === null) this.session.answerCloseComplete();
+    else link.answerLocally(Request.CLOSE, detail);
+    return SWALLOW;
+  }
+
+  /** A portal, or the unnamed statement: it lives on the linked server connection, if at all. */
+  private closeOnServer(isStatement: boolean): Verdict {
+    if (isStatement) this.unnamed = null;
+    const { link } = this.session;
+    if (link === null) {
+      this.session.answerCloseComplete();
+      return SWALLOW;
+    }
+    if (isStatement) link.unnamedOwner = null;
+    link.expect(Request.CLOSE);
+    return FORWARD;
+  }
+
+  // --- On the server connection -------------------------------------------------------------------------------
+
+  /**
+   * The name under which the server knows the client's statement, prepared if need be; null to pass the client's
+   * name on, so that the server says it doesn't exist.
+   */
+  private serverName(
+    link: ServerConnection,
+    bytes: Uint8Array,
+    position: number,
+    nameStart: number,
+    nameEnd: number,
+  ): Uint8Array | null {
+    const name = text(bytes, nameStart, nameEnd);
+    const statement = this.named?.get(name);
+    if (statement === undefined) {
+      // A name of ours would reach somebody's statement.
+      return name.startsWith(SERVER_NAME_PREFIX) ? Buffer.from(`?${name}\0`, 'latin1') : null;
+    }
+    this.use(link, bytes, position, statement);
+    return statement.serverName;
+  }
+
+  private use(link: ServerConnection, bytes: Uint8Array, position: number, statement: Statement): void {
+    if (link.prepared.missing(statement, link.batch) === 'nothing') return;
+    this.prepare(link, bytes, position, statement, null);
+  }
+
+  /** Sends Parse for a statement; `clientName`: for the client's own Parse, whose answer is passed on. */
+  private prepare(
+    link: ServerConnection,
+    bytes: Uint8Array,
+    position: number,
+    statement: Statement,
+    clientName: string | null,
+  ): void {
+    if (link.prepared.missing(statement, link.batch) === 'close-and-parse') {
+      link.expect(Request.CLOSE | Request.SWALLOWED);
+      this.session.insert(bytes, position, closeMessage(statement.serverName));
+    }
+    const entry = link.prepared.parsing(statement, link.batch);
+    const request = clientName === null ? Request.PARSE | Request.SWALLOWED : Request.PARSE;
+    link.expect(request, { what: 'parse', statement, entry, clientName });
+    this.session.insert(bytes, position, parseMessage(statement.serverName, statement.definition));
+    const evicted = link.prepared.evict(this.context.settings.maxPreparedStatements);
+    if (evicted === null) return;
+    const detail = { what: 'close', statement: evicted.statement, entry: evicted, clientName: null } as const;
+    link.expect(Request.CLOSE | Request.SWALLOWED, detail);
+    this.session.insert(bytes, position, closeMessage(evicted.statement.serverName));
+  }
+
+  /** The unnamed statement that the client means must be the one that the server connection has. */
+  private useUnnamed(link: ServerConnection, bytes: Uint8Array, position: number): void {
+    if (link.unnamedOwner === this.session) return;
+    if (this.unnamed !== null) {
+      link.expect(Request.PARSE_UNNAMED | Request.SWALLOWED);
+      this.session.insert(bytes, position, parseMessage(NO_NAME, this.unnamed));
+      link.unnamedOwner = this.session;
+    } else if (link.unnamedOwner !== null) {
+      link.expect(Request.CLOSE | Request.SWALLOWED);
+      this.session.insert(bytes, position, closeMessage(NO_NAME));
+      link.unnamedOwner = null;
+    }
+  }
+
+  private define(name: string, statement: Statement): void {
+    this.named ??= new Map();
+    this.named.set(name, statement);
+    this.context.catalogue.hold(statement);
+  }
+
+  private incompleteNames(what: string, total: number, available: number): Verdict {
+    return available === total || available > NAMES_BYTES_MAX ? this.malformed(what) : MORE;
+  }
+
+  private malformed(what: string): Verdict {
+    this.session.protocolViolation(`invalid ${what} message`);
+    return END;
+  }
+}
+
+/** Where the next zero byte lies in `bytes[start, end)`; -1: nowhere. */
+function zeroByte(bytes: Uint8Array, start: number, end: number): number {
+  for (let i = start; i < end; i++) if (bytes[i] === 0) return i;
+  return -1;
+}
+
+function text(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1');
+}
+
+function written(): Uint8Array {
+  return writer.buffer.subarray(0, writer.length);
+}
+
+function parseMessage(name: Uint8Array, definition: Uint8Array): Uint8Array {
+  writer.reset();
+  writer.begin(Frontend.Parse);
+  writer.bytes(name);
+  writer.bytes(definition);
+  writer.end();
+  return written();
+}
+
+function closeMessage(name: Uint8Array): Uint8Array {
+  writer.reset();
+  writer.begin(Frontend.Close);
+  writer.byte(STATEMENT);
+  writer.bytes(name);
+  writer.end();
+  return written();
+}

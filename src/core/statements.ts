@@ -1,0 +1,64 @@
+/**
+ * The catalogue of named prepared statements: one entry for each text with its parameter types, shared by all
+ * clients and server connections of a gateway. On servers a statement has our name for it.
+ */
+
+export interface Statement {
+  /** The name on servers, with its terminating zero byte. */
+  readonly serverName: Buffer;
+  /** A Parse message's body behind the name: query, zero byte, parameter types. */
+  readonly definition: Buffer;
+  readonly key: string;
+  /** Pools in which a server has accepted it: a Parse by another client of theirs needs no server. */
+  readonly acceptedIn: Set<object>;
+  /** Clients and server connections that have it. At 0 the catalogue forgets it. */
+  references: number;
+}
+
+/** Names that begin so are ours; a client's statement can't be reached under such a name by another client. */
+export const SERVER_NAME_PREFIX = 'sluice_';
+
+export class StatementCatalogue {
+  private readonly byKey = new Map<string, Statement>();
+  private lastId = 0;
+
+  get size(): number {
+    return this.byKey.size;
+  }
+
+  /** The statement with this definition, if it is known. */
+  find(bytes: Uint8Array, start: number, end: number): Statement | undefined {
+    return this.byKey.get(keyOf(bytes, start, end));
+  }
+
+  /** The statement with this definition; copies `bytes[start, end)` for a new one. The caller must {@link hold} it. */
+  define(bytes: Uint8Array, start: number, end: number): Statement {
+    const key = keyOf(bytes, start, end);
+    const known = this.byKey.get(key);
+    if (known !== undefined) return known;
+    this.lastId += 1;
+    const statement: Statement = {
+      serverName: Buffer.from(`${SERVER_NAME_PREFIX}${this.lastId}\0`),
+      definition: Buffer.from(key, 'latin1'),
+      key,
+      acceptedIn: new Set(),
+      references: 0,
+    };
+    this.byKey.set(key, statement);
+    return statement;
+  }
+
+  hold(statement: Statement): void {
+    statement.references += 1;
+  }
+
+  release(statement: Statement): void {
+    statement.references -= 1;
+    if (statement.references > 0) return;
+    if (this.byKey.get(statement.key) === statement) this.byKey.delete(statement.key);
+  }
+}
+
+function keyOf(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1');
+}
