@@ -6,9 +6,9 @@ import * as Backend from '../wire/backend.js';
 import type { ErrorFields } from '../wire/error-fields.js';
 import { MessageWriter } from '../wire/message-writer.js';
 import { SqlState } from '../wire/sqlstate.js';
-import { CancelRequest } from './cancel-request.js';
+import { type CancelOrder, CancelRequest } from './cancel-request.js';
 import type { GatewayContext } from './context.js';
-import type { ConnectionId, Io, IoEvents } from './io.js';
+import type { ConnectionId, Io, IoEvents, ServerAddress } from './io.js';
 import { ADVANCE_MS_MAX, CANCELS_IN_FLIGHT_MAX, POOLS_MAX, REFUSED_CLIENTS_MAX } from './limits.js';
 import { ParameterSets, reportedName } from './parameters.js';
 import { Pool, type PoolIdentity, type PoolLimits, type PoolOwner } from './pool/pool.js';
@@ -264,7 +264,22 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner {
       return asker.close();
     }
     if (server.outstandingRequests === 0) return asker.close();
-    const cancel = new CancelRequest(this.context, { target, server, asker, address: pool.limits.address });
+    this.sendCancel({
+      server,
+      address: pool.limits.address,
+      stillWanted: () => target.link === server,
+      finished: () => asker.close(),
+    });
+  }
+
+  cancelAbandoned(server: ServerConnection, address: ServerAddress): boolean {
+    if (this.stopping || this.cancels.size >= CANCELS_IN_FLIGHT_MAX) return false;
+    this.sendCancel({ server, address, stillWanted: () => server.phase === 'ready', finished: () => {} });
+    return true;
+  }
+
+  private sendCancel(order: CancelOrder): void {
+    const cancel = new CancelRequest(this.context, order);
     this.openConnections += 1;
     this.connections[cancel.connection] = cancel;
     this.cancels.add(cancel);

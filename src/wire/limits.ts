@@ -16,9 +16,6 @@ export const MAX_CANCEL_SECRET_BYTES = 256;
 /** The largest message body that PostgreSQL itself accepts: one byte under 1 GiB (`MaxAllocSize`). */
 export const MAX_MESSAGE_BYTES = 0x3fff_ffff;
 
-/** The length word counts itself, so no message has a smaller one. */
-export const MIN_MESSAGE_LENGTH_WORD = 4;
-
 /** A password in clear text or an md5 answer (PostgreSQL's `PG_MAX_AUTH_TOKEN_LENGTH`). */
 export const MAX_PASSWORD_BYTES = 65_535;
 

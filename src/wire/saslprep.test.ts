@@ -24,6 +24,7 @@ describe('saslPrep', () => {
     ['\ufe8d\ufe8f', '\u0627\u0628', 'right-to-left presentation forms'],
     ['\u2764\ufe0f', '\u2764', 'variation selector mapped to nothing'],
     ['\u{1f3f3}\ufe0f', '\u{1f3f3}\ufe0f', 'not assigned in Unicode 3.2: raw'],
+    ['e\u0340', 'e\u0340', 'prohibited, though not once it is normalised: raw, as in PostgreSQL'],
     ['\u2168\udcff', '\u2168\udcff', 'bytes that are no UTF-8: raw'],
   ];
   for (const [password, prepared, why] of cases) {

@@ -17,8 +17,8 @@ const MAPPED_TO_NOTHING =
 export function saslPrep(password: string): string {
   if (ASCII.test(password) || hasEscapedBytes(password)) return password;
   const mapped = password.replace(OTHER_SPACE, ' ').replace(MAPPED_TO_NOTHING, '');
-  const prepared = mapped.normalize('NFKC');
-  return isAllowed(prepared) ? prepared : password;
+  // The RFC judges the normalised text; PostgreSQL judges it before, and its verifiers are what counts here.
+  return isAllowed(mapped) ? mapped.normalize('NFKC') : password;
 }
 
 function isAllowed(text: string): boolean {

@@ -40,6 +40,8 @@ export interface PoolOwner {
   newLogin(connection: ConnectionId, user: UserSettings): ServerLogin;
   serverOpened(server: ServerConnection): void;
   serverClosed(server: ServerConnection): void;
+  /** Cancels what runs for a client that is gone; false when that can't be done. */
+  cancelAbandoned(server: ServerConnection, address: ServerAddress): boolean;
   /** Sends a client its greeting. */
   greet(client: Session): void;
 }
@@ -154,17 +156,31 @@ export class Pool implements ServerOwner, ClientPool {
     const midMessage = client.midMessage;
     client.link = null;
     server.unbind();
-    if (!midMessage) this.clean(server);
-    else server.close();
+    if (!midMessage && (server.isClean || server.canRollBack)) return this.clean(server);
+    // What runs there should not run on for nobody, nor let the server have more connections than the pool's size.
+    server.closeNeeded ||= midMessage;
+    const cancelling =
+      server.phase === 'ready' &&
+      server.outstandingRequests > 0 &&
+      this.owner.cancelAbandoned(server, this.limits.address);
+    if (!cancelling) server.close();
   }
 
   /** Makes a server connection whose client has gone fit for another one, or closes it. */
   private clean(server: ServerConnection): void {
-    if (server.isClean) {
+    if (server.closeNeeded) server.close();
+    else if (server.isClean) {
       if (this.sharesServers || this.context.settings.serverResetQuery === '') this.available(server);
       else this.runCleaning(server, 'reset', this.context.settings.serverResetQuery);
     } else if (server.canRollBack) this.runCleaning(server, 'rollback', 'ROLLBACK');
     else server.close();
+  }
+
+  private cleaned(server: ServerConnection): void {
+    const step = server.cleaning;
+    server.cleaning = null;
+    if (step === 'rollback') this.clean(server);
+    else this.available(server);
   }
 
   private runCleaning(server: ServerConnection, step: 'rollback' | 'reset', sql: string): void {
@@ -192,8 +208,7 @@ export class Pool implements ServerOwner, ClientPool {
     const client = server.link as Session | null;
     if (client === null) {
       if (error !== null) server.close();
-      else if (server.cleaning === 'rollback') this.clean(server);
-      else this.available(server);
+      else this.cleaned(server);
       return;
     }
     server.linkEndsWhenIdle = this.sharesServers;
