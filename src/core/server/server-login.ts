@@ -6,7 +6,7 @@ import * as Backend from '../../wire/backend.js';
 import { buildPassword, buildSaslInitialResponse, buildSaslResponse } from '../../wire/client-messages.js';
 import { type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
 import { md5Password, md5Response } from '../../wire/md5.js';
-import { ScramClient } from '../../wire/scram.js';
+import { ScramClient, saslPrep } from '../../wire/scram.js';
 import {
   type AuthenticationRequest,
   readAuthentication,
@@ -131,7 +131,7 @@ export class ServerLogin {
     if (this.scram === null || password === null) return refusal('unexpected SASL message from server');
     const next = this.scram.receiveFirst(data);
     if (next.kind === 'fail') return refusal(next.message);
-    this.services.deriveKey(password, next.salt, next.iterations);
+    this.services.deriveKey(saslPrep(password), next.salt, next.iterations);
     return 'more';
   }
 

@@ -169,7 +169,7 @@ export class ClientLogin {
     const nonce = Buffer.from(this.services.randomBytes(NONCE_BYTES)).toString('base64');
     this.scram = new ScramServer(verifier ?? mock, nonce, verifier === null);
     const step = this.scram.first(initial.data);
-    if (step.kind === 'fail') return fail(SqlState.protocol_violation, step.message);
+    if (step.kind === 'fail') return fail(step.code, step.message);
     this.awaiting = 'sasl-final';
     this.services.send(buildAuthenticationSASLContinue(step.data));
     return 'more';
@@ -177,7 +177,9 @@ export class ClientLogin {
 
   private scramFinal(bytes: Uint8Array, start: number, end: number): LoginStep {
     const step = (this.scram as ScramServer).final(bytes.subarray(start, end));
-    if (step.kind === 'fail') return this.wrongPassword();
+    if (step.kind === 'fail') {
+      return step.code === SqlState.invalid_password ? this.wrongPassword() : fail(step.code, step.message);
+    }
     this.services.send(buildAuthenticationSASLFinal(step.data));
     return this.authenticated();
   }

@@ -50,6 +50,8 @@ export interface SessionOwner {
 
 type Phase = 'login' | 'welcoming' | 'ready' | 'closed';
 
+/** PostgreSQL's limit does not count the length word. */
+const STARTUP_PACKET_BYTES_MAX = MAX_STARTUP_PACKET_LENGTH + 4;
 const PARSE_COMPLETE = Uint8Array.of(Backend.ParseComplete, 0, 0, 0, 4);
 const CLOSE_COMPLETE = Uint8Array.of(Backend.CloseComplete, 0, 0, 0, 4);
 const READY_IDLE = Uint8Array.of(Backend.ReadyForQuery, 0, 0, 0, 5, Backend.Idle);
@@ -166,11 +168,11 @@ export class Session extends FrameReader implements StatementClient {
   private receiveStartup(bytes: Uint8Array, start: number, end: number): number {
     const kept = this.startupBytes;
     const have = kept === null ? 0 : kept.length;
-    const piece = bytes.subarray(start, Math.min(end, start + MAX_STARTUP_PACKET_LENGTH + 4 - have));
+    const piece = bytes.subarray(start, Math.min(end, start + STARTUP_PACKET_BYTES_MAX - have));
     const packet = kept === null ? piece : Buffer.concat([kept, piece]);
     if (packet.length >= 4) {
       const length = readInt32(packet, 0);
-      if (length < 8 || length > MAX_STARTUP_PACKET_LENGTH) {
+      if (length < 8 || length > STARTUP_PACKET_BYTES_MAX) {
         this.fail(violation('invalid length of startup packet'));
         return end;
       }
