@@ -9,7 +9,13 @@ import { SqlState } from '../wire/sqlstate.js';
 import { type CancelOrder, CancelRequest } from './cancel-request.js';
 import type { GatewayContext } from './context.js';
 import type { ConnectionId, Io, IoEvents, ServerAddress } from './io.js';
-import { ADVANCE_MS_MAX, CANCELS_IN_FLIGHT_MAX, POOLS_MAX, REFUSED_CLIENTS_MAX } from './limits.js';
+import {
+  ADVANCE_MS_MAX,
+  ADVANCE_MS_MIN,
+  CANCELS_IN_FLIGHT_MAX,
+  POOLS_MAX,
+  REFUSED_CLIENTS_MAX,
+} from './limits.js';
 import { ParameterSets, reportedName } from './parameters.js';
 import { Pool, type PoolIdentity, type PoolLimits, type PoolOwner } from './pool/pool.js';
 import type { ServerConnection } from './server/server-connection.js';
@@ -42,9 +48,13 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner {
   private openConnections = 0;
   private servers = 0;
   private stopping = false;
+  private housekeepingMs: number;
+  /** Time in ms of the next housekeeping. Whatever begins later is due later than that by its own timeout. */
+  private nextHousekeeping = 0;
 
   constructor(io: Io, settings: GatewaySettings) {
     this.io = io;
+    this.housekeepingMs = housekeepingMs(settings);
     this.mockKey = io.randomBytes(MOCK_KEY_BYTES);
     this.context = {
       io,
@@ -129,7 +139,14 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner {
 
   advance(): number {
     const now = this.io.now();
-    let next = now + ADVANCE_MS_MAX;
+    // Called every turn of the loop: mostly there is nothing to look at yet.
+    if (now >= this.nextHousekeeping) this.nextHousekeeping = this.keepHouse(now);
+    return Math.max(0, this.nextHousekeeping - now);
+  }
+
+  /** Does what is due, and returns the time in ms at which it is to be called again. */
+  private keepHouse(now: number): number {
+    let next = now + this.housekeepingMs;
     next = Math.min(next, this.checkLogins(now));
     for (const cancel of this.cancels) {
       next = Math.min(next, cancel.advance(now));
@@ -139,7 +156,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner {
       next = Math.min(next, pool.advance(now));
       if (pool.isUnused) this.pools.delete(key);
     }
-    return Math.max(0, next - now);
+    return next;
   }
 
   private checkLogins(now: number): number {
@@ -327,6 +344,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner {
   /** Replaces the settings. Clients stay; pools whose database is gone close their servers as links end. */
   applySettings(settings: GatewaySettings): void {
     this.context.settings = settings;
+    this.housekeepingMs = housekeepingMs(settings);
     for (const pool of this.pools.values()) {
       const name = pool.identity.database;
       const database = settings.databases.get(name) ?? settings.databases.get('*');
@@ -385,6 +403,21 @@ function sameSecret(expected: number, given: Uint8Array): boolean {
   let difference = 0;
   for (let i = 0; i < CANCEL_SECRET_BYTES; i++) difference |= bytes[i]! ^ given[i]!;
   return difference === 0;
+}
+
+/** Short enough that no timeout is late by more than a quarter of itself. */
+function housekeepingMs(settings: GatewaySettings): number {
+  const timeouts = [
+    settings.queryWaitTimeoutMs,
+    settings.clientLoginTimeoutMs,
+    settings.serverIdleTimeoutMs,
+    settings.serverLifetimeMs,
+    settings.serverConnectTimeoutMs,
+    settings.serverLoginRetryMs,
+    settings.cancelWaitTimeoutMs,
+  ].filter((timeout) => timeout > 0);
+  const quarter = Math.min(...timeouts, 4 * ADVANCE_MS_MAX) / 4;
+  return Math.max(ADVANCE_MS_MIN, quarter);
 }
 
 function withoutSecret(name: string): UserSettings {

@@ -33,5 +33,6 @@ export const STATEMENTS_PER_CLIENT_MAX = 100_000;
 /** Cancel requests that are under way to servers at one time; more are dropped, as a lost packet would be. */
 export const CANCELS_IN_FLIGHT_MAX = 1000;
 
-/** Longest time between two runs of the core's housekeeping, in ms. */
+/** Longest and shortest time between two runs of the core's housekeeping, in ms. */
 export const ADVANCE_MS_MAX = 1000;
+export const ADVANCE_MS_MIN = 5;
