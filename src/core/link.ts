@@ -14,8 +14,8 @@ export interface ClientEnd {
   parameters: ParameterSet;
   /** True while a message is being passed on of which the rest has not come yet. */
   readonly midMessage: boolean;
-  /** The client has closed its sending side: when all answers are passed on, the link ends. */
-  readonly awaitsLastAnswer: boolean;
+  /** The client will send no more: when all answers are passed on, the link ends. */
+  readonly inputEnded: boolean;
   lastAnswerPassed(): void;
   /** Passes answer bytes on. Returns true when the client can't take more for now. */
   fromServer(bytes: Uint8Array, start: number, end: number): boolean;

@@ -184,7 +184,7 @@ export abstract class FrameReader {
         this.flushRun(bytes, position);
         position = this.beginBody(position, end, length + 1, false);
       } else if (verdict === END) {
-        this.runStart = -1;
+        this.flushRun(bytes, position);
         this.endReading();
         return end - start;
       } else {

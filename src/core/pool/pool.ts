@@ -157,6 +157,8 @@ export class Pool implements ServerOwner, ClientPool {
     client.link = null;
     server.unbind();
     if (!midMessage && (server.isClean || server.canRollBack)) return this.clean(server);
+    if (client.saidGoodbye && !midMessage && server.phase === 'ready' && !server.batchOpen)
+      return server.finishAlone();
     // What runs there should not run on for nobody, nor let the server have more connections than the pool's size.
     server.closeNeeded ||= midMessage;
     const cancelling =
@@ -164,6 +166,10 @@ export class Pool implements ServerOwner, ClientPool {
       server.outstandingRequests > 0 &&
       this.owner.cancelAbandoned(server, this.limits.address);
     if (!cancelling) server.close();
+  }
+
+  finishedAlone(server: ServerConnection): void {
+    this.clean(server);
   }
 
   /** Makes a server connection whose client has gone fit for another one, or closes it. */
@@ -193,7 +199,14 @@ export class Pool implements ServerOwner, ClientPool {
   serverReady(server: ServerConnection): void {
     this.launching -= 1;
     this.defaults ??= server.parameters;
-    this.lastFailure = null;
+    if (this.lastFailure !== null) {
+      this.lastFailure = null;
+      this.context.io.report({
+        level: 'info',
+        message: 'server connections work again',
+        facts: { pool: this.name },
+      });
+    }
     this.available(server);
   }
 

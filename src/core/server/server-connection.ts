@@ -45,6 +45,8 @@ export interface ServerOwner {
   serverReady(server: ServerConnection): void;
   /** The transaction is over and nothing is outstanding: the link ends. */
   linkIdle(server: ServerConnection): void;
+  /** What its departed client had asked for is done. */
+  finishedAlone(server: ServerConnection): void;
   /** A query of the gateway's own is over; `error` when it failed. */
   ownQueryDone(server: ServerConnection, error: ErrorFields | null): void;
   cancelEnded(server: ServerConnection): void;
@@ -95,6 +97,7 @@ export class ServerConnection extends FrameReader {
   private readonly owner: ServerOwner;
   private login: ServerLogin | null;
   private readingPaused = false;
+  private finishing = false;
   private copyInOpen = false;
   private ignoredSyncs = 0;
   private toldFatal = false;
@@ -127,8 +130,19 @@ export class ServerConnection extends FrameReader {
   override receive(bytes: Uint8Array, start: number, end: number): void {
     super.receive(bytes, start, end);
     this.releaseIfIdle();
-    if (this.queue.length === 0 && this.atBoundary && this.link?.awaitsLastAnswer)
-      this.link.lastAnswerPassed();
+    if (this.queue.length > 0 || !this.atBoundary) return;
+    if (this.link?.inputEnded === true) this.link.lastAnswerPassed();
+    else if (this.finishing) this.finish();
+  }
+
+  /** What a client asked for before it said goodbye is carried out, as a direct connection would do. */
+  finishAlone(): void {
+    this.finishing = true;
+  }
+
+  private finish(): void {
+    this.finishing = false;
+    if (this.phase === 'ready' && this.link === null) this.owner.finishedAlone(this);
   }
 
   /** Ends the link if nothing is outstanding. Called when something may have become complete. */

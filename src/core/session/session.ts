@@ -80,7 +80,10 @@ export class Session extends FrameReader implements StatementClient {
   /** Bytes of an untyped packet that is not complete. */
   private startupBytes: Buffer | null = null;
   private readingPaused = false;
-  private peerEnded = false;
+  /** It will send no more: half-closed, or Terminate. */
+  inputEnded = false;
+  /** It sent Terminate. */
+  saidGoodbye = false;
 
   constructor(context: GatewayContext, owner: SessionOwner, connection: ConnectionId, login: ClientLogin) {
     super();
@@ -108,13 +111,13 @@ export class Session extends FrameReader implements StatementClient {
 
   /** The client has closed its sending side; answers that are under way still reach it. */
   ended(): void {
-    this.peerEnded = true;
+    this.inputEnded = true;
     if (!this.awaitsLastAnswer) this.close();
   }
 
   /** True while answers to what was sent before the end of input are still to come. */
-  get awaitsLastAnswer(): boolean {
-    if (!this.peerEnded || this.midMessage) return false;
+  private get awaitsLastAnswer(): boolean {
+    if (!this.inputEnded || this.midMessage) return false;
     return this.isBlocked || (this.link !== null && this.link.outstandingRequests > 0);
   }
 
@@ -253,7 +256,7 @@ export class Session extends FrameReader implements StatementClient {
   private afterResume(): void {
     if (this.hasEnded) return;
     if (!this.isBlocked) this.resumeReading();
-    if (this.peerEnded && !this.awaitsLastAnswer) this.close();
+    if (this.inputEnded && !this.awaitsLastAnswer) this.close();
     else this.link?.releaseIfIdle();
   }
 
@@ -262,7 +265,7 @@ export class Session extends FrameReader implements StatementClient {
     this.link = null;
     this.dropBody();
     if (!this.isBlocked) this.resumeReading();
-    if (this.peerEnded && !this.isBlocked) this.close();
+    if (this.inputEnded && !this.isBlocked) this.close();
   }
 
   setupDone(error: ErrorFields | null): void {
@@ -401,7 +404,8 @@ export class Session extends FrameReader implements StatementClient {
         this.link?.expect(Request.COPY_END);
         return this.link === null ? SWALLOW : FORWARD;
       case Frontend.Terminate:
-        this.close();
+        this.saidGoodbye = true;
+        this.ended();
         return END;
       default:
         return this.protocolViolation(`invalid frontend message type ${type}`);
