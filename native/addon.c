@@ -1,0 +1,351 @@
+/*
+ * The module that JavaScript sees: create() makes a reactor, whose wait() is called once per loop turn. Everything
+ * else is rare. Mirrored by src/reactor/native-addon.ts, which documents each function.
+ *
+ * A reactor belongs to the thread that made it; nothing is shared between them, so the module may be loaded by any
+ * number of worker threads.
+ */
+#include "reactor.h"
+
+#include <errno.h>
+#include <node_api.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define CONTROL_HEAD_BYTES 64u
+
+/* A reactor with what JavaScript holds of it. It is freed when the environment and both array buffers have let go. */
+struct instance {
+  struct reactor reactor;
+  uint8_t *control;
+  size_t control_bytes;
+  size_t memory_bytes;
+  int holders;
+};
+
+static void let_go(struct instance *instance) {
+  if (--instance->holders == 0) free(instance);
+}
+
+static void close_reactor(struct reactor *r) {
+  if (!r->open) return;
+  r->open = false;
+  r->driver->close(r);
+  listeners_close(r);
+  connections_close(r);
+  arena_close(r);
+}
+
+static void environment_ends(void *data) {
+  struct instance *instance = data;
+  close_reactor(&instance->reactor);
+  let_go(instance);
+}
+
+static void memory_freed(napi_env env, void *data, void *hint) {
+  (void)env;
+  struct instance *instance = hint;
+  munmap(data, instance->memory_bytes);
+  let_go(instance);
+}
+
+static void control_freed(napi_env env, void *data, void *hint) {
+  (void)env;
+  struct instance *instance = hint;
+  munmap(data, instance->control_bytes);
+  let_go(instance);
+}
+
+/* ---- arguments and results ---- */
+
+#define MAX_ARGUMENTS 6
+
+struct call {
+  napi_env env;
+  size_t count;
+  napi_value arguments[MAX_ARGUMENTS];
+  struct instance *instance;
+};
+
+/* False, with an exception pending, when the reactor is closed already. */
+static bool begin(napi_env env, napi_callback_info info, struct call *call) {
+  void *data = NULL;
+  call->env = env;
+  call->count = MAX_ARGUMENTS;
+  napi_get_cb_info(env, info, &call->count, call->arguments, NULL, &data);
+  call->instance = data;
+  if (data && !call->instance->reactor.open) {
+    napi_throw_error(env, "ERR_REACTOR_CLOSED", "the reactor is closed");
+    return false;
+  }
+  return true;
+}
+
+static int32_t int_argument(const struct call *call, size_t index) {
+  int32_t value = 0;
+  if (index < call->count) napi_get_value_int32(call->env, call->arguments[index], &value);
+  return value;
+}
+
+static void text_argument(const struct call *call, size_t index, char *out, size_t size) {
+  out[0] = '\0';
+  if (index < call->count) napi_get_value_string_utf8(call->env, call->arguments[index], out, size, NULL);
+}
+
+static napi_value int_result(napi_env env, int32_t value) {
+  napi_value result;
+  napi_create_int32(env, value, &result);
+  return result;
+}
+
+static napi_value text_result(napi_env env, const char *text) {
+  napi_value result;
+  if (text) napi_create_string_utf8(env, text, NAPI_AUTO_LENGTH, &result);
+  else napi_get_null(env, &result);
+  return result;
+}
+
+/* ---- per turn ---- */
+
+static napi_value js_wait(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!begin(env, info, &call)) return NULL;
+  struct reactor *r = &call.instance->reactor;
+  int32_t commands = int_argument(&call, 0), timeout = int_argument(&call, 1);
+  r->now = clock_ms();
+  pauses_take(r);
+  commands_take(r, (uint32_t)commands);
+  staging_release_retired(r);
+  events_release(r);
+  check_stalled_finishers(r);
+  accepting_retry(r, false);
+  r->driver->turn(r, r->now + (timeout < 0 ? 0 : timeout));
+  *r->clock = (double)r->now;
+  return int_result(env, (int32_t)r->event_count);
+}
+
+static napi_value js_flush(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!begin(env, info, &call)) return NULL;
+  commands_take(&call.instance->reactor, (uint32_t)int_argument(&call, 0));
+  return NULL;
+}
+
+static napi_value js_take_staging(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!begin(env, info, &call)) return NULL;
+  return int_result(env, staging_take(&call.instance->reactor));
+}
+
+/* ---- rare ---- */
+
+static napi_value js_reserve(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!begin(env, info, &call)) return NULL;
+  struct reactor *r = &call.instance->reactor;
+  struct connection *c = connection_new(r);
+  return int_result(env, c ? (int32_t)slot_of(r, c) : -1);
+}
+
+static napi_value js_dial(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!begin(env, info, &call)) return NULL;
+  struct reactor *r = &call.instance->reactor;
+  uint32_t slot = (uint32_t)int_argument(&call, 0);
+  char host[256];
+  text_argument(&call, 1, host, sizeof host);
+  if (slot >= r->connections_made) return int_result(env, -EBADF);
+  struct connection *c = &r->connections[slot];
+  if (c->state != STATE_RESERVED && c->state != STATE_CLOSED) return int_result(env, -EISCONN);
+  union address *address = c->address ? c->address : malloc(sizeof *address);
+  if (!address) return int_result(env, -ENOMEM);
+  int error = address_parse(host, int_argument(&call, 2), address);
+  c->address = address;
+  if (error == 0) {
+    c->state = STATE_DIALLING;
+    c->error = 0;
+    attend(r, c);
+  }
+  return int_result(env, error);
+}
+
+static napi_value add_listener(struct call *call, int fd, int32_t index, const char *socket_path, int port) {
+  struct reactor *r = &call->instance->reactor;
+  if (fd < 0) return int_result(call->env, fd);
+  if (r->listener_count == MAX_LISTENERS) {
+    close(fd);
+    return int_result(call->env, -E2BIG);
+  }
+  r->listeners[r->listener_count++] =
+      (struct listener){.fd = fd, .index = index, .socket_path = socket_path ? strdup(socket_path) : NULL};
+  r->listeners_changed = true;
+  return int_result(call->env, port);
+}
+
+static napi_value js_listen_tcp(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!begin(env, info, &call)) return NULL;
+  char host[64];
+  text_argument(&call, 1, host, sizeof host);
+  int port = 0;
+  int fd = listen_tcp(host, int_argument(&call, 2), int_argument(&call, 3), int_argument(&call, 4) != 0, &port);
+  return add_listener(&call, fd, int_argument(&call, 0), NULL, port);
+}
+
+static napi_value js_listen_unix(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!begin(env, info, &call)) return NULL;
+  char path[256];
+  text_argument(&call, 1, path, sizeof path);
+  int fd = listen_unix(path, int_argument(&call, 2), int_argument(&call, 3));
+  return add_listener(&call, fd, int_argument(&call, 0), path, 0);
+}
+
+static napi_value js_close_listeners(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!begin(env, info, &call)) return NULL;
+  listeners_close(&call.instance->reactor);
+  return NULL;
+}
+
+static napi_value js_peer_address(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!begin(env, info, &call)) return NULL;
+  struct reactor *r = &call.instance->reactor;
+  uint32_t slot = (uint32_t)int_argument(&call, 0);
+  union address address = {.any = {.sa_family = AF_UNSPEC}};
+  char text[80] = "";
+  if (slot < r->connections_made) {
+    const struct connection *c = &r->connections[slot];
+    socklen_t length = sizeof address;
+    if (c->fd < 0 || getpeername(c->fd, &address.any, &length) < 0) {
+      address = c->address ? *c->address : (union address){.any = {.sa_family = AF_UNSPEC}};
+    }
+    if (address.any.sa_family != AF_UNSPEC) address_format(&address, text, sizeof text);
+  }
+  return text_result(env, text);
+}
+
+static napi_value js_destroy(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!begin(env, info, &call)) return NULL;
+  close_reactor(&call.instance->reactor);
+  return NULL;
+}
+
+/* ---- making one ---- */
+
+static int64_t option(napi_env env, napi_value options, const char *name) {
+  napi_value value;
+  int64_t number = 0;
+  if (napi_get_named_property(env, options, name, &value) == napi_ok) napi_get_value_int64(env, value, &number);
+  return number;
+}
+
+static int open_reactor(struct instance *instance, size_t arena_bytes, uint32_t capacity) {
+  struct reactor *r = &instance->reactor;
+  size_t pending_at = CONTROL_HEAD_BYTES + sizeof(int32_t) * (3 * COMMAND_CAPACITY + 4 * EVENT_CAPACITY);
+  instance->control_bytes = pending_at + sizeof(int32_t) * capacity;
+  instance->control = mmap(NULL, instance->control_bytes, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (instance->control == MAP_FAILED) return -errno;
+  r->clock = (double *)instance->control;
+  r->commands = (int32_t *)(instance->control + CONTROL_HEAD_BYTES);
+  r->events = r->commands + 3 * COMMAND_CAPACITY;
+  r->pending = (int32_t *)(instance->control + pending_at);
+  r->now = clock_ms();
+  *r->clock = (double)r->now;
+  int error = arena_open(r, arena_bytes);
+  if (error == 0) error = connections_open(r, capacity);
+  instance->memory_bytes = (size_t)r->buffer_count << BUFFER_SHIFT;
+  return error < 0 ? error : r->driver->open(r);
+}
+
+struct method {
+  const char *name;
+  napi_callback function;
+};
+
+static const struct method METHODS[] = {
+    {"wait", js_wait},           {"flush", js_flush},
+    {"takeStaging", js_take_staging}, {"reserve", js_reserve},
+    {"dial", js_dial},           {"listenTcp", js_listen_tcp},
+    {"listenUnix", js_listen_unix}, {"closeListeners", js_close_listeners},
+    {"peerAddress", js_peer_address}, {"destroy", js_destroy},
+};
+
+static napi_value reactor_object(napi_env env, struct instance *instance) {
+  napi_value object, value;
+  napi_create_object(env, &object);
+  for (size_t i = 0; i < sizeof METHODS / sizeof *METHODS; i++) {
+    napi_create_function(env, METHODS[i].name, NAPI_AUTO_LENGTH, METHODS[i].function, instance, &value);
+    napi_set_named_property(env, object, METHODS[i].name, value);
+  }
+  instance->holders = 3;
+  napi_add_env_cleanup_hook(env, environment_ends, instance);
+  napi_create_external_arraybuffer(env, instance->reactor.memory, instance->memory_bytes, memory_freed, instance,
+                                   &value);
+  napi_set_named_property(env, object, "memory", value);
+  napi_create_external_arraybuffer(env, instance->control, instance->control_bytes, control_freed, instance, &value);
+  napi_set_named_property(env, object, "control", value);
+  napi_set_named_property(env, object, "commandCapacity", int_result(env, COMMAND_CAPACITY));
+  napi_set_named_property(env, object, "eventCapacity", int_result(env, EVENT_CAPACITY));
+  napi_set_named_property(env, object, "bufferBytes", int_result(env, BUFFER_BYTES));
+  return object;
+}
+
+static napi_value js_create(napi_env env, napi_callback_info info) {
+  struct call call;
+  begin(env, info, &call);
+  char driver[16];
+  text_argument(&call, 0, driver, sizeof driver);
+  napi_value options = call.arguments[1];
+  struct instance *instance = calloc(1, sizeof *instance);
+  int error = -ENOMEM;
+  if (instance) {
+    struct reactor *r = &instance->reactor;
+    r->driver = strcmp(driver, "uring") == 0 ? &uring_driver : &epoll_driver;
+    r->wake_fd = (int)option(env, options, "wakeDescriptor");
+    r->high_water = (uint32_t)option(env, options, "highWaterBytes");
+    r->low_water = (uint32_t)option(env, options, "lowWaterBytes");
+    r->open = true;
+    error = open_reactor(instance, (size_t)option(env, options, "arenaBytes"),
+                         (uint32_t)option(env, options, "maxConnections"));
+    if (error == 0) return reactor_object(env, instance);
+    close_reactor(r);
+    if (r->memory) munmap(r->memory, instance->memory_bytes);
+    if (instance->control && instance->control != MAP_FAILED) munmap(instance->control, instance->control_bytes);
+    free(instance);
+  }
+  napi_throw_error(env, "ERR_REACTOR_OPEN", strerror(-error));
+  return NULL;
+}
+
+static napi_value js_probe(napi_env env, napi_callback_info info) {
+  struct call call;
+  begin(env, info, &call);
+  char driver[16], reason[256] = "";
+  text_argument(&call, 0, driver, sizeof driver);
+  bool uring = strcmp(driver, "uring") == 0;
+  return text_result(env, uring ? uring_probe(reason, sizeof reason) : epoll_probe(reason, sizeof reason));
+}
+
+static napi_value js_create_wake_descriptor(napi_env env, napi_callback_info info) {
+  (void)info;
+  int fd = eventfd(0, EFD_CLOEXEC);
+  return int_result(env, fd < 0 ? -errno : fd);
+}
+
+NAPI_MODULE_INIT() {
+  static const struct method functions[] = {
+      {"create", js_create}, {"probe", js_probe}, {"createWakeDescriptor", js_create_wake_descriptor}};
+  for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+    napi_value value;
+    napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].function, NULL, &value);
+    napi_set_named_property(env, exports, functions[i].name, value);
+  }
+  return exports;
+}

@@ -1,0 +1,301 @@
+/**
+ * The `Io` interface over the C addon, for io_uring and epoll.
+ *
+ * Once per loop turn one call crosses into C: it takes the commands queued here (sends, pauses, closes) from one shared
+ * array, waits, and leaves events in another. Received bytes stay where the kernel wrote them; a send of them is a
+ * command with their offset. No object is made per connection, event or message.
+ */
+import { randomFillSync } from 'node:crypto';
+import { isIP } from 'node:net';
+
+import type { ConnectionId, Io, IoEvents, KeyRequest, Report, ServerAddress } from '../core/io.js';
+import { COMMAND, EVENT, type NativeReactor } from './native-addon.js';
+import { type NamedDial, type ResolvedHost, type SlowWork, unresolvedHostMessage } from './slow-work.js';
+import { systemErrorMessage } from './system-errors.js';
+
+const CONTROL_HEAD_BYTES = 64;
+/** Up to this length a loop copies faster than a call into the engine does. */
+const SMALL_COPY_BYTES = 64;
+const ACCEPT_REPORT_INTERVAL_MS = 10_000;
+const UNIX_SOCKET_PORT = -1;
+/** A stopping loop comes back to look at its stop condition at least this often. */
+const LONGEST_WAIT_MS = 1000;
+
+export class NativeIo implements Io {
+  readonly memory: Uint8Array;
+
+  readonly #native: NativeReactor;
+  readonly #work: SlowWork;
+  readonly #highWater: number;
+
+  readonly #clock: Float64Array;
+  readonly #commands: Int32Array;
+  readonly #commandEnd: number;
+  readonly #events: Int32Array;
+  /** Unsent bytes per connection: added to here, taken from in C. */
+  readonly #pending: Int32Array;
+  /** 1 after finish or reset: nothing but `closed` is delivered, and nothing is sent. */
+  readonly #silenced: Uint8Array;
+  #commandLength = 0;
+
+  /** The range of the `received` event being handled: sends within it are not copied. */
+  #rangeStart = 0;
+  #rangeEnd = 0;
+  /** Free part of the buffer that outgoing copies go to. */
+  #stagingStart = 0;
+  #stagingEnd = 0;
+
+  /** Why a connection is closed, where errno doesn't say it. */
+  readonly #failures = new Map<ConnectionId, string>();
+  readonly #namedDials = new Map<ConnectionId, NamedDial>();
+  #nextDialId = 1;
+  #acceptReportedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(native: NativeReactor, work: SlowWork, maxConnections: number, highWaterBytes: number) {
+    this.#native = native;
+    this.#work = work;
+    this.#highWater = highWaterBytes;
+    this.memory = new Uint8Array(native.memory);
+    const commandsAt = CONTROL_HEAD_BYTES;
+    const eventsAt = commandsAt + 12 * native.commandCapacity;
+    const pendingAt = eventsAt + 16 * native.eventCapacity;
+    this.#clock = new Float64Array(native.control, 0, 1);
+    this.#commands = new Int32Array(native.control, commandsAt, 3 * native.commandCapacity);
+    this.#commandEnd = this.#commands.length;
+    this.#events = new Int32Array(native.control, eventsAt, 4 * native.eventCapacity);
+    this.#pending = new Int32Array(native.control, pendingAt, maxConnections);
+    this.#silenced = new Uint8Array(maxConnections);
+  }
+
+  // ---- Io ----
+
+  now(): number {
+    return this.#clock[0]!;
+  }
+
+  randomBytes(length: number): Uint8Array {
+    return randomFillSync(new Uint8Array(length));
+  }
+
+  send(connection: ConnectionId, bytes: Uint8Array, start: number, end: number): boolean {
+    if (end <= start || this.#silenced[connection] === 1) return false;
+    const pending = this.#pending[connection]! + end - start;
+    this.#pending[connection] = pending;
+    if (bytes === this.memory && start >= this.#rangeStart && end <= this.#rangeEnd) {
+      this.#command(connection, start, end - start);
+    } else {
+      this.#sendCopy(connection, bytes, start, end);
+    }
+    return pending > this.#highWater;
+  }
+
+  pauseReading(connection: ConnectionId): void {
+    this.#command(connection, COMMAND.pause, 0);
+  }
+
+  resumeReading(connection: ConnectionId): void {
+    this.#command(connection, COMMAND.resume, 0);
+  }
+
+  connect(address: ServerAddress): ConnectionId {
+    const connection = this.#native.reserve();
+    if (connection < 0) throw new Error('the table of connections is full');
+    if ('socketPath' in address) {
+      this.#dial(connection, address.socketPath, UNIX_SOCKET_PORT);
+    } else if (isIP(address.host) !== 0) {
+      this.#dial(connection, address.host, address.port);
+    } else {
+      const id = this.#nextDialId++;
+      this.#namedDials.set(connection, {
+        id,
+        connection,
+        host: address.host,
+        port: address.port,
+        untried: [],
+      });
+      this.#work.resolveHost(id, address.host);
+    }
+    return connection;
+  }
+
+  finish(connection: ConnectionId): void {
+    if (this.#silenced[connection] === 1) return;
+    this.#silenced[connection] = 1;
+    this.#command(connection, COMMAND.finish, 0);
+  }
+
+  reset(connection: ConnectionId): void {
+    this.#silenced[connection] = 1;
+    this.#command(connection, COMMAND.reset, 0);
+  }
+
+  peerAddress(connection: ConnectionId): string {
+    return this.#native.peerAddress(connection);
+  }
+
+  deriveKey(request: KeyRequest): void {
+    this.#work.deriveKey(request);
+  }
+
+  report(report: Report): void {
+    this.#work.report(report);
+  }
+
+  // ---- the loop ----
+
+  /** Handles events until `keepRunning` says no. `woken` is called when another thread wrote to the wake descriptor. */
+  run(core: IoEvents, woken: () => void, keepRunning: () => boolean): void {
+    while (keepRunning()) this.turn(core, woken);
+  }
+
+  /** One loop turn: sends what is queued, waits, and delivers what happened. */
+  turn(core: IoEvents, woken: () => void): void {
+    const delay = Math.min(Math.ceil(core.advance()), LONGEST_WAIT_MS);
+    const length = this.#commandLength;
+    this.#commandLength = 0;
+    const count = this.#native.wait(length / 3, delay);
+    const events = this.#events;
+    for (let at = 0; at < 4 * count; at += 4) {
+      const kind = events[at]!;
+      const connection = events[at + 1]!;
+      if (kind === EVENT.received) {
+        if (this.#silenced[connection] === 1) continue;
+        const start = events[at + 2]!;
+        const end = start + events[at + 3]!;
+        this.#rangeStart = start;
+        this.#rangeEnd = end;
+        core.received(connection, start, end);
+        this.#rangeEnd = 0;
+      } else if (kind === EVENT.woken) {
+        woken();
+      } else {
+        this.#deliver(core, kind, connection, events[at + 2]!);
+      }
+    }
+  }
+
+  /** Accepts no more clients. */
+  stopListening(): void {
+    this.#native.closeListeners();
+  }
+
+  /** The answer to a {@link SlowWork.resolveHost}. */
+  hostResolved(id: number, answer: ResolvedHost): void {
+    for (const dial of this.#namedDials.values()) {
+      if (dial.id !== id) continue;
+      if ('error' in answer) this.#fail(dial.connection, unresolvedHostMessage(dial.host, answer.error));
+      else this.#dialNext(dial, answer.addresses);
+      return;
+    }
+  }
+
+  // ---- details ----
+
+  #command(connection: ConnectionId, a: number, b: number): void {
+    let at = this.#commandLength;
+    if (at === this.#commandEnd) {
+      this.#native.flush(at / 3);
+      at = 0;
+    }
+    const commands = this.#commands;
+    commands[at] = connection;
+    commands[at + 1] = a;
+    commands[at + 2] = b;
+    this.#commandLength = at + 3;
+  }
+
+  #sendCopy(connection: ConnectionId, bytes: Uint8Array, start: number, end: number): void {
+    let from = start;
+    while (from < end) {
+      if (this.#stagingStart === this.#stagingEnd && !this.#takeStaging()) {
+        this.#pending[connection] = this.#pending[connection]! - (end - from);
+        this.#fail(connection, 'buffer memory is exhausted');
+        return;
+      }
+      const at = this.#stagingStart;
+      const length = Math.min(end - from, this.#stagingEnd - at);
+      if (length <= SMALL_COPY_BYTES) {
+        for (let i = 0; i < length; i++) this.memory[at + i] = bytes[from + i]!;
+      } else {
+        this.memory.set(bytes.subarray(from, from + length), at);
+      }
+      this.#command(connection, at, length);
+      this.#stagingStart = at + length;
+      from += length;
+    }
+  }
+
+  #takeStaging(): boolean {
+    const offset = this.#native.takeStaging();
+    if (offset < 0) return false;
+    this.#stagingStart = offset;
+    this.#stagingEnd = offset + this.#native.bufferBytes;
+    return true;
+  }
+
+  #dial(connection: ConnectionId, host: string, port: number): void {
+    const result = this.#native.dial(connection, host, port);
+    if (result < 0) this.#fail(connection, systemErrorMessage(-result));
+  }
+
+  #dialNext(dial: NamedDial, addresses: readonly string[]): void {
+    dial.untried = addresses.slice(1);
+    this.#dial(dial.connection, addresses[0]!, dial.port);
+  }
+
+  /** Closes a connection for a reason of ours, which its `closed` will carry. */
+  #fail(connection: ConnectionId, reason: string): void {
+    this.#failures.set(connection, reason);
+    this.#command(connection, COMMAND.reset, 0);
+  }
+
+  #deliver(core: IoEvents, kind: number, connection: ConnectionId, value: number): void {
+    if (kind === EVENT.closed) {
+      this.#closed(core, connection, value);
+    } else if (kind === EVENT.acceptPaused) {
+      this.#reportAcceptPaused(value);
+    } else if (this.#silenced[connection] === 1) {
+      return;
+    } else if (kind === EVENT.accepted) {
+      core.accepted(connection, value);
+    } else if (kind === EVENT.connected) {
+      if (this.#namedDials.size > 0) this.#namedDials.delete(connection);
+      core.connected(connection);
+    } else if (kind === EVENT.ended) {
+      core.ended(connection);
+    } else if (kind === EVENT.drained) {
+      core.drained(connection);
+    } else if (kind === EVENT.evicted) {
+      this.#failures.set(connection, 'buffer memory is exhausted, and this reader had been stalled longest');
+    }
+  }
+
+  #closed(core: IoEvents, connection: ConnectionId, errno: number): void {
+    const silenced = this.#silenced[connection] === 1;
+    if (this.#namedDials.size > 0) {
+      const dial = this.#namedDials.get(connection);
+      if (dial !== undefined && dial.untried.length > 0 && !silenced) {
+        this.#dialNext(dial, dial.untried);
+        return;
+      }
+      this.#namedDials.delete(connection);
+    }
+    this.#silenced[connection] = 0;
+    let error = errno === 0 || silenced ? null : systemErrorMessage(errno);
+    if (this.#failures.size > 0) {
+      if (!silenced) error = this.#failures.get(connection) ?? error;
+      this.#failures.delete(connection);
+    }
+    core.closed(connection, error);
+  }
+
+  #reportAcceptPaused(errno: number): void {
+    const now = this.now();
+    if (now - this.#acceptReportedAt < ACCEPT_REPORT_INTERVAL_MS) return;
+    this.#acceptReportedAt = now;
+    this.report({
+      level: 'warn',
+      message: `new clients wait: accepting failed (${systemErrorMessage(errno)}), and goes on as soon as a connection is closed`,
+    });
+  }
+}
