@@ -280,11 +280,11 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner {
     if (pool === null || !known || server === null || this.cancels.size >= CANCELS_IN_FLIGHT_MAX) {
       return asker.close();
     }
-    if (server.outstandingRequests === 0) return asker.close();
+    if (server.outstandingRequests === 0 || server.runsOwnQuery) return asker.close();
     this.sendCancel({
       server,
       address: pool.limits.address,
-      stillWanted: () => target.link === server,
+      stillWanted: () => target.link === server && !server.runsOwnQuery,
       finished: () => asker.close(),
     });
   }

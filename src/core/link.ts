@@ -7,6 +7,16 @@ import type { ConnectionId } from './io.js';
 import type { ParameterSet } from './parameters.js';
 import type { Statement } from './statements.js';
 
+/** How a link lost its server connection. */
+export interface ServerLoss {
+  /** The client has got the server's own FATAL. */
+  readonly told: boolean;
+  /** The client has got a part of a message, so that nothing more can be said. */
+  readonly midMessage: boolean;
+  readonly requestInFlight: boolean;
+  readonly reason: string;
+}
+
 /** The client, as its server connection sees it. */
 export interface ClientEnd {
   readonly connection: ConnectionId;
@@ -29,6 +39,6 @@ export interface ClientEnd {
   restoreStatement(name: string, statement: Statement): void;
   /** The server dropped all prepared statements at this client's wish. */
   statementsDropped(): void;
-  /** The server connection of the link is gone. `told`: the client has got the server's own FATAL. */
-  serverLost(loss: { told: boolean; requestInFlight: boolean; reason: string }): void;
+  /** The server connection of the link is gone. */
+  serverLost(loss: ServerLoss): void;
 }

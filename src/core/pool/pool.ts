@@ -153,19 +153,14 @@ export class Pool implements ServerOwner, ClientPool {
     this.waiters.remove(client);
     const server = client.link;
     if (server === null) return;
-    const midMessage = client.midMessage;
+    const needsClient = server.needsClient;
     client.link = null;
     server.unbind();
-    if (!midMessage && (server.isClean || server.canRollBack)) return this.clean(server);
-    if (client.saidGoodbye && !midMessage && server.phase === 'ready' && !server.batchOpen)
-      return server.finishAlone();
+    if (needsClient || server.phase !== 'ready') return server.close();
+    if (server.isClean || server.canRollBack) return this.clean(server);
+    server.finishAlone();
     // What runs there should not run on for nobody, nor let the server have more connections than the pool's size.
-    server.closeNeeded ||= midMessage;
-    const cancelling =
-      server.phase === 'ready' &&
-      server.outstandingRequests > 0 &&
-      this.owner.cancelAbandoned(server, this.limits.address);
-    if (!cancelling) server.close();
+    if (!client.saidGoodbye && !this.owner.cancelAbandoned(server, this.limits.address)) server.close();
   }
 
   finishedAlone(server: ServerConnection): void {

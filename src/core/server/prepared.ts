@@ -5,6 +5,9 @@
  */
 import type { Statement, StatementCatalogue } from '../statements.js';
 
+/** No batch has this number. */
+const UNKNOWN_BATCH = -1;
+
 export interface PreparedEntry {
   readonly statement: Statement;
   confirmed: boolean;
@@ -49,9 +52,10 @@ export class PreparedStatements {
     return entry;
   }
 
-  /** Its Parse was refused or skipped. */
+  /** Its Parse was refused or skipped; the Close before it, if there was one, perhaps too: it may exist or not. */
   notParsed(entry: PreparedEntry): void {
-    if (this.entries.get(entry.statement) === entry) this.remove(entry.statement);
+    entry.confirmed = false;
+    entry.batch = UNKNOWN_BATCH;
   }
 
   /** A Close was skipped: the server still has it. */
@@ -66,7 +70,8 @@ export class PreparedStatements {
     if (this.entries.size <= max) return null;
     let oldest: PreparedEntry | null = null;
     for (const entry of this.entries.values()) {
-      if (entry.confirmed && (oldest === null || entry.lastUse < oldest.lastUse)) oldest = entry;
+      const settled = entry.confirmed || entry.batch === UNKNOWN_BATCH;
+      if (settled && (oldest === null || entry.lastUse < oldest.lastUse)) oldest = entry;
     }
     if (oldest !== null) this.remove(oldest.statement);
     return oldest;

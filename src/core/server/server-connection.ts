@@ -132,17 +132,23 @@ export class ServerConnection extends FrameReader {
     this.releaseIfIdle();
     if (this.queue.length > 0 || !this.atBoundary) return;
     if (this.link?.inputEnded === true) this.link.lastAnswerPassed();
-    else if (this.finishing) this.finish();
+    else this.finish();
   }
 
-  /** What a client asked for before it said goodbye is carried out, as a direct connection would do. */
+  /** Its client has gone: it is made clean when everything asked for has been answered. */
   finishAlone(): void {
     this.finishing = true;
   }
 
   private finish(): void {
+    if (!this.finishing || this.cancelsInFlight > 0 || this.queue.length > 0 || !this.atBoundary) return;
     this.finishing = false;
     if (this.phase === 'ready' && this.link === null) this.owner.finishedAlone(this);
+  }
+
+  /** It can't get on without more from its client: the rest of a message, of a batch, or of a COPY. */
+  get needsClient(): boolean {
+    return this.clientMidMessage || this.batchOpen || this.copyInOpen;
   }
 
   /** Ends the link if nothing is outstanding. Called when something may have become complete. */
@@ -153,6 +159,11 @@ export class ServerConnection extends FrameReader {
 
   get outstandingRequests(): number {
     return this.queue.length;
+  }
+
+  /** It is being prepared for its client, or made clean. */
+  get runsOwnQuery(): boolean {
+    return this.queue.firstDetail?.what === 'own';
   }
 
   get clientMidMessage(): boolean {
@@ -179,7 +190,9 @@ export class ServerConnection extends FrameReader {
 
   /** The last cancel request for it has ended. */
   cancelEnded(): void {
-    if (this.phase !== 'closed') this.owner.cancelEnded(this);
+    if (this.phase === 'closed') return;
+    if (this.finishing) this.finish();
+    else this.owner.cancelEnded(this);
   }
 
   /** The login took too long. */
@@ -206,7 +219,7 @@ export class ServerConnection extends FrameReader {
     this.link = null;
     const requestInFlight = this.queue.length > 0;
     this.owner.serverGone(this, error);
-    link?.serverLost({ told: this.toldFatal, requestInFlight, reason: text });
+    link?.serverLost({ told: this.toldFatal, midMessage: this.midMessage, requestInFlight, reason: text });
   }
 
   /** Closes from our side: politely when the server is not in the middle of anything. */
@@ -222,6 +235,7 @@ export class ServerConnection extends FrameReader {
     this.owner.serverGone(this, this.lastError);
     link?.serverLost({
       told: this.toldFatal,
+      midMessage: this.midMessage,
       requestInFlight: this.queue.length > 0,
       reason: 'connection closed',
     });
@@ -422,6 +436,11 @@ export class ServerConnection extends FrameReader {
     const { dropped, ended } = this.queue.dropSyncsBeforeCopyEnd();
     this.ignoredSyncs = dropped;
     this.copyInOpen = !ended;
+    if (this.copyInOpen && (this.link === null || this.link.inputEnded)) {
+      this.lastError = connectionFailure('the client has ended in the middle of COPY');
+      this.close();
+      return END;
+    }
     return this.ours();
   }
 
@@ -451,11 +470,15 @@ export class ServerConnection extends FrameReader {
         return this.toldFatal ? FORWARD : SWALLOW;
       }
     }
-    const verdict = this.queue.length === 0 ? this.unexpected(Backend.ErrorResponse) : this.ours();
+    if (this.queue.length === 0) return this.unexpected(Backend.ErrorResponse);
     const detail = this.queue.firstDetail;
-    if (detail !== null && detail.what === 'own') detail.error = this.lastError;
-    else this.skipToSync();
-    return verdict;
+    if (detail !== null && detail.what === 'own') {
+      detail.error = this.lastError;
+      return SWALLOW;
+    }
+    this.skipToSync();
+    // Also where a Parse of ours was refused: the client's batch fails with it.
+    return this.link === null ? SWALLOW : FORWARD;
   }
 
   /** After an error in the extended protocol the server skips everything up to the next Sync. */
@@ -466,10 +489,13 @@ export class ServerConnection extends FrameReader {
     this.copyInOpen = false;
     this.ignoredSyncs = 0;
     if (kind === Request.QUERY || kind === Request.FUNCTION_CALL || kind === 0) return;
+    const skipped: [request: number, detail: StatementRequest | OwnQuery | null][] = [];
     while (this.queue.length > 0 && (this.queue.first & Request.KIND_MASK) !== Request.SYNC) {
-      this.undo(this.queue.first, this.queue.firstDetail);
+      skipped.push([this.queue.first, this.queue.firstDetail]);
       this.queue.shift();
     }
+    // Newest first: a name that was closed and defined again gets its first meaning back.
+    for (const [request, detail] of skipped.reverse()) this.undo(request, detail);
     this.skipping = this.queue.length === 0;
     if (this.skipping) this.batchOpen = true;
   }

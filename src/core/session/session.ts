@@ -22,6 +22,7 @@ import { MAX_STARTUP_PACKET_LENGTH } from '../../wire/startup.js';
 import type { GatewayContext } from '../context.js';
 import type { ConnectionId } from '../io.js';
 import { AUTH_MESSAGE_BYTES_MAX, HELD_BYTES_MAX } from '../limits.js';
+import type { ServerLoss } from '../link.js';
 import type { ParameterSet } from '../parameters.js';
 import * as Request from '../server/request-queue.js';
 import type { ServerConnection } from '../server/server-connection.js';
@@ -118,7 +119,8 @@ export class Session extends FrameReader implements StatementClient {
   /** True while answers to what was sent before the end of input are still to come. */
   private get awaitsLastAnswer(): boolean {
     if (!this.inputEnded || this.midMessage) return false;
-    return this.isBlocked || (this.link !== null && this.link.outstandingRequests > 0);
+    if (this.isBlocked) return true;
+    return this.link !== null && this.link.outstandingRequests > 0 && !this.link.needsClient;
   }
 
   lastAnswerPassed(): void {
@@ -273,9 +275,9 @@ export class Session extends FrameReader implements StatementClient {
     else this.linked();
   }
 
-  serverLost(loss: { told: boolean; requestInFlight: boolean; reason: string }): void {
+  serverLost(loss: ServerLoss): void {
     this.link = null;
-    if (loss.told) return this.close();
+    if (loss.told || loss.midMessage) return this.close();
     this.fail({
       severity: 'FATAL',
       code: loss.requestInFlight ? SqlState.transaction_resolution_unknown : SqlState.connection_failure,
@@ -372,6 +374,7 @@ export class Session extends FrameReader implements StatementClient {
   }
 
   protected message(type: number, total: number, bytes: Uint8Array, position: number, end: number): Verdict {
+    if (this.phase === 'welcoming') return BLOCK;
     if (this.phase !== 'ready') return this.loginMessage(type, total, bytes, position, end);
     if (this.link?.skipping === true && type !== Frontend.Sync && type !== Frontend.Terminate) return SWALLOW;
     switch (type) {
