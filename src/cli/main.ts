@@ -1,0 +1,73 @@
+#!/usr/bin/env node
+/**
+ * The command line. Nothing but arguments, output and calls: each command loads what it needs when it runs, so that
+ * `--help` is quick.
+ */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { ConfigError } from '../config/problem.js';
+import { StartError } from '../control/listen-error.js';
+import { registerConfig } from './config-command.js';
+import { registerServe } from './serve.js';
+import { registerUp } from './up.js';
+import { UsageError } from './usage-error.js';
+
+const EXAMPLES = `
+Examples:
+  sluice up                                              a PostgreSQL cluster to try, with Sluice in front of it
+  sluice serve --database postgres://app:secret@127.0.0.1:5432/app
+                                                         a pooler in front of a database that exists already
+  sluice serve sluice.yaml                               the same from a file
+  sluice config docs                                     every setting, explained
+
+Applications connect to port 6432 instead of 5432; nothing else changes for them.`;
+
+async function main(argv: readonly string[]): Promise<number> {
+  const program = new Command('sluice')
+    .description('The connection layer of PostgreSQL: many clients over few server connections.')
+    .version(`sluice ${packageVersion()}`, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand('help [command]', 'print the help of a command')
+    .showSuggestionAfterError()
+    .showHelpAfterError('("sluice --help" says more)')
+    .exitOverride()
+    .addHelpText('after', EXAMPLES);
+  registerUp(program);
+  registerServe(program);
+  registerConfig(program);
+  if (argv.length <= 2) {
+    program.outputHelp();
+    return 0;
+  }
+  await program.parseAsync(argv);
+  return Number(process.exitCode ?? 0);
+}
+
+function packageVersion(): string {
+  const file = new URL('../../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+/** Says what went wrong and returns the exit code: 2 for a wrong usage, 1 for everything else. */
+function explainFailure(error: unknown): number {
+  // Commander has printed its message already.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof ConfigError) {
+    process.stderr.write(`${error.message}\n`);
+    return error.onlyFlags ? 2 : 1;
+  }
+  if (error instanceof UsageError || error instanceof StartError) {
+    process.stderr.write(`sluice: ${error.message}\n`);
+    return error instanceof UsageError ? 2 : 1;
+  }
+  process.stderr.write(
+    `sluice: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+  );
+  return 1;
+}
+
+// A reader that has seen enough (`sluice config docs | head`) is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
+process.exitCode = await main(process.argv).catch(explainFailure);

@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { configJsonSchema, configMarkdown } from './documentation.js';
+import { DATABASE_KEYS, SETTING_NAMES, USER_KEYS } from './schema.js';
+
+test('docs/configuration.md is current (if not: sluice config docs > docs/configuration.md)', () => {
+  const committed = readFileSync(new URL('../../../docs/configuration.md', import.meta.url), 'utf8');
+  assert.equal(configMarkdown(), committed);
+});
+
+test('every setting is documented, with a type and a default', () => {
+  const page = configMarkdown();
+  for (const name of SETTING_NAMES) assert.match(page, new RegExp(`^##+ ${name}$`, 'm'));
+  for (const name of [...DATABASE_KEYS, ...USER_KEYS])
+    assert.match(page, new RegExp(`^\\| \`${name}\` \\| \\w`, 'm'));
+  assert.doesNotMatch(page, /undefined|\[object/);
+  assert.match(page, /### query_wait_timeout\n\nType: duration .*\. Default: `120`\./);
+});
+
+test('the JSON Schema refuses unknown keys and knows the defaults', () => {
+  const schema = configJsonSchema() as {
+    additionalProperties: unknown;
+    properties: Record<string, { default: unknown }>;
+  };
+  assert.equal(schema.additionalProperties, false);
+  assert.deepEqual(Object.keys(schema.properties), [...SETTING_NAMES]);
+  assert.equal(schema.properties.pool_mode?.default, 'transaction');
+  assert.equal(schema.properties.listen_port?.default, 6432);
+});

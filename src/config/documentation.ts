@@ -1,0 +1,121 @@
+/** docs/configuration.md and the JSON Schema, made from the schema so that they can't disagree with it. */
+import * as z from 'zod';
+import { configSchema } from './schema.js';
+
+/** The part of a property's JSON Schema that the documentation uses. */
+interface PropertySchema {
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly 'x-group'?: string;
+  readonly 'x-type'?: string;
+  readonly 'x-unit'?: string;
+  readonly 'x-pgbouncer'?: string;
+  readonly 'x-reload'?: boolean;
+}
+
+interface ObjectSchema extends PropertySchema {
+  readonly properties: Readonly<Record<string, PropertySchema>>;
+}
+
+/** The JSON Schema (draft 2020-12) of a configuration file, for editors and checks elsewhere. */
+export function configJsonSchema(): Record<string, unknown> {
+  return z.toJSONSchema(configSchema, { io: 'input', target: 'draft-2020-12' }) as Record<string, unknown>;
+}
+
+/** The whole of docs/configuration.md. */
+export function configMarkdown(): string {
+  const schema = configJsonSchema() as unknown as ObjectSchema;
+  const groups = new Map<string, [string, PropertySchema][]>();
+  for (const [name, property] of Object.entries(schema.properties)) {
+    const group = property['x-group'];
+    if (group === undefined) continue;
+    groups.set(group, [...(groups.get(group) ?? []), [name, property]]);
+  }
+  const sections = [...groups].map(
+    ([group, settings]) => `## ${group}\n\n${settings.map(describe).join('\n\n')}`,
+  );
+  const databases = entrySchema(schema, 'databases');
+  const users = entrySchema(schema, 'users');
+  const lists = [
+    `## databases\n\n${DATABASES_TEXT}\n\n${keyTable(databases)}`,
+    `## users\n\n${USERS_TEXT}\n\n${keyTable(users)}`,
+  ];
+  return `${[INTRODUCTION, ...sections, ...lists].join('\n\n')}\n`;
+}
+
+/** The mapping form of an entry of `databases` or `users`. */
+function entrySchema(schema: ObjectSchema, name: string): ObjectSchema {
+  const record = schema.properties[name] as {
+    additionalProperties: ObjectSchema | { anyOf: ObjectSchema[] };
+  };
+  const entry = record.additionalProperties;
+  return 'anyOf' in entry ? entry.anyOf.find((branch) => 'properties' in branch)! : entry;
+}
+
+function describe([name, property]: [string, PropertySchema]): string {
+  const unit = property['x-unit'] === undefined ? '' : ` (${property['x-unit']})`;
+  const facts = [`Type: ${property['x-type']}${unit}. Default: ${showDefault(property)}.`];
+  if (property['x-reload'] === false) facts.push('Takes effect at start, not by a reload.');
+  const lines = [`### ${name}`, '', facts.join(' '), '', property.description ?? ''];
+  if (property['x-pgbouncer'] !== undefined) lines.push('', `PgBouncer: ${property['x-pgbouncer']}`);
+  return lines.join('\n');
+}
+
+function showDefault({ default: value }: PropertySchema): string {
+  return value === '' ? 'empty' : `\`${String(value)}\``;
+}
+
+function keyTable(schema: ObjectSchema): string {
+  const rows = Object.entries(schema.properties).map(([name, property]) => {
+    const fallback = property.default === undefined ? 'none' : showDefault(property);
+    return `| \`${name}\` | ${property['x-type'] ?? ''} | ${fallback} | ${property.description ?? ''} |`;
+  });
+  return ['| key | type | default | what it does |', '|---|---|---|---|', ...rows].join('\n');
+}
+
+const INTRODUCTION = `# Configuration
+
+<!-- Made by "sluice config docs". Change the schema in src/config/schema.ts instead of this page. -->
+
+\`sluice serve FILE\` reads one YAML file. Every setting has a default, so a file may be as short as this:
+
+\`\`\`yaml
+databases:
+  app: { host: 127.0.0.1, port: 5432 }
+users:
+  alice: { password: "..." }
+\`\`\`
+
+and a longer one may look like this:
+
+\`\`\`yaml
+listen_addr: "*"              # quoted: a bare * means something else in YAML
+listen_port: 6432
+default_pool_size: 20
+query_wait_timeout: 30s
+auth_file: userlist.txt
+databases:
+  app: { host: 127.0.0.1, port: 5432, dbname: app_production, pool_size: 40 }
+  reports: postgres://report:secret@10.0.0.5:5432/warehouse?pool_mode=session
+  "*": { host: /run/postgresql }
+\`\`\`
+
+Flags win over the file: \`--set name=value\` for any setting below, \`--database NAME=URL\` for an entry of \`databases\`,
+\`--listen HOST:PORT\` for the addresses. \`sluice config check FILE\` says what is wrong with a file, by line and key, and
+\`sluice config schema\` prints its JSON Schema for your editor. An unknown key is an error. SIGHUP reloads the file; if
+anything is wrong with it, everything stays as it was.
+
+Names and units are PgBouncer's where it has the setting; what differs stands under "PgBouncer".
+Durations are numbers of seconds, or have a unit: \`500ms\`, \`2s\`, \`5min\`, \`1h\`.
+Booleans are \`1\`, \`0\`, \`true\`, \`false\`, \`on\`, \`off\`, \`yes\` or \`no\`.`;
+
+const DATABASES_TEXT = `The databases by the names that clients ask for. \`"*"\` stands for every name that isn't listed. An entry is a mapping with
+the keys below, or a URL: \`postgres://user:password@host:port/database\`, percent-encoded as usual, where every part may be missing and the
+keys below may follow as parameters (\`?host=/run/postgresql&pool_size=5\`).
+
+As a flag it is \`--database URL\` or \`--database NAME=URL\`; without \`NAME=\` clients ask for the URL's database, and without that for any (\`*\`).
+
+PgBouncer: \`host\` is 127.0.0.1 where it is missing, not a unix socket.`;
+
+const USERS_TEXT = `The users that may log in. With neither \`users\` nor \`auth_file\`, a user and password in an entry of \`databases\` are also
+what a client logs in with.`;

@@ -1,0 +1,73 @@
+/** Who may log in, and what is known of their passwords. */
+import { parseScramVerifier } from '../wire/scram.js';
+import type { OriginMap } from './origin-map.js';
+import { formatKey, type Origin, type Problem } from './problem.js';
+import type { ConfigValues } from './schema.js';
+import type { UserlistEntry } from './userlist.js';
+
+/** A user's secrets as they were written. Both may be missing: such a user can log in with `trust` alone. */
+export interface KnownUser {
+  /** In clear text. */
+  readonly password: string | null;
+  /** `md5` and 32 hex digits, or `SCRAM-SHA-256$...`; well-formed. */
+  readonly verifier: string | null;
+}
+
+/** PostgreSQL's form of an MD5 secret: `md5`, then md5(password || user) in lower-case hex. */
+export const MD5_SECRET = /^md5[0-9a-f]{32}$/;
+const SCRAM_PREFIX = 'SCRAM-SHA-256$';
+
+/**
+ * Joins the users of all sources: `users` wins over `auth_file`. Without both, whoever a database entry logs in as
+ * may log in here with the same password. Adds what is wrong to `problems`.
+ */
+export function collectUsers(
+  values: ConfigValues,
+  listed: readonly UserlistEntry[],
+  origins: OriginMap,
+  problems: Problem[],
+): Map<string, KnownUser> {
+  const users = new Map<string, KnownUser>();
+  for (const { name, secret, origin } of listed) {
+    const user = fromSecret(secret);
+    if (user.verifier !== null) checkVerifier(user.verifier, JSON.stringify(name), origin, problems);
+    users.set(name, user);
+  }
+  for (const [name, { password, verifier }] of Object.entries(values.users)) {
+    const path = ['users', name, 'verifier'];
+    if (verifier !== undefined) checkVerifier(verifier, formatKey(path), origins.get(path), problems);
+    // As in PostgreSQL, an empty password is no password.
+    users.set(name, { password: password || null, verifier: verifier ?? null });
+  }
+  if (users.size === 0 && values.auth_file === '') addDatabaseLogins(users, values, origins, problems);
+  return users;
+}
+
+function fromSecret(secret: string): KnownUser {
+  if (MD5_SECRET.test(secret) || secret.startsWith(SCRAM_PREFIX)) return { password: null, verifier: secret };
+  return { password: secret === '' ? null : secret, verifier: null };
+}
+
+function checkVerifier(verifier: string, key: string, origin: Origin, problems: Problem[]): void {
+  if (MD5_SECRET.test(verifier) || parseScramVerifier(verifier) !== null) return;
+  const expected = `expected md5 and 32 hex digits, or ${SCRAM_PREFIX}<iterations>:<salt>$<StoredKey>:<ServerKey>`;
+  problems.push({ origin, key, message: `not a verifier (not shown); ${expected}` });
+}
+
+function addDatabaseLogins(
+  users: Map<string, KnownUser>,
+  values: ConfigValues,
+  origins: OriginMap,
+  problems: Problem[],
+): void {
+  for (const [database, { user, password }] of Object.entries(values.databases)) {
+    if (user === undefined || !password) continue;
+    const known = users.get(user);
+    if (known !== undefined && known.password !== password && values.auth_type !== 'trust') {
+      const path = ['databases', database, 'password'];
+      const message = `${JSON.stringify(user)} has another password in another database: name under users which one clients use here`;
+      problems.push({ origin: origins.get(path), key: formatKey(path), message });
+    }
+    users.set(user, { password, verifier: null });
+  }
+}

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseUserlist } from './userlist.js';
+
+const read = (source: string) =>
+  parseUserlist(source, 'userlist.txt').map(({ name, secret }) => [name, secret]);
+
+test('reads users and secrets, with doubled quotes, comments and whatever follows', () => {
+  const source = [
+    '"alice" "secret"',
+    '',
+    '; "old" "gone"',
+    '  "bo""b"\t"say ""hi"""  and more',
+    '"carol" ""',
+    '"dave" "SCRAM-SHA-256$4096:c2FsdA==$a:b"\r',
+  ].join('\n');
+  assert.deepEqual(read(source), [
+    ['alice', 'secret'],
+    ['bo"b', 'say "hi"'],
+    ['carol', ''],
+    ['dave', 'SCRAM-SHA-256$4096:c2FsdA==$a:b'],
+  ]);
+  assert.deepEqual(read(''), []);
+});
+
+test('names every line that it cannot read, and shows no secret', () => {
+  const source = ['"alice" "hunter2', '"alice" "x"', 'bob hunter2', '"" "hunter2"', '"alice" "hunter2"'].join(
+    '\n',
+  );
+  assert.throws(
+    () => read(source),
+    (error: Error) => {
+      assert.deepEqual(
+        error.message.split('\n').map((line) => /^userlist\.txt:(\d+):1: /.exec(line)?.[1]),
+        ['1', '3', '4', '5'],
+      );
+      assert.match(error.message, /:5:1: "alice": this user stands in line 2 already/);
+      assert.doesNotMatch(error.message, /hunter2/);
+      return true;
+    },
+  );
+});

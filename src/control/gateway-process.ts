@@ -1,0 +1,138 @@
+/** A gateway in this process: the control plane's side of its life, from start through reloads to the end. */
+import { adviseOn } from '../config/advice.js';
+import { toGatewaySettings } from '../config/gateway-settings.js';
+import type { ListenAddress } from '../config/listen-address.js';
+import { formatListenAddress } from '../config/listen-address.js';
+import type { SluiceConfig } from '../config/load.js';
+import type { GatewaySettings } from '../core/settings.js';
+import type { Snapshot } from '../core/snapshot.js';
+import { chooseDriver } from '../reactor/choose-driver.js';
+import { ListenError, type ReactorHandle, startReactor } from '../reactor/start.js';
+import { explainListenError, StartError } from './listen-error.js';
+import { type Logger, logReport } from './logging.js';
+import { readMachineLimits } from './machine-limits.js';
+
+const MANY_PASSWORDS = 250;
+
+/** A gateway that accepts clients. */
+export interface RunningGateway {
+  /** Where it listens, in the order of the configuration. */
+  readonly addresses: readonly ListenAddress[];
+  /** `uring`, `epoll` or `node`. */
+  readonly driver: string;
+  /** Why this driver and not a better one; empty if it is the best. */
+  readonly driverReason: string;
+  /** Changes the settings of the running gateway. Warns of those that take effect at the next start only. */
+  reload(config: SluiceConfig): Promise<void>;
+  snapshot(): Promise<Snapshot>;
+  /** Resolves when the gateway has ended: with null after {@link stop}, with an error if it broke down. */
+  readonly ended: Promise<Error | null>;
+  /** Tells clients that the gateway goes away (57P01), closes everything, and resolves when it is done. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a gateway and resolves when it listens.
+ * @throws {StartError} when it can't listen, with what to do about it
+ */
+export async function startGateway(config: SluiceConfig, logger: Logger): Promise<RunningGateway> {
+  const limits = await readMachineLimits();
+  for (const advice of adviseOn(config, limits)) logger.warn(advice);
+  sayIfSlow(config, logger);
+  const settings = await toGatewaySettings(config);
+  const reactor = await openReactor(config, settings, logger);
+  return new GatewayProcess(config, settings, reactor, logger);
+}
+
+/** Deriving a key from a password takes milliseconds on purpose: with thousands of them, a start is slow. */
+function sayIfSlow({ values, users }: SluiceConfig, logger: Logger): void {
+  const clear = [...users.values()].filter((user) => user.password !== null && user.verifier === null).length;
+  if (values.auth_type !== 'scram-sha-256' || clear < MANY_PASSWORDS) return;
+  logger.info(
+    `deriving SCRAM verifiers from ${clear} clear-text passwords, about ${Math.ceil(clear / 250)} s; ` +
+      'SCRAM-SHA-256$ verifiers instead of passwords start at once',
+  );
+}
+
+async function openReactor(
+  config: SluiceConfig,
+  settings: GatewaySettings,
+  logger: Logger,
+): Promise<ReactorHandle> {
+  try {
+    chooseDriver(config.values.io);
+  } catch (error) {
+    throw new StartError(`${(error as Error).message}. Choose another one: --io auto`, { cause: error });
+  }
+  try {
+    return await startReactor({
+      io: config.values.io,
+      listen: config.listen,
+      settings,
+      onReport: (report) => logReport(logger, report),
+    });
+  } catch (error) {
+    throw error instanceof ListenError ? explainListenError(error, addressOf(error)) : error;
+  }
+}
+
+/** The address that an error is about; where a name was given, what it was resolved to. */
+function addressOf({ address, port }: ListenError): ListenAddress {
+  return port === undefined ? { socketPath: address } : { host: address, port };
+}
+
+class GatewayProcess implements RunningGateway {
+  readonly addresses: readonly ListenAddress[];
+  readonly driver: string;
+  readonly driverReason: string;
+  readonly ended: Promise<Error | null>;
+  readonly #reactor: ReactorHandle;
+  readonly #logger: Logger;
+  readonly #startedWith: SluiceConfig;
+  #settings: GatewaySettings;
+  #stopped: Promise<void> | null = null;
+
+  constructor(config: SluiceConfig, settings: GatewaySettings, reactor: ReactorHandle, logger: Logger) {
+    this.addresses = reactor.listening;
+    this.driver = reactor.driver;
+    this.driverReason = reactor.driverReason;
+    this.ended = reactor.ended;
+    this.#startedWith = config;
+    this.#settings = settings;
+    this.#reactor = reactor;
+    this.#logger = logger;
+  }
+
+  async reload(config: SluiceConfig): Promise<void> {
+    for (const name of settingsForNextStart(this.#startedWith, config)) {
+      this.#logger.warn(`${name} has changed, which takes effect at the next start only`);
+    }
+    for (const advice of adviseOn(config, await readMachineLimits())) this.#logger.warn(advice);
+    const settings = await toGatewaySettings(config, this.#settings);
+    this.#settings = settings;
+    this.#reactor.applySettings(settings);
+  }
+
+  snapshot(): Promise<Snapshot> {
+    return this.#reactor.snapshot();
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#reactor.shutdown();
+    return this.#stopped;
+  }
+}
+
+/** What differs between two configurations and can't be changed while running, in words. */
+export function settingsForNextStart(running: SluiceConfig, wanted: SluiceConfig): string[] {
+  const names: string[] = [];
+  const places = ({ listen }: SluiceConfig): string =>
+    listen
+      .map((address) => `${formatListenAddress(address)} ${'mode' in address ? address.mode : ''}`)
+      .join();
+  if (places(running) !== places(wanted)) {
+    names.push(`where to listen (now ${wanted.listen.map(formatListenAddress).join(', ')})`);
+  }
+  if (running.values.io !== wanted.values.io) names.push('io');
+  return names;
+}
