@@ -191,7 +191,7 @@ static napi_value js_listen_tcp(napi_env env, napi_callback_info info) {
   char host[64];
   text_argument(&call, 1, host, sizeof host);
   int port = 0;
-  int fd = listen_tcp(host, int_argument(&call, 2), int_argument(&call, 3), int_argument(&call, 4) != 0, &port);
+  int fd = listen_tcp(host, int_argument(&call, 2), int_argument(&call, 3), &port);
   return add_listener(&call, fd, int_argument(&call, 0), NULL, port);
 }
 

@@ -42,8 +42,20 @@ function build() {
   const compiler = process.env.CC || 'cc';
   // Written beside and renamed, so that a running gateway keeps the file that it has loaded.
   const fresh = `${output}.${process.pid}`;
-  const flags = ['-shared', '-fPIC', '-O2', '-std=gnu11', '-D_GNU_SOURCE', '-Wall', '-Wextra', '-fvisibility=hidden', '-DNAPI_VERSION=8'];
-  const result = spawnSync(compiler, [...flags, `-I${include}`, '-o', fresh, ...sources], { encoding: 'utf8' });
+  const flags = [
+    '-shared',
+    '-fPIC',
+    '-O2',
+    '-std=gnu11',
+    '-D_GNU_SOURCE',
+    '-Wall',
+    '-Wextra',
+    '-fvisibility=hidden',
+    '-DNAPI_VERSION=8',
+  ];
+  const result = spawnSync(compiler, [...flags, `-I${include}`, '-o', fresh, ...sources], {
+    encoding: 'utf8',
+  });
   if (result.error) return `the C compiler "${compiler}" could not be started (${result.error.code})`;
   if (result.stderr) process.stderr.write(result.stderr);
   if (result.status !== 0) {
@@ -55,4 +67,5 @@ function build() {
 }
 
 const failure = build();
-if (failure !== null) console.log(`sluice: native I/O was not built: ${failure}; the slower node driver will be used`);
+if (failure !== null)
+  console.log(`sluice: native I/O was not built: ${failure}; the slower node driver will be used`);

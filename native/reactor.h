@@ -246,8 +246,8 @@ int address_parse(const char *host, int port, union address *out);
 socklen_t address_length(const union address *a);
 void address_format(const union address *a, char *out, size_t size);
 int socket_for(const union address *a, bool nonblocking);
-/* A listening descriptor or -errno; `dual_stack` lets an IPv6 wildcard take IPv4 too. */
-int listen_tcp(const char *host, int port, int backlog, bool dual_stack, int *actual_port);
+/* A listening descriptor or -errno. The IPv6 wildcard does not take IPv4. */
+int listen_tcp(const char *host, int port, int backlog, int *actual_port);
 int listen_unix(const char *path, int mode, int backlog);
 void discard_received(int fd);
 bool out_of_descriptors(int error);

@@ -78,7 +78,7 @@ static int fail_listen(int fd) {
   return -error;
 }
 
-int listen_tcp(const char *host, int port, int backlog, bool dual_stack, int *actual_port) {
+int listen_tcp(const char *host, int port, int backlog, int *actual_port) {
   union address address;
   int error = address_parse(host, port, &address);
   if (error < 0) return error;
@@ -87,7 +87,7 @@ int listen_tcp(const char *host, int port, int backlog, bool dual_stack, int *ac
   int fd = socket_for(&address, true);
   if (fd < 0) return fd;
   set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-  if (address.any.sa_family == AF_INET6) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, dual_stack ? 0 : 1);
+  if (address.any.sa_family == AF_INET6) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
   if (bind(fd, &address.any, address_length(&address)) < 0 || listen(fd, backlog) < 0) return fail_listen(fd);
   socklen_t length = sizeof address;
   if (getsockname(fd, &address.any, &length) < 0) return fail_listen(fd);

@@ -85,7 +85,6 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner {
     this.connections[connection] = session;
     this.sessions.add(session);
     this.loggingIn.add(session);
-    if (this.context.settings.logConnections) this.reportClient(session, 'client connected');
   }
 
   connected(connection: ConnectionId): void {
@@ -212,6 +211,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner {
     if (pool.sharesServers && settings.maxPreparedStatements > 0) {
       client.statements = new StatementTraffic(this.context, client, pool);
     }
+    if (settings.logConnections) this.reportClient(client, 'client logged in');
     pool.join(client);
     pool.welcome(client);
   }

@@ -1,32 +1,28 @@
-/** Which driver moves the bytes: the fastest that the system allows, or the one that was asked for. */
-import { loadAddon } from './load-addon.js';
-import type { NativeDriverName } from './native-addon.js';
+import type { DriverName } from './driver.js';
+import { type LoadedAddon, loadAddon } from './load-addon.js';
 
-export type DriverName = NativeDriverName | 'node';
-export type DriverChoice = DriverName | 'auto';
+export type DriverSetting = DriverName | 'auto';
 
-/** `reason`: why a faster one was not taken; empty when there is none. */
-export interface ChosenDriver {
-  readonly name: DriverName;
+export interface DriverChoice {
+  readonly driver: DriverName;
+  /** Why a better one isn't used; empty when there is no better one, or when it was asked for. */
   readonly reason: string;
 }
 
-/** @throws {Error} when the driver that was asked for can't work here, with the reason. */
-export function chooseDriver(choice: DriverChoice): ChosenDriver {
-  if (choice === 'node') return { name: 'node', reason: 'asked for' };
+/**
+ * The driver for a setting: `auto` takes the best that this machine allows.
+ * @throws when the one that was asked for is impossible here; the message says why
+ */
+export function chooseDriver(setting: DriverSetting, loaded: LoadedAddon = loadAddon()): DriverChoice {
+  if (setting === 'node') return { driver: 'node', reason: '' };
   const reasons: string[] = [];
-  for (const name of ['uring', 'epoll'] as const) {
-    if (choice !== 'auto' && choice !== name) continue;
-    const reason = obstacle(name);
-    if (reason === null)
-      return { name, reason: choice === name && name === 'epoll' ? 'asked for' : reasons.join('; ') };
-    if (choice === name) throw new Error(`the ${name} driver can't be used here: ${reason}`);
-    reasons.push(`${name}: ${reason}`);
+  for (const driver of setting === 'auto' ? (['uring', 'epoll'] as const) : [setting]) {
+    const reason = 'reason' in loaded ? loaded.reason : loaded.addon.probe(driver);
+    if (reason === null) return { driver, reason: reasons.join('; ') };
+    reasons.push('reason' in loaded ? reason : `${driver}: ${reason}`);
+    if ('reason' in loaded) break;
   }
-  return { name: 'node', reason: `${reasons.join('; ')} (transactions cost about three times the CPU)` };
-}
-
-function obstacle(name: NativeDriverName): string | null {
-  const loaded = loadAddon();
-  return 'reason' in loaded ? loaded.reason : loaded.addon.probe(name);
+  if (setting !== 'auto')
+    throw new Error(`the I/O driver "${setting}" can't be used here: ${reasons.join('; ')}`);
+  return { driver: 'node', reason: reasons.join('; ') };
 }

@@ -1,38 +1,37 @@
-/** What the main thread and a reactor's worker say to each other. Values only: they are copied on the way. */
+/** What the main thread and a reactor's worker say to each other. Values only: they cross by structured clone. */
 import type { KeyRequest, Report } from '../core/io.js';
 import type { GatewaySettings } from '../core/settings.js';
 import type { Snapshot } from '../core/snapshot.js';
-import type { DriverName } from './choose-driver.js';
-import type { ListenAddress } from './listen.js';
+import type { DriverName, Listener } from './driver.js';
 import type { ResolvedHost } from './slow-work.js';
 
 /** What a worker is started with. */
 export interface WorkerStart {
   readonly driver: DriverName;
-  readonly listen: readonly ListenAddress[];
-  readonly settings: GatewaySettings;
-  /** An eventfd that ends the worker's waiting; -1 for the node driver, whose event loop hears messages itself. */
+  /** Written to by the main thread after each message, for a reactor that blocks in native code; -1 for `node`. */
   readonly wakeDescriptor: number;
+  readonly listeners: readonly Listener[];
+  readonly settings: GatewaySettings;
 }
 
 export type ToWorker =
   | { readonly kind: 'settings'; readonly settings: GatewaySettings }
   | { readonly kind: 'snapshot'; readonly id: number }
-  | { readonly kind: 'keyDerived'; readonly id: number; readonly key: Uint8Array | null }
-  | { readonly kind: 'hostResolved'; readonly id: number; readonly answer: ResolvedHost }
+  | { readonly kind: 'key'; readonly id: number; readonly key: Uint8Array | null }
+  | { readonly kind: 'host'; readonly id: number; readonly answer: ResolvedHost }
   | { readonly kind: 'shutdown' };
 
-/** Why an address can't be listened on, with the fields of Node's own errors. */
-export interface ListenFailure {
-  readonly code: string;
-  readonly message: string;
-  readonly address: ListenAddress;
-}
-
 export type FromWorker =
-  | { readonly kind: 'listening'; readonly addresses: readonly ListenAddress[] }
-  | { readonly kind: 'failed'; readonly failure: ListenFailure }
-  | { readonly kind: 'snapshot'; readonly id: number; readonly snapshot: Snapshot }
+  /** The ports, in the order of {@link WorkerStart.listeners}; null where the machine lacks one of a name's addresses. */
+  | { readonly kind: 'listening'; readonly ports: readonly (number | null)[] }
+  /** Position in {@link WorkerStart.listeners}. The worker ends. */
+  | {
+      readonly kind: 'listenFailed';
+      readonly position: number;
+      readonly code: string;
+      readonly message: string;
+    }
+  | { readonly kind: 'reports'; readonly reports: readonly Report[] }
   | { readonly kind: 'deriveKey'; readonly request: KeyRequest }
   | { readonly kind: 'resolveHost'; readonly id: number; readonly host: string }
-  | { readonly kind: 'reports'; readonly reports: readonly Report[] };
+  | { readonly kind: 'snapshot'; readonly id: number; readonly snapshot: Snapshot };

@@ -53,7 +53,7 @@ export interface NativeReactor {
   /** Connects a reserved connection (or again one whose `closed` is being read); port -1: `host` is a socket file. */
   dial(connection: number, host: string, port: number): number;
   /** Returns the port. */
-  listenTcp(index: number, ip: string, port: number, backlog: number, dualStack: number): number;
+  listenTcp(index: number, ip: string, port: number, backlog: number): number;
   /** `mode` -1 leaves the file's mode to the umask. */
   listenUnix(index: number, path: string, mode: number, backlog: number): number;
   closeListeners(): void;

@@ -8,25 +8,42 @@
 import { randomFillSync } from 'node:crypto';
 import { isIP } from 'node:net';
 
-import type { ConnectionId, Io, IoEvents, KeyRequest, Report, ServerAddress } from '../core/io.js';
-import { COMMAND, EVENT, type NativeReactor } from './native-addon.js';
+import type { ConnectionId, IoEvents, KeyRequest, Report, ServerAddress } from '../core/io.js';
+import {
+  type Driver,
+  HIGH_WATER_BYTES,
+  LISTEN_BACKLOG,
+  type Listener,
+  LOW_WATER_BYTES,
+  type LoopHooks,
+} from './driver.js';
+import {
+  COMMAND,
+  EVENT,
+  type NativeAddon,
+  type NativeDriverName,
+  type NativeReactor,
+} from './native-addon.js';
 import { type NamedDial, type ResolvedHost, type SlowWork, unresolvedHostMessage } from './slow-work.js';
-import { systemErrorMessage } from './system-errors.js';
+import { systemError, systemErrorMessage } from './system-errors.js';
 
 const CONTROL_HEAD_BYTES = 64;
 /** Up to this length a loop copies faster than a call into the engine does. */
 const SMALL_COPY_BYTES = 64;
 const ACCEPT_REPORT_INTERVAL_MS = 10_000;
 const UNIX_SOCKET_PORT = -1;
-/** A stopping loop comes back to look at its stop condition at least this often. */
+/** A thread that blocks in native code can't be ended meanwhile. */
 const LONGEST_WAIT_MS = 1000;
+/** Address space; what stalled readers hold at most, together. Only touched pages cost memory. */
+const ARENA_BYTES = 512 * 1024 * 1024;
+/** Slots of the table; untouched ones cost nothing. Open files run out earlier. */
+const MAX_CONNECTIONS = 262_144;
 
-export class NativeIo implements Io {
+export class NativeIo implements Driver {
   readonly memory: Uint8Array;
 
   readonly #native: NativeReactor;
   readonly #work: SlowWork;
-  readonly #highWater: number;
 
   readonly #clock: Float64Array;
   readonly #commands: Int32Array;
@@ -51,10 +68,17 @@ export class NativeIo implements Io {
   #nextDialId = 1;
   #acceptReportedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(native: NativeReactor, work: SlowWork, maxConnections: number, highWaterBytes: number) {
+  /** `wakeDescriptor`: from {@link NativeAddon.createWakeDescriptor}, owned by the caller. */
+  constructor(addon: NativeAddon, driver: NativeDriverName, wakeDescriptor: number, work: SlowWork) {
+    const native = addon.create(driver, {
+      arenaBytes: ARENA_BYTES,
+      maxConnections: MAX_CONNECTIONS,
+      highWaterBytes: HIGH_WATER_BYTES,
+      lowWaterBytes: LOW_WATER_BYTES,
+      wakeDescriptor,
+    });
     this.#native = native;
     this.#work = work;
-    this.#highWater = highWaterBytes;
     this.memory = new Uint8Array(native.memory);
     const commandsAt = CONTROL_HEAD_BYTES;
     const eventsAt = commandsAt + 12 * native.commandCapacity;
@@ -63,8 +87,8 @@ export class NativeIo implements Io {
     this.#commands = new Int32Array(native.control, commandsAt, 3 * native.commandCapacity);
     this.#commandEnd = this.#commands.length;
     this.#events = new Int32Array(native.control, eventsAt, 4 * native.eventCapacity);
-    this.#pending = new Int32Array(native.control, pendingAt, maxConnections);
-    this.#silenced = new Uint8Array(maxConnections);
+    this.#pending = new Int32Array(native.control, pendingAt, MAX_CONNECTIONS);
+    this.#silenced = new Uint8Array(MAX_CONNECTIONS);
   }
 
   // ---- Io ----
@@ -86,7 +110,7 @@ export class NativeIo implements Io {
     } else {
       this.#sendCopy(connection, bytes, start, end);
     }
-    return pending > this.#highWater;
+    return pending > HIGH_WATER_BYTES;
   }
 
   pauseReading(connection: ConnectionId): void {
@@ -143,13 +167,30 @@ export class NativeIo implements Io {
 
   // ---- the loop ----
 
-  /** Handles events until `keepRunning` says no. `woken` is called when another thread wrote to the wake descriptor. */
-  run(core: IoEvents, woken: () => void, keepRunning: () => boolean): void {
-    while (keepRunning()) this.turn(core, woken);
+  async listen(listener: Listener): Promise<number> {
+    const result =
+      'socketPath' in listener
+        ? this.#native.listenUnix(listener.index, listener.socketPath, listener.mode ?? -1, LISTEN_BACKLOG)
+        : this.#native.listenTcp(listener.index, listener.ip, listener.port, LISTEN_BACKLOG);
+    if (result < 0) throw systemError(-result);
+    return result;
+  }
+
+  closeListeners(): void {
+    this.#native.closeListeners();
+  }
+
+  /** Blocks the thread. */
+  async run(core: IoEvents, hooks: LoopHooks): Promise<void> {
+    while (hooks.keepRunning()) this.turn(core, hooks);
+  }
+
+  destroy(): void {
+    this.#native.destroy();
   }
 
   /** One loop turn: sends what is queued, waits, and delivers what happened. */
-  turn(core: IoEvents, woken: () => void): void {
+  turn(core: IoEvents, hooks: LoopHooks): void {
     const delay = Math.min(Math.ceil(core.advance()), LONGEST_WAIT_MS);
     const length = this.#commandLength;
     this.#commandLength = 0;
@@ -167,7 +208,7 @@ export class NativeIo implements Io {
         core.received(connection, start, end);
         this.#rangeEnd = 0;
       } else if (kind === EVENT.woken) {
-        woken();
+        hooks.woken();
       } else {
         this.#deliver(core, kind, connection, events[at + 2]!);
       }

@@ -1,42 +1,50 @@
 /**
- * The `Io` interface over `node:net`: for systems without the native addon. Correct first; it copies what it receives
- * and sends, and costs about three times the CPU of the native drivers.
+ * The `Io` interface over node:net: for systems other than Linux, and machines without a compiler or a built addon.
+ * Correctness first: received chunks are copied into this driver's memory, and sent ranges out of it.
  */
 import { randomFillSync } from 'node:crypto';
-import { chmodSync } from 'node:fs';
-import { connect, createServer, type Server, type Socket } from 'node:net';
-import type { ConnectionId, Io, IoEvents, KeyRequest, Report, ServerAddress } from '../core/io.js';
-import type { ListenAddress } from './listen.js';
-import type { ListenFailure } from './messages.js';
-import type { SlowWork } from './slow-work.js';
-import { removeStaleSocket } from './stale-socket.js';
-import { systemErrorMessage } from './system-errors.js';
+import net from 'node:net';
+import { performance } from 'node:perf_hooks';
 
-/** Where a received chunk lies while it is handled. Node reads at most 64 KiB at once. */
-const CHUNK_BYTES_MAX = 64 * 1024;
-const HIGH_WATER_BYTES = 256 * 1024;
-const LISTEN_BACKLOG = 1024;
+import type { ConnectionId, IoEvents, KeyRequest, Report, ServerAddress } from '../core/io.js';
+import {
+  type Driver,
+  HIGH_WATER_BYTES,
+  LISTEN_BACKLOG,
+  type Listener,
+  LOW_WATER_BYTES,
+  type LoopHooks,
+} from './driver.js';
+import { listenOnSocketFile, listenOnTcp } from './node-listen.js';
+import { type SlowWork, unresolvedHostMessage } from './slow-work.js';
+import { shortMessage } from './system-errors.js';
 
-interface Endpoint {
-  readonly socket: Socket;
+/** libuv reads at most this much at once; longer chunks are delivered in pieces. */
+const MEMORY_BYTES = 64 * 1024;
+
+interface Connection {
+  readonly socket: net.Socket;
+  /** `send` said congested, and a `drained` is owed. */
+  congested: boolean;
   /** After finish or reset: nothing but `closed` is delivered. */
   silenced: boolean;
-  congested: boolean;
+  /** Writes of one turn are held back and go out together. */
   corked: boolean;
   error: string | null;
 }
 
-export class NodeIo implements Io {
-  readonly memory = new Uint8Array(CHUNK_BYTES_MAX);
+export class NodeIo implements Driver {
+  readonly memory = new Uint8Array(MEMORY_BYTES);
+
   readonly #work: SlowWork;
-  readonly #endpoints: (Endpoint | undefined)[] = [];
-  readonly #free: ConnectionId[] = [];
-  readonly #servers: Server[] = [];
-  /** Endpoints with output that is sent together at the end of this turn of the event loop. */
-  #corked: Endpoint[] = [];
+  readonly #connections: (Connection | undefined)[] = [];
+  readonly #freeIds: ConnectionId[] = [];
+  readonly #servers: net.Server[] = [];
   #core: IoEvents | null = null;
-  #timer: NodeJS.Timeout | null = null;
-  #keepRunning: () => boolean = () => true;
+  #hooks: LoopHooks | null = null;
+  #stopped: () => void = () => {};
+  #turn: NodeJS.Immediate | null = null;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(work: SlowWork) {
     this.#work = work;
@@ -53,56 +61,66 @@ export class NodeIo implements Io {
   }
 
   send(connection: ConnectionId, bytes: Uint8Array, start: number, end: number): boolean {
-    const endpoint = this.#endpoints[connection];
-    if (endpoint === undefined || endpoint.silenced || end <= start) return false;
-    if (!endpoint.corked) this.#cork(endpoint);
-    endpoint.socket.write(Buffer.from(bytes.subarray(start, end)));
-    if (endpoint.socket.writableLength <= HIGH_WATER_BYTES) return false;
-    endpoint.congested = true;
-    return true;
+    const entry = this.#connections[connection];
+    if (end <= start || entry === undefined || entry.silenced || entry.socket.destroyed) return false;
+    if (!entry.corked) {
+      entry.corked = true;
+      entry.socket.cork();
+      process.nextTick(() => {
+        entry.corked = false;
+        entry.socket.uncork();
+      });
+    }
+    entry.socket.write(bytes.slice(start, end), () => this.#written(connection, entry));
+    const isCongested = entry.socket.writableLength > HIGH_WATER_BYTES;
+    if (isCongested) entry.congested = true;
+    return isCongested;
   }
 
   pauseReading(connection: ConnectionId): void {
-    this.#endpoints[connection]?.socket.pause();
+    const entry = this.#connections[connection];
+    if (!entry?.silenced) entry?.socket.pause();
   }
 
   resumeReading(connection: ConnectionId): void {
-    this.#endpoints[connection]?.socket.resume();
+    this.#connections[connection]?.socket.resume();
   }
 
   connect(address: ServerAddress): ConnectionId {
-    const socket = connect(
-      'socketPath' in address
-        ? { path: address.socketPath, allowHalfOpen: true }
-        : { host: address.host, port: address.port, noDelay: true, allowHalfOpen: true },
-    );
-    const connection = this.#add(socket);
+    const target = 'socketPath' in address ? { path: address.socketPath } : address;
+    const socket = net.connect({ ...target, allowHalfOpen: true, noDelay: true, keepAlive: true });
+    const connection = this.#adopt(socket);
+    const entry = this.#connections[connection]!;
     socket.once('connect', () => {
-      if (this.#endpoints[connection]?.silenced === false) this.#core?.connected(connection);
+      if (!entry.silenced) this.#deliver((core) => core.connected(connection));
     });
     return connection;
   }
 
   finish(connection: ConnectionId): void {
-    const endpoint = this.#endpoints[connection];
-    if (endpoint === undefined || endpoint.silenced) return;
-    endpoint.silenced = true;
-    if (endpoint.socket.connecting) endpoint.socket.destroy();
-    else endpoint.socket.destroySoon();
-    // What still comes is read away: unread bytes would turn the close into a reset, and lose what was sent last.
-    endpoint.socket.resume();
+    const entry = this.#connections[connection];
+    if (entry === undefined || entry.silenced) return;
+    entry.silenced = true;
+    // Unread bytes at the moment of closing would become a reset, which can overtake our last message.
+    entry.socket.resume();
+    if (entry.socket.connecting) entry.socket.destroy();
+    else entry.socket.end(() => entry.socket.destroy());
   }
 
   reset(connection: ConnectionId): void {
-    const endpoint = this.#endpoints[connection];
-    if (endpoint === undefined) return;
-    endpoint.silenced = true;
-    endpoint.socket.destroy();
+    const entry = this.#connections[connection];
+    if (entry === undefined) return;
+    entry.silenced = true;
+    entry.socket.destroy();
   }
 
   peerAddress(connection: ConnectionId): string {
-    const socket = this.#endpoints[connection]?.socket;
-    return socket?.remoteAddress === undefined ? 'unix' : `${socket.remoteAddress}:${socket.remotePort}`;
+    const socket = this.#connections[connection]?.socket;
+    if (socket === undefined) return '';
+    const { remoteAddress: ip, remotePort: port } = socket;
+    if (ip === undefined || ip === '') return 'unix';
+    const plain = ip.startsWith('::ffff:') ? ip.slice(7) : ip;
+    return plain.includes(':') ? `[${plain}]:${port}` : `${plain}:${port}`;
   }
 
   deriveKey(request: KeyRequest): void {
@@ -111,119 +129,109 @@ export class NodeIo implements Io {
 
   report(report: Report): void {
     this.#work.report(report);
+    this.#scheduleTurn();
   }
 
-  // ---- the loop ----
+  // ---- Driver ----
 
-  /** Listens; the addresses with their actual ports, or the first failure (and nothing listens then). */
-  async listen(
-    addresses: readonly ListenAddress[],
-    core: IoEvents,
-  ): Promise<{ addresses: ListenAddress[] } | ListenFailure> {
-    this.#core = core;
-    const actual: ListenAddress[] = [];
-    for (const [index, address] of addresses.entries()) {
-      const result = await this.#listenOn(address, index);
-      if ('code' in result) {
-        this.stopListening();
-        return result;
-      }
-      actual.push(result);
+  async listen(listener: Listener): Promise<number> {
+    const server = net.createServer({
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: true,
+      pauseOnConnect: true,
+    });
+    server.on('connection', (socket) => {
+      const connection = this.#adopt(socket);
+      this.#deliver((core) => core.accepted(connection, listener.index));
+      if (this.#connections[connection]?.socket === socket && !socket.destroyed) socket.resume();
+    });
+    this.#servers.push(server);
+    if ('socketPath' in listener) {
+      await listenOnSocketFile(server, listener.socketPath, listener.mode, LISTEN_BACKLOG);
+    } else {
+      await listenOnTcp(server, listener.ip, listener.port, LISTEN_BACKLOG);
     }
-    return { addresses: actual };
+    const address = server.address();
+    return address !== null && typeof address === 'object' ? address.port : 0;
   }
 
-  stopListening(): void {
+  closeListeners(): void {
     for (const server of this.#servers) server.close();
   }
 
-  /** Keeps the core's time until `keepRunning` says no. */
-  run(core: IoEvents, keepRunning: () => boolean): void {
-    this.#core = core;
-    this.#keepRunning = keepRunning;
-    this.#tick();
-  }
-
-  /** Names are resolved by `node:net` itself. */
+  /** Names are resolved by node:net itself. */
   hostResolved(): void {}
 
-  #tick(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
-    if (this.#core === null) return;
-    const delay = this.#core.advance();
-    if (this.#keepRunning()) this.#timer = setTimeout(() => this.#tick(), Math.min(delay, 100));
-  }
-
-  async #listenOn(address: ListenAddress, index: number): Promise<ListenAddress | ListenFailure> {
-    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-      this.#core?.accepted(this.#add(socket), index);
-    });
-    if ('socketPath' in address) await removeStaleSocket(address.socketPath);
+  run(core: IoEvents, hooks: LoopHooks): Promise<void> {
+    this.#core = core;
+    this.#hooks = hooks;
+    this.#scheduleTurn();
     return new Promise((resolve) => {
-      server.once('error', (error: NodeJS.ErrnoException) => {
-        const message = error.errno === undefined ? error.message : systemErrorMessage(-error.errno);
-        resolve({ code: error.code ?? 'EUNKNOWN', message, address });
-      });
-      server.listen({ ...where(address), backlog: LISTEN_BACKLOG }, () => {
-        this.#servers.push(server);
-        if ('socketPath' in address && address.mode !== undefined)
-          chmodSync(address.socketPath, address.mode);
-        const bound = server.address();
-        const isTcp = bound !== null && typeof bound === 'object' && !('socketPath' in address);
-        resolve(isTcp ? { host: address.host, port: bound.port } : address);
-      });
+      this.#stopped = resolve;
     });
   }
 
-  #add(socket: Socket): ConnectionId {
-    const connection = this.#free.pop() ?? this.#endpoints.length;
-    const endpoint: Endpoint = { socket, silenced: false, congested: false, corked: false, error: null };
-    this.#endpoints[connection] = endpoint;
-    socket.on('data', (chunk: Buffer) => this.#received(connection, endpoint, chunk));
+  destroy(): void {
+    this.closeListeners();
+    for (const entry of this.#connections) entry?.socket.destroy();
+    clearTimeout(this.#timer);
+  }
+
+  // ---- details ----
+
+  #adopt(socket: net.Socket): ConnectionId {
+    const connection = this.#freeIds.pop() ?? this.#connections.length;
+    const entry: Connection = { socket, congested: false, silenced: false, corked: false, error: null };
+    this.#connections[connection] = entry;
+    socket.on('data', (chunk) => this.#received(connection, entry, chunk));
     socket.on('end', () => {
-      if (!endpoint.silenced) this.#core?.ended(connection);
+      if (!entry.silenced) this.#deliver((core) => core.ended(connection));
     });
-    socket.on('drain', () => {
-      if (!endpoint.congested) return;
-      endpoint.congested = false;
-      if (!endpoint.silenced) this.#core?.drained(connection);
+    socket.on('error', (error: NodeJS.ErrnoException & { hostname?: string }) => {
+      entry.error =
+        error.syscall === 'getaddrinfo' && error.hostname
+          ? unresolvedHostMessage(error.hostname, shortMessage(error))
+          : shortMessage(error);
     });
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      endpoint.error = error.errno === undefined ? error.message : systemErrorMessage(-error.errno);
-    });
-    socket.once('close', () => {
-      this.#endpoints[connection] = undefined;
-      this.#core?.closed(connection, endpoint.silenced ? null : (endpoint.error ?? 'connection closed'));
-      // Only now may the number name another connection.
-      this.#free.push(connection);
+    socket.on('close', () => {
+      this.#deliver((core) => core.closed(connection, entry.silenced ? null : entry.error));
+      this.#connections[connection] = undefined;
+      this.#freeIds.push(connection);
     });
     return connection;
   }
 
-  #received(connection: ConnectionId, endpoint: Endpoint, chunk: Buffer): void {
-    for (let from = 0; from < chunk.length && !endpoint.silenced; from += CHUNK_BYTES_MAX) {
-      const length = Math.min(CHUNK_BYTES_MAX, chunk.length - from);
-      this.memory.set(chunk.subarray(from, from + length));
-      this.#core?.received(connection, 0, length);
+  #received(connection: ConnectionId, entry: Connection, chunk: Buffer): void {
+    for (let from = 0; from < chunk.length && !entry.silenced; from += MEMORY_BYTES) {
+      const piece = chunk.subarray(from, from + MEMORY_BYTES);
+      this.memory.set(piece);
+      this.#deliver((core) => core.received(connection, 0, piece.length));
     }
   }
 
-  #cork(endpoint: Endpoint): void {
-    endpoint.corked = true;
-    endpoint.socket.cork();
-    if (this.#corked.push(endpoint) > 1) return;
-    setImmediate(() => {
-      const corked = this.#corked;
-      this.#corked = [];
-      for (const each of corked) {
-        each.corked = false;
-        each.socket.uncork();
-      }
-    });
+  #written(connection: ConnectionId, entry: Connection): void {
+    if (!entry.congested || entry.silenced || entry.socket.writableLength >= LOW_WATER_BYTES) return;
+    entry.congested = false;
+    this.#deliver((core) => core.drained(connection));
   }
-}
 
-function where(address: ListenAddress): { path: string } | { host: string; port: number } {
-  return 'socketPath' in address ? { path: address.socketPath } : { host: address.host, port: address.port };
+  #deliver(event: (core: IoEvents) => void): void {
+    if (this.#core !== null) event(this.#core);
+    this.#scheduleTurn();
+  }
+
+  #scheduleTurn(): void {
+    this.#turn ??= setImmediate(() => this.#endTurn());
+  }
+
+  /** After the events of a turn: runs what is due, and comes back when the core wants to be called again. */
+  #endTurn(): void {
+    this.#turn = null;
+    if (this.#core === null || this.#hooks === null) return;
+    const delay = this.#core.advance();
+    clearTimeout(this.#timer);
+    if (this.#hooks.keepRunning()) this.#timer = setTimeout(() => this.#endTurn(), delay);
+    else this.#stopped();
+  }
 }

@@ -1,180 +1,228 @@
-/** Starts a reactor on a thread of its own, and does for it on the main thread what would hold it up. */
+/** Starts a reactor on a thread of its own, and does for it what would hold it up. */
 import { pbkdf2 } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 import { closeSync, writeSync } from 'node:fs';
-import { isIP } from 'node:net';
 import { Worker } from 'node:worker_threads';
+
+import type { ListenAddress } from '../config/listen-address.js';
 import type { KeyRequest, Report } from '../core/io.js';
 import type { GatewaySettings } from '../core/settings.js';
 import type { Snapshot } from '../core/snapshot.js';
-import { chooseDriver, type DriverChoice, type DriverName } from './choose-driver.js';
-import { type ListenAddress, ListenError } from './listen.js';
+import { chooseDriver, type DriverSetting } from './choose-driver.js';
+import type { DriverName, Listener } from './driver.js';
 import { loadAddon } from './load-addon.js';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
-
-export type { ListenAddress } from './listen.js';
-export { ListenError } from './listen.js';
+import type { ResolvedHost } from './slow-work.js';
 
 export interface ReactorOptions {
-  readonly io: DriverChoice;
+  readonly io: DriverSetting;
   readonly listen: readonly ListenAddress[];
   readonly settings: GatewaySettings;
-  onReport(report: Report): void;
+  readonly onReport: (report: Report) => void;
 }
 
-/** A running reactor. */
 export interface ReactorHandle {
   readonly driver: DriverName;
-  /** Why a faster driver was not taken; empty when there is none. */
+  /** Why a better driver isn't used; empty when there is none, or when this one was asked for. */
   readonly driverReason: string;
-  /** With the ports that the system chose where 0 was asked for. */
+  /** In the order of {@link ReactorOptions.listen}, with the ports that were really taken. */
   readonly listening: readonly ListenAddress[];
-  applySettings(settings: GatewaySettings): void;
-  snapshot(): Promise<Snapshot>;
-  /** Closes everything; resolves when the thread has ended. */
-  shutdown(): Promise<void>;
-  /** Resolves when the thread ends in whatever way: with the error if it broke down, else null. */
+  /** Resolves when the reactor has ended: null after {@link shutdown}, otherwise why. Never rejects. */
   readonly ended: Promise<Error | null>;
+  applySettings(settings: GatewaySettings): void;
+  /** @throws when the reactor has ended */
+  snapshot(): Promise<Snapshot>;
+  /** Tells clients that the gateway goes away, closes everything, and resolves when the thread has ended. */
+  shutdown(): Promise<void>;
 }
 
+/** An address can't be listened on. `code` is the system's, such as `EADDRINUSE` or `ENOTFOUND`. */
+export class ListenError extends Error {
+  readonly code: string;
+  /** The host as it was given, or the path of the socket. */
+  readonly address: string;
+  readonly port: number | undefined;
+
+  constructor(code: string, message: string, place: ListenAddress) {
+    super(message);
+    this.name = 'ListenError';
+    this.code = code;
+    this.address = 'socketPath' in place ? place.socketPath : place.host;
+    this.port = 'socketPath' in place ? undefined : place.port;
+  }
+}
+
+/** An eventfd takes a number of 8 bytes, in the machine's order; any but 0 wakes. */
+const WAKE = new Uint8Array(8).fill(1);
 const SALTED_PASSWORD_BYTES = 32;
 
 /**
- * @throws {ListenError} when an address can't be listened on
- * @throws {Error} when a driver that was asked for can't be used here
+ * Starts a reactor; resolves when it accepts clients.
+ * @throws {ListenError}
+ * @throws when the driver that was asked for is impossible here
  */
 export async function startReactor(options: ReactorOptions): Promise<ReactorHandle> {
-  const { name, reason } = chooseDriver(options.io);
-  const listen = await Promise.all(options.listen.map(withAddress));
-  const wakeDescriptor = name === 'node' ? -1 : createWakeDescriptor();
-  const workerData: WorkerStart = {
-    driver: name,
-    listen,
-    settings: options.settings,
-    wakeDescriptor,
+  const loaded = loadAddon();
+  const choice = chooseDriver(options.io, loaded);
+  const listeners: Listener[] = [];
+  for (const [index, place] of options.listen.entries())
+    listeners.push(...(await resolvePlace(index, place)));
+  const wakeDescriptor =
+    choice.driver === 'node' || !('addon' in loaded) ? -1 : loaded.addon.createWakeDescriptor();
+  const start: WorkerStart = { driver: choice.driver, wakeDescriptor, listeners, settings: options.settings };
+  const thread = new ReactorThread(start, options.onReport);
+  const ports = await thread.listening(options.listen);
+  const listening = options.listen.map((place, index): ListenAddress => {
+    if ('socketPath' in place) return place;
+    const taken = ports.find((port, position) => listeners[position]!.index === index && port !== null);
+    return { host: place.host, port: taken ?? place.port };
+  });
+  return {
+    driver: choice.driver,
+    driverReason: choice.reason,
+    listening,
+    ended: thread.ended,
+    applySettings: (settings) => thread.tell({ kind: 'settings', settings }),
+    snapshot: () => thread.snapshot(),
+    shutdown: () => thread.shutdown(),
   };
-  const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData });
-  const reactor = new Reactor(worker, wakeDescriptor, options);
-  const listening = await reactor.listening;
-  return Object.assign(reactor, { driver: name, driverReason: reason, listening });
 }
 
-/** The reactor listens on addresses; names are looked up here. */
-async function withAddress(listen: ListenAddress): Promise<ListenAddress> {
-  if ('socketPath' in listen || isIP(listen.host) !== 0) return listen;
+/** A host name may stand for several addresses (localhost: IPv4 and IPv6); each is listened on. */
+async function resolvePlace(index: number, place: ListenAddress): Promise<Listener[]> {
+  if ('socketPath' in place) return [{ index, socketPath: place.socketPath, mode: place.mode ?? null }];
+  const answer = await resolveHost(place.host);
+  if ('error' in answer) throw new ListenError('ENOTFOUND', answer.error, place);
+  // Port 0 means any, which can't be the same for several addresses.
+  const addresses = place.port === 0 ? answer.addresses.slice(0, 1) : answer.addresses;
+  return addresses.map((ip) => ({ index, ip, port: place.port }));
+}
+
+async function resolveHost(host: string): Promise<ResolvedHost> {
   try {
-    return { ...listen, host: (await lookup(listen.host)).address };
+    const found = await lookup(host, { all: true, verbatim: true });
+    return { addresses: [...new Set(found.map((entry) => entry.address))] };
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new ListenError(code ?? 'ENOTFOUND', message, listen);
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOTFOUND') return { error: 'Name or service not known' };
+    if (code === 'EAI_AGAIN') return { error: 'Temporary failure in name resolution' };
+    return { error: (error as Error).message };
   }
 }
 
-function createWakeDescriptor(): number {
-  const loaded = loadAddon();
-  if ('reason' in loaded) throw new Error(loaded.reason);
-  return loaded.addon.createWakeDescriptor();
-}
-
-class Reactor {
-  readonly listening: Promise<readonly ListenAddress[]>;
+/** The main thread's side of a worker. */
+class ReactorThread {
   readonly ended: Promise<Error | null>;
   readonly #worker: Worker;
-  readonly #wakeDescriptor: number;
-  readonly #options: ReactorOptions;
+  readonly #listeners: readonly Listener[];
+  readonly #onReport: (report: Report) => void;
+  readonly #started: Promise<readonly (number | null)[]>;
+  #settleStart: (outcome: Extract<FromWorker, { kind: 'listening' | 'listenFailed' }> | Error) => void =
+    () => {};
+  #wakeDescriptor: number;
+  #failure: Error | null = null;
   readonly #snapshots = new Map<number, { resolve(snapshot: Snapshot): void; reject(error: Error): void }>();
   #lastSnapshot = 0;
-  #alive = true;
+  readonly #wakeAtExit = (): void => this.#wake();
 
-  constructor(worker: Worker, wakeDescriptor: number, options: ReactorOptions) {
-    this.#worker = worker;
-    this.#wakeDescriptor = wakeDescriptor;
-    this.#options = options;
-    let broken: Error | null = null;
-    worker.on('error', (error) => {
-      broken = error instanceof Error ? error : new Error(String(error));
+  constructor(start: WorkerStart, onReport: (report: Report) => void) {
+    this.#listeners = start.listeners;
+    this.#wakeDescriptor = start.wakeDescriptor;
+    this.#onReport = onReport;
+    this.#worker = new Worker(new URL('./worker.js', import.meta.url), {
+      workerData: start,
+      name: 'reactor',
     });
-    this.ended = new Promise((resolve) => worker.once('exit', () => resolve(this.#end(broken))));
-    this.listening = new Promise((resolve, reject) => {
-      worker.on('message', (message: FromWorker) => {
-        if (message.kind === 'listening') resolve(message.addresses);
-        else if (message.kind === 'failed') {
-          const { code, message: text, address } = message.failure;
-          reject(new ListenError(code, text, address));
-        } else this.#receive(message);
-      });
-      void this.ended.then((error) => reject(error ?? new Error('the reactor ended before it listened')));
+    this.#started = new Promise((resolve, reject) => {
+      this.#settleStart = (outcome) => {
+        if (outcome instanceof Error) reject(outcome);
+        else if (outcome.kind === 'listening') resolve(outcome.ports);
+        else reject(outcome);
+      };
     });
+    this.#worker.on('message', (message: FromWorker) => this.#handle(message));
+    this.#worker.on('error', (error) => {
+      this.#failure = error;
+    });
+    this.ended = new Promise((resolve) => {
+      this.#worker.on('exit', (code) => resolve(this.#exited(code)));
+    });
+    // Ending the process waits for the thread, which may be blocked.
+    process.once('exit', this.#wakeAtExit);
   }
 
-  applySettings(settings: GatewaySettings): void {
-    this.#tell({ kind: 'settings', settings });
+  async listening(places: readonly ListenAddress[]): Promise<readonly (number | null)[]> {
+    try {
+      return await this.#started;
+    } catch (failure) {
+      await this.ended;
+      if (failure instanceof Error) throw failure;
+      const { position, code, message } = failure as Extract<FromWorker, { kind: 'listenFailed' }>;
+      throw new ListenError(code, message, places[this.#listeners[position]!.index]!);
+    }
+  }
+
+  tell(message: ToWorker): void {
+    this.#worker.postMessage(message);
+    this.#wake();
   }
 
   snapshot(): Promise<Snapshot> {
-    if (!this.#alive) return Promise.reject(new Error('the reactor has ended'));
-    this.#lastSnapshot += 1;
-    const id = this.#lastSnapshot;
+    if (this.#hasEnded) return Promise.reject(this.#failure ?? new Error('the reactor has ended'));
     return new Promise((resolve, reject) => {
+      const id = ++this.#lastSnapshot;
       this.#snapshots.set(id, { resolve, reject });
-      this.#tell({ kind: 'snapshot', id });
+      this.tell({ kind: 'snapshot', id });
     });
   }
 
   async shutdown(): Promise<void> {
-    this.#tell({ kind: 'shutdown' });
-    const error = await this.ended;
-    if (error !== null) throw error;
+    if (!this.#hasEnded) this.tell({ kind: 'shutdown' });
+    await this.ended;
   }
 
-  #tell(message: ToWorker): void {
-    if (!this.#alive) return;
-    this.#worker.postMessage(message);
-    // A native driver waits in the kernel: the descriptor ends that, and the message is found then.
-    if (this.#wakeDescriptor >= 0) writeSync(this.#wakeDescriptor, ONE);
+  #hasEnded = false;
+
+  #wake(): void {
+    if (this.#wakeDescriptor >= 0) writeSync(this.#wakeDescriptor, WAKE);
   }
 
-  #receive(message: FromWorker): void {
+  #exited(code: number): Error | null {
+    this.#hasEnded = true;
+    process.off('exit', this.#wakeAtExit);
+    if (this.#wakeDescriptor >= 0) closeSync(this.#wakeDescriptor);
+    this.#wakeDescriptor = -1;
+    if (code !== 0) this.#failure ??= new Error(`the reactor's thread ended with code ${code}`);
+    this.#settleStart(this.#failure ?? new Error('the reactor ended before it listened'));
+    for (const asked of this.#snapshots.values())
+      asked.reject(this.#failure ?? new Error('the reactor has ended'));
+    this.#snapshots.clear();
+    return this.#failure;
+  }
+
+  #handle(message: FromWorker): void {
     switch (message.kind) {
+      case 'listening':
+      case 'listenFailed':
+        return this.#settleStart(message);
       case 'reports':
-        for (const report of message.reports) this.#options.onReport(report);
-        break;
-      case 'snapshot':
-        this.#snapshots.get(message.id)?.resolve(message.snapshot);
-        this.#snapshots.delete(message.id);
-        break;
+        return message.reports.forEach(this.#onReport);
       case 'deriveKey':
-        this.#deriveKey(message.request);
-        break;
+        return this.#deriveKey(message.request);
       case 'resolveHost':
-        void this.#resolveHost(message.id, message.host);
+        void resolveHost(message.host).then((answer) => this.tell({ kind: 'host', id: message.id, answer }));
+        return;
+      case 'snapshot': {
+        const asked = this.#snapshots.get(message.id);
+        this.#snapshots.delete(message.id);
+        return asked?.resolve(message.snapshot);
+      }
     }
   }
 
   #deriveKey({ id, password, salt, iterations }: KeyRequest): void {
     pbkdf2(password, salt, iterations, SALTED_PASSWORD_BYTES, 'sha256', (error, key) => {
-      this.#tell({ kind: 'keyDerived', id, key: error ? null : Uint8Array.from(key) });
+      this.tell({ kind: 'key', id, key: error ? null : new Uint8Array(key) });
     });
   }
-
-  async #resolveHost(id: number, host: string): Promise<void> {
-    try {
-      const found = await lookup(host, { all: true, verbatim: true });
-      this.#tell({ kind: 'hostResolved', id, answer: { addresses: found.map(({ address }) => address) } });
-    } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
-      this.#tell({ kind: 'hostResolved', id, answer: { error: text } });
-    }
-  }
-
-  #end(broken: Error | null): Error | null {
-    this.#alive = false;
-    if (this.#wakeDescriptor >= 0) closeSync(this.#wakeDescriptor);
-    for (const { reject } of this.#snapshots.values()) reject(broken ?? new Error('the reactor has ended'));
-    this.#snapshots.clear();
-    return broken;
-  }
 }
-
-/** What is written to an eventfd: a number of 8 bytes in the machine's order. */
-const ONE = new Uint8Array(new BigUint64Array([1n]).buffer);

@@ -1,151 +1,137 @@
 /**
- * A reactor's thread: one driver, one gateway. The native drivers block in the kernel and never run the event loop of
- * Node; the main thread wakes them through an eventfd, and messages are then taken from the port one by one.
+ * The entry of a reactor's thread: one driver, one gateway, one loop. The native drivers block in the kernel, so
+ * messages of the main thread are fetched when the loop says that it was woken.
  */
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+
 import { Gateway } from '../core/gateway.js';
 import type { Report } from '../core/io.js';
-import type { ListenAddress } from './listen.js';
+import type { Driver, Listener } from './driver.js';
 import { loadAddon } from './load-addon.js';
-import type { FromWorker, ListenFailure, ToWorker, WorkerStart } from './messages.js';
-import type { NativeReactor } from './native-addon.js';
+import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
 import { NativeIo } from './native-io.js';
 import { NodeIo } from './node-io.js';
 import type { SlowWork } from './slow-work.js';
-import { systemErrorCode, systemErrorMessage } from './system-errors.js';
+import type { SystemError } from './system-errors.js';
 
-/** Address space for buffers. Only pages that were touched cost memory. Bytes. */
-const ARENA_BYTES = 512 * 1024 * 1024;
-const CONNECTIONS_MAX = 131_072;
-const HIGH_WATER_BYTES = 256 * 1024;
-const LOW_WATER_BYTES = 64 * 1024;
-const LISTEN_BACKLOG = 1024;
-/** How long a shutdown waits for what was sent last to be taken. Ms. */
-const SHUTDOWN_MS_MAX = 5000;
+/** This machine has no such address: often IPv6, where a name has one. */
+const MISSING_ADDRESS = new Set(['EADDRNOTAVAIL', 'EAFNOSUPPORT']);
+/** Clients that don't take their last message are given up after this time. */
+const SHUTDOWN_MS_MAX = 10_000;
 
-const port = parentPort as MessagePort;
-const start = workerData as WorkerStart;
-let reports: Report[] = [];
-let stopAt: number | null = null;
+class ReactorThread implements SlowWork {
+  readonly #port: MessagePort;
+  readonly #driver: Driver;
+  readonly #gateway: Gateway;
+  #reports: Report[] = [];
+  /** Driver time at which shutting down is given up; infinite while running. */
+  #stopAt = Number.POSITIVE_INFINITY;
 
-function tell(message: FromWorker): void {
-  port.postMessage(message);
-}
+  constructor(port: MessagePort, start: WorkerStart) {
+    this.#port = port;
+    this.#driver = openDriver(start, this);
+    this.#gateway = new Gateway(this.#driver, start.settings);
+  }
 
-/** Reports are sent together, so that a storm of them costs one message a turn. */
-function flushReports(): void {
-  if (reports.length === 0) return;
-  tell({ kind: 'reports', reports });
-  reports = [];
-}
+  /** Listens and runs. Resolves when everything is closed after a shutdown, or when listening failed. */
+  async run(start: WorkerStart): Promise<void> {
+    if (!(await this.#listen(start.listeners))) return this.#driver.destroy();
+    await this.#driver.run(this.#gateway, {
+      woken: () => this.#readMessages(),
+      keepRunning: () => this.#betweenTurns(),
+    });
+    this.#driver.destroy();
+  }
 
-const work: SlowWork = {
-  deriveKey: (request) => tell({ kind: 'deriveKey', request }),
-  resolveHost: (id, host) => tell({ kind: 'resolveHost', id, host }),
-  report: (report) => void reports.push(report),
-};
+  /** False when a place can't be listened on. One of several addresses of a name may be missing on this machine. */
+  async #listen(listeners: readonly Listener[]): Promise<boolean> {
+    const ports: (number | null)[] = [];
+    for (const [position, listener] of listeners.entries()) {
+      try {
+        ports.push(await this.#driver.listen(listener));
+      } catch (error) {
+        const { code, message } = error as SystemError;
+        const isNamesake = ({ index }: Listener): boolean => index === listener.index;
+        const isLast = listeners.findLastIndex(isNamesake) === position;
+        const others = listeners.some((other, i) => isNamesake(other) && typeof ports[i] === 'number');
+        if (!MISSING_ADDRESS.has(code) || (isLast && !others)) {
+          this.#tell({ kind: 'listenFailed', position, code, message });
+          return false;
+        }
+        ports.push(null);
+      }
+    }
+    this.#tell({ kind: 'listening', ports });
+    return true;
+  }
 
-function handle(message: ToWorker, gateway: Gateway, io: NativeIo | NodeIo): void {
-  switch (message.kind) {
-    case 'settings':
-      return gateway.applySettings(message.settings);
-    case 'snapshot':
-      return tell({ kind: 'snapshot', id: message.id, snapshot: gateway.snapshot() });
-    case 'keyDerived':
-      return gateway.keyDerived(message.id, message.key);
-    case 'hostResolved':
-      return io.hostResolved(message.id, message.answer);
-    case 'shutdown':
-      stopAt = performance.now() + SHUTDOWN_MS_MAX;
-      io.stopListening();
-      gateway.shutdown();
+  deriveKey(request: Parameters<SlowWork['deriveKey']>[0]): void {
+    this.#tell({ kind: 'deriveKey', request });
+  }
+
+  resolveHost(id: number, host: string): void {
+    this.#tell({ kind: 'resolveHost', id, host });
+  }
+
+  /** Reports of one turn go out together. */
+  report(report: Report): void {
+    this.#reports.push(report);
+  }
+
+  handle(message: ToWorker): void {
+    switch (message.kind) {
+      case 'settings':
+        return this.#gateway.applySettings(message.settings);
+      case 'snapshot':
+        return this.#tell({ kind: 'snapshot', id: message.id, snapshot: this.#gateway.snapshot() });
+      case 'key':
+        return this.#gateway.keyDerived(message.id, message.key);
+      case 'host':
+        return this.#driver.hostResolved(message.id, message.answer);
+      case 'shutdown':
+        this.#stopAt = Math.min(this.#stopAt, this.#driver.now() + SHUTDOWN_MS_MAX);
+        this.#driver.closeListeners();
+        return this.#gateway.shutdown();
+    }
+  }
+
+  #readMessages(): void {
+    for (;;) {
+      const received = receiveMessageOnPort(this.#port);
+      if (received === undefined) return;
+      this.handle(received.message as ToWorker);
+    }
+  }
+
+  #betweenTurns(): boolean {
+    const isDone = this.#stopAt !== Number.POSITIVE_INFINITY && this.#gateway.idle;
+    const isLate = this.#driver.now() >= this.#stopAt;
+    if (isLate && !isDone)
+      this.report({ level: 'warn', message: 'some clients did not take their last message' });
+    if (this.#reports.length > 0) {
+      this.#tell({ kind: 'reports', reports: this.#reports });
+      this.#reports = [];
+    }
+    return !isDone && !isLate;
+  }
+
+  #tell(message: FromWorker): void {
+    this.#port.postMessage(message);
   }
 }
 
-function isStopped(gateway: Gateway): boolean {
-  return stopAt !== null && (gateway.idle || performance.now() > stopAt);
-}
-
-// --- Native drivers -------------------------------------------------------------------------------------------
-
-function runNative(driver: 'uring' | 'epoll'): void {
+function openDriver(start: WorkerStart, work: SlowWork): Driver {
+  if (start.driver === 'node') return new NodeIo(work);
   const loaded = loadAddon();
   if ('reason' in loaded) throw new Error(loaded.reason);
-  const native = loaded.addon.create(driver, {
-    arenaBytes: ARENA_BYTES,
-    maxConnections: CONNECTIONS_MAX,
-    highWaterBytes: HIGH_WATER_BYTES,
-    lowWaterBytes: LOW_WATER_BYTES,
-    wakeDescriptor: start.wakeDescriptor,
-  });
-  const io = new NativeIo(native, work, CONNECTIONS_MAX, HIGH_WATER_BYTES);
-  const gateway = new Gateway(io, start.settings);
-  const addresses: ListenAddress[] = [];
-  for (const [index, address] of start.listen.entries()) {
-    const result = listenNative(native, index, address);
-    if ('code' in result) return fail(native, result);
-    addresses.push(result);
-  }
-  tell({ kind: 'listening', addresses });
-  const takeMessages = () => {
-    for (;;) {
-      const received = receiveMessageOnPort(port) as { message: ToWorker } | undefined;
-      if (received === undefined) return;
-      handle(received.message, gateway, io);
-    }
-  };
-  io.run(gateway, takeMessages, () => {
-    flushReports();
-    return !isStopped(gateway);
-  });
-  flushReports();
-  native.destroy();
+  return new NativeIo(loaded.addon, start.driver, start.wakeDescriptor, work);
+}
+
+async function main(port: MessagePort, start: WorkerStart): Promise<void> {
+  const thread = new ReactorThread(port, start);
+  if (start.driver === 'node') port.on('message', (message: ToWorker) => thread.handle(message));
+  await thread.run(start);
   port.close();
 }
 
-function fail(native: NativeReactor, failure: ListenFailure): void {
-  native.destroy();
-  tell({ kind: 'failed', failure });
-  port.close();
-}
-
-/** The address with its actual port, or why not. */
-function listenNative(
-  native: NativeReactor,
-  index: number,
-  address: ListenAddress,
-): ListenAddress | ListenFailure {
-  if ('socketPath' in address) {
-    const result = native.listenUnix(index, address.socketPath, address.mode ?? -1, LISTEN_BACKLOG);
-    return result < 0 ? listenFailure(-result, address) : address;
-  }
-  const result = native.listenTcp(index, address.host, address.port, LISTEN_BACKLOG, 0);
-  return result < 0 ? listenFailure(-result, address) : { host: address.host, port: result };
-}
-
-function listenFailure(errno: number, address: ListenAddress): ListenFailure {
-  return { code: systemErrorCode(errno), message: systemErrorMessage(errno), address };
-}
-
-// --- The node driver ------------------------------------------------------------------------------------------
-
-async function runNode(): Promise<void> {
-  const io = new NodeIo(work);
-  const gateway = new Gateway(io, start.settings);
-  const listened = await io.listen(start.listen, gateway);
-  if ('code' in listened) {
-    tell({ kind: 'failed', failure: listened });
-    return port.close();
-  }
-  tell({ kind: 'listening', addresses: listened.addresses });
-  port.on('message', (message: ToWorker) => handle(message, gateway, io));
-  io.run(gateway, () => {
-    flushReports();
-    if (!isStopped(gateway)) return true;
-    port.close();
-    return false;
-  });
-}
-
-if (start.driver === 'node') await runNode();
-else runNative(start.driver);
+await main(parentPort!, workerData as WorkerStart);
