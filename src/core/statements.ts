@@ -3,6 +3,8 @@
  * clients and server connections of a gateway. On servers a statement has our name for it.
  */
 
+import { latin1 } from '../wire/bytes.js';
+
 export interface Statement {
   /** The name on servers, with its terminating zero byte. */
   readonly serverName: Buffer;
@@ -28,12 +30,12 @@ export class StatementCatalogue {
 
   /** The statement with this definition, if it is known. */
   find(bytes: Uint8Array, start: number, end: number): Statement | undefined {
-    return this.byKey.get(keyOf(bytes, start, end));
+    return this.byKey.get(latin1(bytes, start, end));
   }
 
   /** The statement with this definition; copies `bytes[start, end)` for a new one. The caller must {@link hold} it. */
   define(bytes: Uint8Array, start: number, end: number): Statement {
-    const key = keyOf(bytes, start, end);
+    const key = latin1(bytes, start, end);
     const known = this.byKey.get(key);
     if (known !== undefined) return known;
     this.lastId += 1;
@@ -57,8 +59,4 @@ export class StatementCatalogue {
     if (statement.references > 0) return;
     if (this.byKey.get(statement.key) === statement) this.byKey.delete(statement.key);
   }
-}
-
-function keyOf(bytes: Uint8Array, start: number, end: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1');
 }

@@ -6,6 +6,8 @@
  * are cut anywhere by chunk boundaries, and joins neighbouring messages that are passed on into one run.
  */
 
+import { copyBytes } from './bytes.js';
+
 /** Bytes of a message's header: type and length. */
 export const HEADER_BYTES = 5;
 
@@ -243,12 +245,11 @@ export abstract class FrameReader {
       let size = CARRY_BYTES_MIN;
       while (size < wanted || size < length) size *= 2;
       const larger = new Uint8Array(size);
-      if (carry !== null) larger.set(carry.subarray(0, this.carryLength));
+      if (carry !== null) copyBytes(carry, 0, this.carryLength, larger, 0);
       carry = larger;
       this.carry = carry;
     }
-    for (let i = start, to = this.carryLength; i < end && end - start <= 64; i++) carry[to++] = bytes[i]!;
-    if (end - start > 64) carry.set(bytes.subarray(start, end), this.carryLength);
+    copyBytes(bytes, start, end, carry, this.carryLength);
     this.carryLength = length;
   }
 }

@@ -352,9 +352,16 @@ export class Session extends FrameReader implements StatementClient {
     if ((this.link as ServerConnection).send(message)) this.pauseReading();
   }
 
-  /** As {@link insert}, in place of the beginning of a message whose rest, from `rest` on, is passed on. */
-  replaceBeginning(bytes: Uint8Array, position: number, beginning: Uint8Array, rest: number): void {
-    this.insert(bytes, position, beginning);
+  /** Sends `head[0, length)` in place of a message's beginning; its rest, from `rest` on, is passed on. */
+  replaceBeginning(
+    bytes: Uint8Array,
+    position: number,
+    head: Uint8Array,
+    length: number,
+    rest: number,
+  ): void {
+    this.flushRun(bytes, position);
+    this.forward(head, 0, length);
     this.forwardFrom(rest);
   }
 

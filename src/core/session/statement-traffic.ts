@@ -5,6 +5,7 @@
  *
  * One instance a client; it is given whole or partial messages by the session and answers with a verdict on them.
  */
+import { copyBytes, latin1 } from '../../wire/bytes.js';
 import { BLOCK, END, FORWARD, HEADER_BYTES, MORE, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
 import { MessageWriter } from '../../wire/message-writer.js';
@@ -22,6 +23,12 @@ const NO_NAME = Uint8Array.of(0);
 
 /** Scratch space for the messages made here; each is copied by `send` before the next is made. */
 const writer = new MessageWriter();
+const SCRATCH_BYTES = 1024;
+const sharedScratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+
+function scratch(length: number): Buffer {
+  return length <= SCRATCH_BYTES ? sharedScratch : Buffer.allocUnsafe(length);
+}
 
 /** The session, as its statement traffic sees it. `bytes` and `position` name the message being judged. */
 export interface StatementClient extends ClientEnd {
@@ -32,8 +39,8 @@ export interface StatementClient extends ClientEnd {
   flushBefore(bytes: Uint8Array, position: number): void;
   /** Sends something of ours to the server, behind what the client sent before this message. */
   insert(bytes: Uint8Array, position: number, message: Uint8Array): void;
-  /** Sends `beginning` in place of the message's beginning; its rest, from `rest` on, is passed on (FORWARD). */
-  replaceBeginning(bytes: Uint8Array, position: number, beginning: Uint8Array, rest: number): void;
+  /** Sends `head[0, length)` in place of the message's beginning; from `rest` on it is passed on (FORWARD). */
+  replaceBeginning(bytes: Uint8Array, position: number, head: Uint8Array, length: number, rest: number): void;
   answerParseComplete(): void;
   answerCloseComplete(): void;
   protocolViolation(message: string): Verdict;
@@ -96,7 +103,7 @@ export class StatementTraffic {
     const last = position + total;
     const nameEnd = zeroByte(bytes, position + HEADER_BYTES, last);
     if (nameEnd < 0) return this.malformed('Parse');
-    const name = text(bytes, position + HEADER_BYTES, nameEnd);
+    const name = latin1(bytes, position + HEADER_BYTES, nameEnd);
     const namesake = this.named?.get(name);
     if (this.size >= STATEMENTS_PER_CLIENT_MAX && name !== '' && namesake === undefined) {
       return this.session.protocolViolation(`more than ${STATEMENTS_PER_CLIENT_MAX} prepared statements`);
@@ -146,7 +153,7 @@ export class StatementTraffic {
     // that sends each statement unnamed allocates nothing here.
     if (this.unnamed === null || this.unnamed.length !== length)
       this.unnamed = Buffer.allocUnsafeSlow(length);
-    this.unnamed.set(bytes.subarray(start, end));
+    copyBytes(bytes, start, end, this.unnamed, 0);
     link.unnamedOwner = this.session;
     link.expect(Request.PARSE_UNNAMED);
     return FORWARD;
@@ -185,12 +192,13 @@ export class StatementTraffic {
     const serverName = this.serverName(link, bytes, position, portalEnd + 1, nameEnd);
     link.expect(Request.BIND);
     if (serverName === null) return FORWARD;
-    writer.reset();
-    writer.byte(Frontend.Bind);
-    writer.int32(total - 1 - (nameEnd - portalEnd) + serverName.length);
-    writer.bytes(bytes, position + HEADER_BYTES, portalEnd + 1);
-    writer.bytes(serverName);
-    this.session.replaceBeginning(bytes, position, written(), nameEnd + 1);
+    // By hand, since every use of a prepared statement comes here: header, portal and our name, then the rest as it is.
+    const head = scratch(portalEnd + 1 - position + serverName.length);
+    head[0] = Frontend.Bind;
+    head.writeInt32BE(total - 1 - (nameEnd - portalEnd) + serverName.length, 1);
+    let length = copyBytes(bytes, position + HEADER_BYTES, portalEnd + 1, head, HEADER_BYTES);
+    length = copyBytes(serverName, 0, serverName.length, head, length);
+    this.session.replaceBeginning(bytes, position, head, length, nameEnd + 1);
     return FORWARD;
   }
 
@@ -221,7 +229,7 @@ export class StatementTraffic {
     if (total > NAMES_BYTES_MAX) return this.malformed('Close');
     if (end - position < total) return WHOLE;
     const isStatement = bytes[position + HEADER_BYTES] === STATEMENT;
-    const name = text(bytes, position + HEADER_BYTES + 1, position + total - 1);
+    const name = latin1(bytes, position + HEADER_BYTES + 1, position + total - 1);
     if (!isStatement || name === '') return this.closeOnServer(isStatement);
     const statement = this.named?.get(name) ?? null;
     if (statement !== null) this.forget(name, statement);
@@ -259,7 +267,7 @@ export class StatementTraffic {
     nameStart: number,
     nameEnd: number,
   ): Uint8Array | null {
-    const name = text(bytes, nameStart, nameEnd);
+    const name = latin1(bytes, nameStart, nameEnd);
     const statement = this.named?.get(name);
     if (statement === undefined) {
       // A name of ours would reach somebody's statement.
@@ -331,10 +339,6 @@ export class StatementTraffic {
 function zeroByte(bytes: Uint8Array, start: number, end: number): number {
   for (let i = start; i < end; i++) if (bytes[i] === 0) return i;
   return -1;
-}
-
-function text(bytes: Uint8Array, start: number, end: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1');
 }
 
 function written(): Uint8Array {
