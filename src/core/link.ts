@@ -38,7 +38,9 @@ export interface ClientEnd {
   /** A Close did not happen: the name still stands. */
   restoreStatement(name: string, statement: Statement): void;
   /** The server dropped all prepared statements at this client's wish. */
-  statementsDropped(): void;
+  statementsDropped(definedSince: ReadonlySet<string>): void;
+  /** A Parse of the unnamed statement has been answered, or skipped after an error. */
+  unnamedAnswered(how: 'parsed' | 'refused' | 'skipped'): void;
   /** The server connection of the link is gone. */
   serverLost(loss: ServerLoss): void;
 }

@@ -26,3 +26,9 @@ export function copyBytes(
   else for (let i = 0; i < length; i++) target[at + i] = source[start + i]!;
   return at + length;
 }
+
+/** Whether `length` bytes of the two are the same. */
+export function sameBytes(a: Uint8Array, atA: number, b: Uint8Array, atB: number, length: number): boolean {
+  for (let i = 0; i < length; i++) if (a[atA + i] !== b[atB + i]) return false;
+  return true;
+}

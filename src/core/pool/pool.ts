@@ -158,6 +158,7 @@ export class Pool implements ServerOwner, ClientPool {
     server.unbind();
     if (needsClient || server.phase !== 'ready') return server.close();
     if (server.isClean || server.canRollBack) return this.clean(server);
+    if (server.outstandingRequests === 0) return server.close();
     server.finishAlone();
     // What runs there should not run on for nobody, nor let the server have more connections than the pool's size.
     if (!client.saidGoodbye && !this.owner.cancelAbandoned(server, this.limits.address)) server.close();

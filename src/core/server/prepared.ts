@@ -5,8 +5,8 @@
  */
 import type { Statement, StatementCatalogue } from '../statements.js';
 
-/** No batch has this number. */
-const UNKNOWN_BATCH = -1;
+/** No batch has this number: a statement that may exist on the server or not. */
+export const NO_BATCH = -1;
 
 export interface PreparedEntry {
   readonly statement: Statement;
@@ -33,12 +33,16 @@ export class PreparedStatements {
     return this.entries.size;
   }
 
-  /** What is missing for `statement` to be used in `batch`; counts as a use. */
-  missing(statement: Statement, batch: number): Missing {
+  /**
+   * What is missing for `statement` to be used in `batch`; counts as a use. Statements of batches up to
+   * `uncertainUpTo` may have been dropped by then.
+   */
+  missing(statement: Statement, batch: number, uncertainUpTo: number): Missing {
     const entry = this.entries.get(statement);
     if (entry === undefined) return 'parse';
     entry.lastUse = ++this.uses;
-    if (entry.confirmed || entry.batch === batch) return 'nothing';
+    const certain = entry.confirmed && entry.batch > uncertainUpTo;
+    if (certain || entry.batch === batch) return 'nothing';
     // Sent in an earlier batch that has not been answered: it may exist or not, and Close harms in neither case.
     return 'close-and-parse';
   }
@@ -55,7 +59,7 @@ export class PreparedStatements {
   /** Its Parse was refused or skipped; the Close before it, if there was one, perhaps too: it may exist or not. */
   notParsed(entry: PreparedEntry): void {
     entry.confirmed = false;
-    entry.batch = UNKNOWN_BATCH;
+    entry.batch = NO_BATCH;
   }
 
   /** A Close was skipped: the server still has it. */
@@ -70,11 +74,18 @@ export class PreparedStatements {
     if (this.entries.size <= max) return null;
     let oldest: PreparedEntry | null = null;
     for (const entry of this.entries.values()) {
-      const settled = entry.confirmed || entry.batch === UNKNOWN_BATCH;
+      const settled = entry.confirmed || entry.batch === NO_BATCH;
       if (settled && (oldest === null || entry.lastUse < oldest.lastUse)) oldest = entry;
     }
     if (oldest !== null) this.remove(oldest.statement);
     return oldest;
+  }
+
+  /** The server has dropped all statements; those whose Parse is still under way come after that. */
+  dropped(): void {
+    for (const entry of [...this.entries.values()]) {
+      if (entry.confirmed || entry.batch === NO_BATCH) this.remove(entry.statement);
+    }
   }
 
   clear(): void {

@@ -47,6 +47,14 @@ export class RequestQueue<D> {
     return this.details === null || this.count === 0 ? null : this.details[this.head]!;
   }
 
+  /** All requests, oldest first. */
+  *entries(): Generator<[request: number, detail: D | null]> {
+    for (let i = 0; i < this.count; i++) {
+      const at = (this.head + i) & (this.kinds.length - 1);
+      yield [this.kinds[at]!, this.details === null ? null : this.details[at]!];
+    }
+  }
+
   push(request: number, detail: D | null = null): void {
     if (this.count === this.kinds.length) this.grow();
     const at = (this.head + this.count) & (this.kinds.length - 1);

@@ -3,6 +3,7 @@
  * were sent, passes on what belongs to the linked client, and drops what answers the gateway's own requests.
  */
 import * as Backend from '../../wire/backend.js';
+import { sameBytes } from '../../wire/bytes.js';
 import { buildQuery, buildTerminate } from '../../wire/client-messages.js';
 import { type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
 import { END, FORWARD, FrameReader, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
@@ -15,7 +16,7 @@ import { SERVER_LOGIN_MESSAGE_BYTES_MAX } from '../limits.js';
 import type { ClientEnd } from '../link.js';
 import type { ParameterSet } from '../parameters.js';
 import type { Statement } from '../statements.js';
-import { type PreparedEntry, PreparedStatements } from './prepared.js';
+import { type Missing, NO_BATCH, type PreparedEntry, PreparedStatements } from './prepared.js';
 import { releasePolicy } from './release.js';
 import * as Request from './request-queue.js';
 import type { ServerLogin } from './server-login.js';
@@ -77,6 +78,9 @@ export class ServerConnection extends FrameReader {
   unnamedOwner: ClientEnd | 'unknown' | null = null;
   /** Grows at each Sync and Query: requests of one batch are skipped together after an error. */
   batch = 0;
+  /** The client's simple queries that are unanswered, and the batch of the newest: they may be DISCARD ALL. */
+  private clientQueries = 0;
+  private lastQueryBatch = 0;
   /** See release.ts. */
   batchOpen = false;
   /** An extended-protocol request failed, and the Sync that ends the skipping was not sent yet. */
@@ -289,6 +293,8 @@ export class ServerConnection extends FrameReader {
     } else if (kind === Request.QUERY) {
       this.batch += 1;
       this.batchOpen = false;
+      this.clientQueries += 1;
+      this.lastQueryBatch = this.batch;
     } else if (kind === Request.COPY_END) {
       this.copyInOpen = false;
       if (this.queue.length === 0) return;
@@ -296,6 +302,12 @@ export class ServerConnection extends FrameReader {
       this.batchOpen = true;
     }
     this.queue.push(request, detail);
+  }
+
+  /** What must be sent before a statement can be used here; counts as a use. */
+  missing(statement: Statement): Missing {
+    const uncertainUpTo = this.clientQueries > 0 ? this.lastQueryBatch : NO_BATCH;
+    return this.prepared.missing(statement, this.batch, uncertainUpTo);
   }
 
   /** Runs a query of the gateway's own; {@link ServerOwner.ownQueryDone} tells the end. */
@@ -406,7 +418,10 @@ export class ServerConnection extends FrameReader {
 
   private parseComplete(type: number): Verdict {
     const kind = this.queue.first & Request.KIND_MASK;
-    if (kind === Request.PARSE_UNNAMED) return this.complete();
+    if (kind === Request.PARSE_UNNAMED) {
+      if ((this.queue.first & Request.SWALLOWED) === 0) this.link?.unnamedAnswered('parsed');
+      return this.complete();
+    }
     if (kind !== Request.PARSE) return this.unexpected(type);
     const detail = this.queue.firstDetail;
     if (detail !== null && detail.what === 'parse' && detail.entry !== null) {
@@ -422,12 +437,22 @@ export class ServerConnection extends FrameReader {
       if (end - position < total) return WHOLE;
       const tag = total === DISCARD_ALL.length ? DISCARD_ALL : DEALLOCATE_ALL;
       if (sameBytes(tag, HEADER_BYTES, bytes, position + HEADER_BYTES, total - HEADER_BYTES)) {
-        this.prepared.clear();
-        this.unnamedOwner = null;
-        this.link?.statementsDropped();
+        this.statementsDropped();
       }
     }
     return this.answers(Request.EXECUTE, Backend.CommandComplete);
+  }
+
+  private statementsDropped(): void {
+    const definedSince = new Set<string>();
+    let unnamed = false;
+    for (const [request, detail] of this.queue.entries()) {
+      if ((request & Request.KIND_MASK) === Request.PARSE_UNNAMED) unnamed = true;
+      if (detail?.what === 'parse' && detail.clientName !== null) definedSince.add(detail.clientName);
+    }
+    this.prepared.dropped();
+    if (!unnamed) this.unnamedOwner = null;
+    this.link?.statementsDropped(definedSince);
   }
 
   private copyInResponse(type: number): Verdict {
@@ -455,6 +480,7 @@ export class ServerConnection extends FrameReader {
     this.ignoredSyncs = 0;
     if (!ends) return FORWARD;
     const detail = this.queue.firstDetail;
+    if (kind === Request.QUERY && detail === null) this.clientQueries -= 1;
     const verdict = this.complete();
     if (detail !== null && detail.what === 'own') this.owner.ownQueryDone(this, detail.error);
     else if (status === Backend.Idle) this.context.counters.transactions += 1;
@@ -495,14 +521,16 @@ export class ServerConnection extends FrameReader {
       this.queue.shift();
     }
     // Newest first: a name that was closed and defined again gets its first meaning back.
-    for (const [request, detail] of skipped.reverse()) this.undo(request, detail);
+    for (let i = skipped.length - 1; i >= 0; i--) this.undo(skipped[i]![0], skipped[i]![1], i === 0);
     this.skipping = this.queue.length === 0;
     if (this.skipping) this.batchOpen = true;
   }
 
-  private undo(request: number, detail: StatementRequest | OwnQuery | null): void {
+  private undo(request: number, detail: StatementRequest | OwnQuery | null, refused: boolean): void {
     const kind = request & Request.KIND_MASK;
     if (kind === Request.PARSE_UNNAMED || kind === Request.QUERY) this.unnamedOwner = 'unknown';
+    if (kind === Request.QUERY) this.clientQueries -= 1;
+    if (request === Request.PARSE_UNNAMED) this.link?.unnamedAnswered(refused ? 'refused' : 'skipped');
     if (detail === null || detail.what === 'own') return;
     const { statement, entry, clientName } = detail;
     if (detail.what === 'parse') {
@@ -590,11 +618,6 @@ const DEALLOCATE_ALL = Buffer.from('C\0\0\0\x13DEALLOCATE ALL\0');
 
 function syntheticAnswer(kind: number): [Uint8Array, number, number] {
   return [kind === Request.PARSE ? PARSE_COMPLETE : CLOSE_COMPLETE, 0, HEADER_BYTES];
-}
-
-function sameBytes(a: Uint8Array, atA: number, b: Uint8Array, atB: number, length: number): boolean {
-  for (let i = 0; i < length; i++) if (a[atA + i] !== b[atB + i]) return false;
-  return true;
 }
 
 /** Null for a body that is not well-formed. */

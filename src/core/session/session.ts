@@ -323,8 +323,12 @@ export class Session extends FrameReader implements StatementClient {
     this.statements?.restore(name, statement);
   }
 
-  statementsDropped(): void {
-    this.statements?.clear();
+  statementsDropped(definedSince: ReadonlySet<string>): void {
+    this.statements?.dropped(definedSince);
+  }
+
+  unnamedAnswered(how: 'parsed' | 'refused' | 'skipped'): void {
+    this.statements?.unnamedAnswered(how);
   }
 
   // --- Requests -----------------------------------------------------------------------------------------------

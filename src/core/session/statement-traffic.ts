@@ -5,7 +5,7 @@
  *
  * One instance a client; it is given whole or partial messages by the session and answers with a verdict on them.
  */
-import { copyBytes, latin1 } from '../../wire/bytes.js';
+import { copyBytes, latin1, sameBytes } from '../../wire/bytes.js';
 import { BLOCK, END, FORWARD, HEADER_BYTES, MORE, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
 import { MessageWriter } from '../../wire/message-writer.js';
@@ -51,8 +51,10 @@ export class StatementTraffic {
   private readonly session: StatementClient;
   private readonly pool: object;
   private named: Map<string, Statement> | null = null;
-  /** The unnamed statement's definition (a Parse body behind the name), or null when there is none. */
+  /** The unnamed statement's definition (a Parse body behind the name), as of the last answer; null: there is none. */
   private unnamed: Buffer | null = null;
+  /** What unanswered Parse messages will make of it, oldest first; null where it has been destroyed since. */
+  private unnamedPending: (Buffer | null)[] | null = null;
 
   /** `pool`: the identity of the client's pool. */
   constructor(context: GatewayContext, session: StatementClient, pool: object) {
@@ -65,12 +67,21 @@ export class StatementTraffic {
     return this.named?.size ?? 0;
   }
 
-  /** DISCARD ALL, DEALLOCATE ALL, or the client's end. */
+  /** DISCARD ALL or DEALLOCATE ALL has been carried out: only what was defined behind it stands. */
+  dropped(definedSince: ReadonlySet<string>): void {
+    if (this.named !== null) {
+      for (const [name, statement] of [...this.named])
+        if (!definedSince.has(name)) this.forget(name, statement);
+    }
+    this.unnamed = null;
+  }
+
+  /** The client has ended. */
   clear(): void {
     if (this.named !== null)
       for (const statement of this.named.values()) this.context.catalogue.release(statement);
     this.named = null;
-    this.unnamed = null;
+    this.destroyUnnamed();
   }
 
   /** A Parse was refused or skipped: unless the name has got another meaning, it is free. */
@@ -88,7 +99,28 @@ export class StatementTraffic {
 
   /** A simple Query destroys the unnamed statement. */
   queryComes(): void {
+    this.destroyUnnamed();
+  }
+
+  private destroyUnnamed(): void {
     this.unnamed = null;
+    this.unnamedPending?.fill(null);
+  }
+
+  /** The unnamed statement that a Bind sent now would mean. */
+  private get unnamedNow(): Buffer | null {
+    const pending = this.unnamedPending;
+    return pending === null || pending.length === 0 ? this.unnamed : pending[pending.length - 1]!;
+  }
+
+  /** What has become of the oldest Parse of the unnamed statement, or of the newest where it was skipped. */
+  unnamedAnswered(how: 'parsed' | 'refused' | 'skipped'): void {
+    if (how === 'skipped') this.unnamedPending?.pop();
+    else {
+      const definition = this.unnamedPending?.shift() ?? null;
+      // A Parse that fails has destroyed the unnamed statement all the same.
+      this.unnamed = how === 'parsed' ? definition : null;
+    }
   }
 
   // --- Messages -----------------------------------------------------------------------------------------------
@@ -136,7 +168,7 @@ export class StatementTraffic {
     const statement = this.context.catalogue.define(bytes, start, end);
     if (namesake !== undefined) return this.parseDuplicate(link, bytes, position, namesake, statement);
     this.define(name, statement);
-    if (link.prepared.missing(statement, link.batch) === 'nothing') {
+    if (link.missing(statement) === 'nothing') {
       this.context.counters.parsesAnswered += 1;
       this.session.flushBefore(bytes, position);
       link.answerLocally(Request.PARSE, { what: 'parse', statement, entry: null, clientName: name });
@@ -148,12 +180,13 @@ export class StatementTraffic {
   }
 
   private parseUnnamed(link: ServerConnection, bytes: Uint8Array, start: number, end: number): Verdict {
-    const length = end - start;
-    // Kept for a Bind after the Sync, when another server connection may serve. The buffer is used again: a driver
-    // that sends each statement unnamed allocates nothing here.
-    if (this.unnamed === null || this.unnamed.length !== length)
-      this.unnamed = Buffer.allocUnsafeSlow(length);
-    copyBytes(bytes, start, end, this.unnamed, 0);
+    // Kept for a Bind after the Sync, when another server connection may serve. A driver that sends the same statement
+    // unnamed again and again allocates nothing here.
+    const latest = this.unnamedNow;
+    const same =
+      latest !== null && latest.length === end - start && sameBytes(latest, 0, bytes, start, end - start);
+    this.unnamedPending ??= [];
+    this.unnamedPending.push(same ? latest : Buffer.from(bytes.subarray(start, end)));
     link.unnamedOwner = this.session;
     link.expect(Request.PARSE_UNNAMED);
     return FORWARD;
@@ -243,7 +276,7 @@ export class StatementTraffic {
 
   /** A portal, or the unnamed statement: it lives on the linked server connection, if at all. */
   private closeOnServer(isStatement: boolean): Verdict {
-    if (isStatement) this.unnamed = null;
+    if (isStatement) this.destroyUnnamed();
     const { link } = this.session;
     if (link === null) {
       this.session.answerCloseComplete();
@@ -278,7 +311,7 @@ export class StatementTraffic {
   }
 
   private use(link: ServerConnection, bytes: Uint8Array, position: number, statement: Statement): void {
-    if (link.prepared.missing(statement, link.batch) === 'nothing') return;
+    if (link.missing(statement) === 'nothing') return;
     this.prepare(link, bytes, position, statement, null);
   }
 
@@ -290,7 +323,7 @@ export class StatementTraffic {
     statement: Statement,
     clientName: string | null,
   ): void {
-    if (link.prepared.missing(statement, link.batch) === 'close-and-parse') {
+    if (link.missing(statement) === 'close-and-parse') {
       link.expect(Request.CLOSE | Request.SWALLOWED);
       this.session.insert(bytes, position, closeMessage(statement.serverName));
     }
@@ -308,9 +341,10 @@ export class StatementTraffic {
   /** The unnamed statement that the client means must be the one that the server connection has. */
   private useUnnamed(link: ServerConnection, bytes: Uint8Array, position: number): void {
     if (link.unnamedOwner === this.session) return;
-    if (this.unnamed !== null) {
+    const definition = this.unnamedNow;
+    if (definition !== null) {
       link.expect(Request.PARSE_UNNAMED | Request.SWALLOWED);
-      this.session.insert(bytes, position, parseMessage(NO_NAME, this.unnamed));
+      this.session.insert(bytes, position, parseMessage(NO_NAME, definition));
       link.unnamedOwner = this.session;
     } else if (link.unnamedOwner !== null) {
       link.expect(Request.CLOSE | Request.SWALLOWED);
