@@ -32,8 +32,23 @@ export function readInt32(bytes: Uint8Array, offset: number): number {
   return (bytes[offset]! << 24) | (bytes[offset + 1]! << 16) | (bytes[offset + 2]! << 8) | bytes[offset + 3]!;
 }
 
-/** Smallest buffer that is allocated for an incomplete or held message, in bytes. */
-const CARRY_BYTES_MIN = 128;
+/**
+ * Buffers for incomplete or held messages. Small ones are used again by whichever reader needs one next: under load
+ * most requests wait for a server connection, and a new buffer for each would keep the garbage collector busy.
+ */
+const CARRY_BYTES_MIN = 512;
+const SPARE_CARRIES_MAX = 1024;
+const spareCarries: Uint8Array[] = [];
+
+function takeCarry(bytes: number): Uint8Array {
+  let size = CARRY_BYTES_MIN;
+  while (size < bytes) size *= 2;
+  return (size === CARRY_BYTES_MIN ? spareCarries.pop() : undefined) ?? new Uint8Array(size);
+}
+
+function giveBackCarry(carry: Uint8Array): void {
+  if (carry.length === CARRY_BYTES_MIN && spareCarries.length < SPARE_CARRIES_MAX) spareCarries.push(carry);
+}
 
 export abstract class FrameReader {
   /** Bytes that can't be judged yet: a piece of a header, a piece of a message wanted whole, or held ones. */
@@ -142,6 +157,7 @@ export abstract class FrameReader {
     this.carry = null;
     this.carryLength = 0;
     this.receive(carry, 0, length);
+    giveBackCarry(carry);
   }
 
   /** Judges a carry that has what was wanted: exactly one header, or one message. */
@@ -151,7 +167,10 @@ export abstract class FrameReader {
     this.carry = null;
     this.carryLength = 0;
     const used = this.judge(carry, 0, length);
-    if (used === length || this.finished) return;
+    if (used === length || this.finished) {
+      giveBackCarry(carry);
+      return;
+    }
     // Either more of this message is wanted, or the reader was blocked in front of it.
     this.carry = carry;
     this.carryLength = length;
@@ -241,11 +260,11 @@ export abstract class FrameReader {
     const length = this.carryLength + (end - start);
     let carry = this.carry;
     if (carry === null || carry.length < length) {
-      const wanted = this.blocked ? length : Math.min(this.want, length * 2);
-      let size = CARRY_BYTES_MIN;
-      while (size < wanted || size < length) size *= 2;
-      const larger = new Uint8Array(size);
-      if (carry !== null) copyBytes(carry, 0, this.carryLength, larger, 0);
+      const larger = takeCarry(Math.max(length, this.blocked ? 0 : Math.min(this.want, length * 2)));
+      if (carry !== null) {
+        copyBytes(carry, 0, this.carryLength, larger, 0);
+        giveBackCarry(carry);
+      }
       carry = larger;
       this.carry = carry;
     }

@@ -5,7 +5,7 @@
 import * as Backend from '../../wire/backend.js';
 import { sameBytes } from '../../wire/bytes.js';
 import { buildQuery, buildTerminate } from '../../wire/client-messages.js';
-import { type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
+import { buildErrorResponse, type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
 import { END, FORWARD, FrameReader, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
 import { ProtocolViolation } from '../../wire/protocol-violation.js';
 import { readParameterStatus } from '../../wire/server-messages.js';
@@ -23,8 +23,11 @@ import type { ServerLogin } from './server-login.js';
 
 /** A request about a named statement, to be undone if the server skips it. */
 export interface StatementRequest {
-  /** `parse`: undone by forgetting it; `close`: undone by restoring it. */
-  readonly what: 'parse' | 'close';
+  /**
+   * `parse`: undone by forgetting it; `close`: undone by restoring it; `duplicate`: a Parse under a name that is taken,
+   * which the server is to refuse.
+   */
+  readonly what: 'parse' | 'close' | 'duplicate';
   readonly statement: Statement;
   /** What the server connection recorded, if the request went to the server. */
   readonly entry: PreparedEntry | null;
@@ -321,7 +324,7 @@ export class ServerConnection extends FrameReader {
 
   /** Answers a request that is not sent, in its turn. */
   answerLocally(kind: number, detail: StatementRequest | null): void {
-    if (this.queue.length === 0) this.link?.fromServer(...syntheticAnswer(kind));
+    if (this.queue.length === 0) this.link?.fromServer(syntheticAnswer(kind), 0, HEADER_BYTES);
     else this.queue.push(kind | Request.SYNTHETIC, detail);
   }
 
@@ -412,7 +415,7 @@ export class ServerConnection extends FrameReader {
       const kind = this.queue.first & Request.KIND_MASK;
       this.complete();
       this.interject = false;
-      this.forward(...syntheticAnswer(kind));
+      this.forward(syntheticAnswer(kind), 0, HEADER_BYTES);
     }
   }
 
@@ -503,6 +506,13 @@ export class ServerConnection extends FrameReader {
       return SWALLOW;
     }
     this.skipToSync();
+    if (detail?.what === 'duplicate' && this.lastError?.code === SqlState.duplicate_prepared_statement) {
+      this.flushRun(bytes, position);
+      const message = `prepared statement "${detail.clientName}" already exists`;
+      const error = buildErrorResponse({ ...this.lastError, message });
+      this.forward(error, 0, error.length);
+      return SWALLOW;
+    }
     // Also where a Parse of ours was refused: the client's batch fails with it.
     return this.link === null ? SWALLOW : FORWARD;
   }
@@ -533,6 +543,7 @@ export class ServerConnection extends FrameReader {
     if (request === Request.PARSE_UNNAMED) this.link?.unnamedAnswered(refused ? 'refused' : 'skipped');
     if (detail === null || detail.what === 'own') return;
     const { statement, entry, clientName } = detail;
+    if (detail.what === 'duplicate') return;
     if (detail.what === 'parse') {
       if (entry !== null) this.prepared.notParsed(entry);
       if (clientName !== null) this.link?.forgetStatement(clientName, statement);
@@ -616,8 +627,8 @@ const CLOSE_COMPLETE = Uint8Array.of(Backend.CloseComplete, 0, 0, 0, 4);
 const DISCARD_ALL = Buffer.from('C\0\0\0\x10DISCARD ALL\0');
 const DEALLOCATE_ALL = Buffer.from('C\0\0\0\x13DEALLOCATE ALL\0');
 
-function syntheticAnswer(kind: number): [Uint8Array, number, number] {
-  return [kind === Request.PARSE ? PARSE_COMPLETE : CLOSE_COMPLETE, 0, HEADER_BYTES];
+function syntheticAnswer(kind: number): Uint8Array {
+  return kind === Request.PARSE ? PARSE_COMPLETE : CLOSE_COMPLETE;
 }
 
 /** Null for a body that is not well-formed. */

@@ -5,6 +5,8 @@
  *
  * One instance a client; it is given whole or partial messages by the session and answers with a verdict on them.
  */
+
+import * as Backend from '../../wire/backend.js';
 import { copyBytes, latin1, sameBytes } from '../../wire/bytes.js';
 import { BLOCK, END, FORWARD, HEADER_BYTES, MORE, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
@@ -51,6 +53,9 @@ export class StatementTraffic {
   private readonly session: StatementClient;
   private readonly pool: object;
   private named: Map<string, Statement> | null = null;
+  /** The name that was looked up last, and what it means; null whenever names change. */
+  private lastName: Buffer | null = null;
+  private lastUsed: Statement | undefined;
   /** The unnamed statement's definition (a Parse body behind the name), as of the last answer; null: there is none. */
   private unnamed: Buffer | null = null;
   /** What unanswered Parse messages will make of it, oldest first; null where it has been destroyed since. */
@@ -81,6 +86,7 @@ export class StatementTraffic {
     if (this.named !== null)
       for (const statement of this.named.values()) this.context.catalogue.release(statement);
     this.named = null;
+    this.lastName = null;
     this.destroyUnnamed();
   }
 
@@ -88,6 +94,7 @@ export class StatementTraffic {
   forget(name: string, statement: Statement): void {
     if (this.named?.get(name) !== statement) return;
     this.named.delete(name);
+    this.lastName = null;
     this.context.catalogue.release(statement);
   }
 
@@ -166,16 +173,18 @@ export class StatementTraffic {
     if (!this.session.ensureLink()) return BLOCK;
     const link = this.session.link as ServerConnection;
     const statement = this.context.catalogue.define(bytes, start, end);
-    if (namesake !== undefined) return this.parseDuplicate(link, bytes, position, namesake, statement);
+    if (namesake !== undefined) return this.parseDuplicate(link, bytes, position, namesake, statement, name);
     this.define(name, statement);
-    if (link.missing(statement) === 'nothing') {
+    // In a failed transaction the server refuses nearly every Parse, so it has to be asked.
+    const failed = link.status === Backend.InFailedTransaction;
+    if (!failed && link.missing(statement) === 'nothing') {
       this.context.counters.parsesAnswered += 1;
       this.session.flushBefore(bytes, position);
       link.answerLocally(Request.PARSE, { what: 'parse', statement, entry: null, clientName: name });
       return SWALLOW;
     }
     this.context.counters.parsesForwarded += 1;
-    this.prepare(link, bytes, position, statement, name);
+    this.prepare(link, bytes, position, statement, { clientName: name, mayExist: failed });
     return SWALLOW;
   }
 
@@ -192,16 +201,17 @@ export class StatementTraffic {
     return FORWARD;
   }
 
-  /** The server itself refuses a name that is taken: with the error that a direct connection gives. */
+  /** The server itself refuses a name that is taken, since the error must fail its transaction too. */
   private parseDuplicate(
     link: ServerConnection,
     bytes: Uint8Array,
     position: number,
     namesake: Statement,
     statement: Statement,
+    clientName: string,
   ): Verdict {
     this.use(link, bytes, position, namesake);
-    link.expect(Request.PARSE);
+    link.expect(Request.PARSE, { what: 'duplicate', statement, entry: null, clientName });
     this.session.insert(bytes, position, parseMessage(namesake.serverName, statement.definition));
     if (statement.references === 0) {
       this.context.catalogue.hold(statement);
@@ -300,9 +310,9 @@ export class StatementTraffic {
     nameStart: number,
     nameEnd: number,
   ): Uint8Array | null {
-    const name = latin1(bytes, nameStart, nameEnd);
-    const statement = this.named?.get(name);
+    const statement = this.lookUp(bytes, nameStart, nameEnd);
     if (statement === undefined) {
+      const name = latin1(bytes, nameStart, nameEnd);
       // A name of ours would reach somebody's statement.
       return name.startsWith(SERVER_NAME_PREFIX) ? Buffer.from(`?${name}\0`, 'latin1') : null;
     }
@@ -310,20 +320,36 @@ export class StatementTraffic {
     return statement.serverName;
   }
 
-  private use(link: ServerConnection, bytes: Uint8Array, position: number, statement: Statement): void {
-    if (link.missing(statement) === 'nothing') return;
-    this.prepare(link, bytes, position, statement, null);
+  /** Most clients use one statement many times in a row: its name is compared as bytes, with no string made of it. */
+  private lookUp(bytes: Uint8Array, nameStart: number, nameEnd: number): Statement | undefined {
+    const length = nameEnd - nameStart;
+    const last = this.lastName;
+    if (last !== null && last.length === length && sameBytes(last, 0, bytes, nameStart, length)) {
+      return this.lastUsed;
+    }
+    const statement = this.named?.get(latin1(bytes, nameStart, nameEnd));
+    this.lastName = statement === undefined ? null : Buffer.from(bytes.subarray(nameStart, nameEnd));
+    this.lastUsed = statement;
+    return statement;
   }
 
-  /** Sends Parse for a statement; `clientName`: for the client's own Parse, whose answer is passed on. */
+  private use(link: ServerConnection, bytes: Uint8Array, position: number, statement: Statement): void {
+    if (link.missing(statement) === 'nothing') return;
+    this.prepare(link, bytes, position, statement, { clientName: null, mayExist: false });
+  }
+
+  /**
+   * Sends Parse for a statement. `clientName`: for the client's own Parse, whose answer is passed on. `mayExist`: the
+   * server may have it, and is to parse it all the same.
+   */
   private prepare(
     link: ServerConnection,
     bytes: Uint8Array,
     position: number,
     statement: Statement,
-    clientName: string | null,
+    { clientName, mayExist }: { clientName: string | null; mayExist: boolean },
   ): void {
-    if (link.missing(statement) === 'close-and-parse') {
+    if (mayExist || link.missing(statement) === 'close-and-parse') {
       link.expect(Request.CLOSE | Request.SWALLOWED);
       this.session.insert(bytes, position, closeMessage(statement.serverName));
     }
@@ -356,6 +382,7 @@ export class StatementTraffic {
   private define(name: string, statement: Statement): void {
     this.named ??= new Map();
     this.named.set(name, statement);
+    this.lastName = null;
     this.context.catalogue.hold(statement);
   }
 
