@@ -216,6 +216,8 @@ export class Pool implements ServerOwner, ClientPool {
   ownQueryDone(server: ServerConnection, error: ErrorFields | null): void {
     const client = server.link as Session | null;
     if (client === null) {
+      // Its client has left while it was being prepared: it comes back through finishedAlone().
+      if (server.finishing) return;
       if (error !== null) server.close();
       else this.cleaned(server);
       return;
@@ -241,6 +243,7 @@ export class Pool implements ServerOwner, ClientPool {
 
   /** A server connection is free: the oldest waiter gets it, or it rests. */
   private available(server: ServerConnection): void {
+    if (server.isResting) throw new Error('invariant: a server connection is free once');
     if (server.cancelsInFlight > 0) return; // cancelEnded() comes back to it
     if (
       !server.isClean ||
@@ -252,6 +255,7 @@ export class Pool implements ServerOwner, ClientPool {
       return;
     }
     server.idleSince = this.context.io.now();
+    server.isResting = true;
     this.idle.push(server);
     this.dispatch();
   }
@@ -303,7 +307,7 @@ export class Pool implements ServerOwner, ClientPool {
 
   private isTooOld(server: ServerConnection): boolean {
     const lifetime = this.context.settings.serverLifetimeMs;
-    return lifetime > 0 && this.context.io.now() - server.createdAt > lifetime;
+    return lifetime > 0 && this.context.io.now() - server.readyAt > lifetime;
   }
 
   private loginFailed(error: ErrorFields | null): void {
@@ -372,7 +376,7 @@ export class Pool implements ServerOwner, ClientPool {
         ? server.idleSince + settings.serverIdleTimeoutMs
         : Number.POSITIVE_INFINITY;
     const lifeDue =
-      settings.serverLifetimeMs > 0 ? server.createdAt + settings.serverLifetimeMs : Number.POSITIVE_INFINITY;
+      settings.serverLifetimeMs > 0 ? server.readyAt + settings.serverLifetimeMs : Number.POSITIVE_INFINITY;
     const due = Math.min(idleDue, lifeDue);
     if (now <= due) return due + 1;
     server.close();

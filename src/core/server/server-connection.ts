@@ -68,6 +68,8 @@ export class ServerConnection extends FrameReader {
   readonly prepared: PreparedStatements;
   readonly queue = new Request.RequestQueue<StatementRequest | OwnQuery>();
   readonly createdAt: number;
+  /** When its login was over, in ms; its lifetime counts from there. */
+  readyAt = 0;
   phase: Phase = 'connecting';
   link: ClientEnd | null = null;
   /** Whether the link ends with each transaction (pool_mode transaction and statement). */
@@ -98,13 +100,16 @@ export class ServerConnection extends FrameReader {
   cleaning: 'rollback' | 'reset' | null = null;
   /** To be closed when its link ends. */
   closeNeeded = false;
+  /** It lies idle in the pool. */
+  isResting = false;
   /** When it became idle in the pool, in ms. */
   idleSince = 0;
   private readonly context: GatewayContext;
   private readonly owner: ServerOwner;
   private login: ServerLogin | null;
   private readingPaused = false;
-  private finishing = false;
+  /** Its client has gone, and what it asked for is still being answered. */
+  finishing = false;
   private copyInOpen = false;
   private ignoredSyncs = 0;
   private toldFatal = false;
@@ -260,6 +265,7 @@ export class ServerConnection extends FrameReader {
   bind(client: ClientEnd, endsWhenIdle: boolean): void {
     if (this.link !== null) throw new Error('invariant: server connection is linked already');
     this.link = client;
+    this.isResting = false;
     this.cleaning = null;
     this.linkEndsWhenIdle = endsWhenIdle;
   }
@@ -597,6 +603,7 @@ export class ServerConnection extends FrameReader {
     }
     this.phase = 'ready';
     this.wasReady = true;
+    this.readyAt = this.context.io.now();
     this.login = null;
     this.processId = login.processId;
     this.secret = login.secret;
