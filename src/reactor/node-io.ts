@@ -71,7 +71,9 @@ export class NodeIo implements Driver {
         entry.socket.uncork();
       });
     }
-    entry.socket.write(bytes.slice(start, end), () => this.#written(connection, entry));
+    // A new Uint8Array: slice() of a Buffer would not copy.
+    const copy = new Uint8Array(bytes.subarray(start, end));
+    entry.socket.write(copy, () => this.#written(connection, entry));
     const isCongested = entry.socket.writableLength > HIGH_WATER_BYTES;
     if (isCongested) entry.congested = true;
     return isCongested;

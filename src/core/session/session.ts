@@ -153,7 +153,8 @@ export class Session extends FrameReader implements StatementClient {
   /** Tells the client why, and closes. */
   fail(error: ErrorFields): void {
     if (this.phase === 'closed') return;
-    this.send(buildErrorResponse({ ...error, severity: 'FATAL' }));
+    // In the middle of a forwarded answer nothing can be said: it would be read as a part of that answer.
+    if (this.link?.midMessage !== true) this.send(buildErrorResponse({ ...error, severity: 'FATAL' }));
     this.close();
   }
 
