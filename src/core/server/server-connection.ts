@@ -544,7 +544,10 @@ export class ServerConnection extends FrameReader {
 
   private undo(request: number, detail: StatementRequest | OwnQuery | null, refused: boolean): void {
     const kind = request & Request.KIND_MASK;
-    if (kind === Request.PARSE_UNNAMED || kind === Request.QUERY) this.unnamedOwner = 'unknown';
+    // Each of these would have replaced or destroyed the unnamed statement (a Close, if it was for that one).
+    const concernsUnnamed =
+      kind === Request.PARSE_UNNAMED || kind === Request.QUERY || (kind === Request.CLOSE && detail === null);
+    if (concernsUnnamed) this.unnamedOwner = 'unknown';
     if (kind === Request.QUERY) this.clientQueries -= 1;
     if (request === Request.PARSE_UNNAMED) this.link?.unnamedAnswered(refused ? 'refused' : 'skipped');
     if (detail === null || detail.what === 'own') return;
