@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type Surroundings, sluiceArguments } from './poolers.js';
+
+describe('sluiceArguments', () => {
+  const around: Surroundings = {
+    postgres: {
+      host: '127.0.0.1',
+      port: 5555,
+      socketFolder: '/tmp/a b',
+      binaries: '',
+      version: '',
+      stop: async () => {},
+    },
+    unix: false,
+    account: null,
+    folder: '',
+  };
+
+  function valueAfter(args: readonly string[], flag: string): string | undefined {
+    return args[args.indexOf(flag) + 1];
+  }
+
+  test('name the server, the listener and the driver', () => {
+    const args = sluiceArguments('epoll', 6666, around);
+    assert.equal(args[0], 'serve');
+    assert.equal(valueAfter(args, '--database'), 'postgres://postgres@127.0.0.1:5555/bench');
+    assert.equal(valueAfter(args, '--listen'), '127.0.0.1:6666');
+    assert.equal(valueAfter(args, '--io'), 'epoll');
+    assert.ok(args.includes('default_pool_size=20'));
+  });
+
+  test('reach a unix socket by its folder', () => {
+    const url = valueAfter(sluiceArguments('uring', 1, { ...around, unix: true }), '--database');
+    assert.equal(url, 'postgres://postgres@/bench?host=%2Ftmp%2Fa%20b&port=5555');
+  });
+});

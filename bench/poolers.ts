@@ -1,0 +1,185 @@
+/**
+ * What is compared: PostgreSQL itself, PgBouncer, and Sluice on each of its drivers, with equivalent settings.
+ */
+import { existsSync } from 'node:fs';
+import { access, constants, writeFile } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { ServerUser } from '../src/agent/server-user.js';
+import { Daemon, runOrThrow } from './child-process.js';
+import { DATABASE, freePort, ownedFolder, type PostgresUnderTest, USER } from './postgres-under-test.js';
+
+export type DriverName = 'uring' | 'epoll' | 'node';
+export const DRIVERS: readonly DriverName[] = ['uring', 'epoll', 'node'];
+
+/** Something that speaks PostgreSQL's protocol on 127.0.0.1. */
+export interface Target {
+  readonly name: string;
+  readonly port: number;
+  /** The process whose CPU time and memory are measured; null for PostgreSQL itself. */
+  readonly pid: number | null;
+  /** Why it can't be used any more, with its output; null while it runs. */
+  failure(): Error | null;
+  stop(): Promise<void>;
+}
+
+export const DIRECT = 'direct';
+export const PGBOUNCER = 'PgBouncer';
+export const SERVER_CONNECTIONS = 20;
+const MAX_CLIENTS = 10_000;
+const MAX_PREPARED_STATEMENTS = 200;
+const READY_MS = 20_000;
+
+/** Shown in the report. */
+export const POOLER_SETTINGS = `transaction pooling, default_pool_size=${SERVER_CONNECTIONS}, max_client_conn=${MAX_CLIENTS}, max_prepared_statements=${MAX_PREPARED_STATEMENTS}, auth_type=trust, no TLS, connections not logged`;
+
+/** Everything that is needed to start poolers. */
+export interface Surroundings {
+  readonly postgres: PostgresUnderTest;
+  /** Reach PostgreSQL through its unix socket instead of loopback TCP. */
+  readonly unix: boolean;
+  /** Whom PgBouncer, which refuses to run as root, runs as. */
+  readonly account: ServerUser | null;
+  /** A temporary folder for their files. */
+  readonly folder: string;
+}
+
+/** Waits until a pooler says that it is ready; ends it and throws with its output if that does not happen. */
+async function readyTarget(daemon: Daemon, port: number, ready: RegExp): Promise<Target> {
+  try {
+    await daemon.outputMatches(ready, READY_MS);
+  } catch (error) {
+    await daemon.stop();
+    throw error;
+  }
+  return {
+    name: daemon.name,
+    port,
+    pid: daemon.pid,
+    failure: () => (daemon.running ? null : daemon.failure('ended')),
+    stop: () => daemon.stop(),
+  };
+}
+
+/** PostgreSQL without a pooler. */
+export function directTarget(postgres: PostgresUnderTest): Target {
+  return { name: DIRECT, port: postgres.port, pid: null, failure: () => null, stop: async () => {} };
+}
+
+/** Path of PgBouncer's executable: `wanted` (which must exist), else from PATH; null if there is none. */
+export async function findPgBouncer(wanted: string | undefined): Promise<string | null> {
+  if (wanted !== undefined) {
+    await access(wanted, constants.X_OK).catch(() => {
+      throw new Error(`There is no executable PgBouncer at ${wanted} (--pgbouncer, or $PGBOUNCER).`);
+    });
+    return wanted;
+  }
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
+  return folders.map((folder) => join(folder, 'pgbouncer')).find((path) => existsSync(path)) ?? null;
+}
+
+/** e.g. `PgBouncer 1.25.2`. */
+export async function pgBouncerVersion(executable: string): Promise<string> {
+  const text = await runOrThrow(executable, ['--version']);
+  return text.split('\n')[0]!.trim();
+}
+
+/** Starts PgBouncer. Throws with its output if it does not come up. */
+export async function startPgBouncer(executable: string, around: Surroundings): Promise<Target> {
+  const { postgres, account } = around;
+  const folder = await ownedFolder(join(around.folder, 'pgbouncer'), account);
+  const port = await freePort();
+  const host = around.unix ? postgres.socketFolder : postgres.host;
+  const usersFile = join(folder, 'users.txt');
+  const configurationFile = join(folder, 'pgbouncer.ini');
+  await writeFile(usersFile, `"${USER}" ""\n`, { mode: 0o644 });
+  const lines = [
+    '[databases]',
+    `${DATABASE} = host=${host} port=${postgres.port} dbname=${DATABASE}`,
+    '[pgbouncer]',
+    'listen_addr = 127.0.0.1',
+    `listen_port = ${port}`,
+    'unix_socket_dir =',
+    'auth_type = trust',
+    `auth_file = ${usersFile}`,
+    'pool_mode = transaction',
+    `default_pool_size = ${SERVER_CONNECTIONS}`,
+    `max_client_conn = ${MAX_CLIENTS}`,
+    `max_prepared_statements = ${MAX_PREPARED_STATEMENTS}`,
+    'log_connections = 0',
+    'log_disconnections = 0',
+  ];
+  await writeFile(configurationFile, `${lines.join('\n')}\n`, { mode: 0o644 });
+  const daemon = new Daemon(PGBOUNCER, executable, [configurationFile], {
+    account,
+    cwd: folder,
+    stopSignal: 'SIGQUIT', // at once: newer versions take SIGTERM as "wait for the clients"
+  });
+  return readyTarget(daemon, port, /process up/);
+}
+
+/** The name of Sluice on a driver, as results show it. */
+export function sluiceName(driver: DriverName): string {
+  return `Sluice ${driver}`;
+}
+
+/** The built command line of this checkout (this file runs as dist/bench/poolers.js). */
+const SLUICE_MAIN = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
+
+/** The arguments of `sluice` for a run on `driver`. */
+export function sluiceArguments(driver: DriverName, port: number, around: Surroundings): string[] {
+  const { postgres } = around;
+  const server = around.unix
+    ? `postgres://${USER}@/${DATABASE}?host=${encodeURIComponent(postgres.socketFolder)}&port=${postgres.port}`
+    : `postgres://${USER}@${postgres.host}:${postgres.port}/${DATABASE}`;
+  const settings = {
+    pool_mode: 'transaction',
+    default_pool_size: SERVER_CONNECTIONS,
+    max_client_conn: MAX_CLIENTS,
+    max_prepared_statements: MAX_PREPARED_STATEMENTS,
+    auth_type: 'trust',
+    log_connections: 0,
+    log_disconnections: 0,
+  };
+  return [
+    'serve',
+    ...['--database', server],
+    ...['--listen', `127.0.0.1:${port}`],
+    ...['--io', driver],
+    ...Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`]),
+  ];
+}
+
+/** Starts Sluice as a user would. Throws with its output if it does not come up. */
+export async function startSluice(driver: DriverName, around: Surroundings): Promise<Target> {
+  const port = await freePort();
+  const args = [SLUICE_MAIN, ...sluiceArguments(driver, port, around)];
+  const daemon = new Daemon(sluiceName(driver), process.execPath, args, { cwd: around.folder });
+  const target = await readyTarget(daemon, port, /listening on/);
+  const used = /\bdriver (uring|epoll|node)\b/.exec(daemon.output)?.[1];
+  if (used !== undefined && used !== driver) {
+    await target.stop();
+    throw daemon.failure(`fell back to the driver ${used}, so it can't be measured`);
+  }
+  return target;
+}
+
+/** Something that can be started for a part of the benchmark and stopped after it. */
+export interface Contender {
+  readonly name: string;
+  start(): Promise<Target>;
+}
+
+/** Starts all contenders, calls `measure`, and stops them whatever happens. */
+export async function withTargets<T>(
+  contenders: readonly Contender[],
+  measure: (targets: readonly Target[]) => Promise<T>,
+): Promise<T> {
+  const targets: Target[] = [];
+  try {
+    for (const contender of contenders) targets.push(await contender.start());
+    return await measure(targets);
+  } finally {
+    for (const target of targets) await target.stop();
+  }
+}
