@@ -511,7 +511,7 @@ static int open_ring(struct uring *u, const char **missing) {
   if (u->provided == MAP_FAILED) return u->provided = NULL, -errno;
   struct provided_ring_registration registration = {
       .address = (uint64_t)(uintptr_t)u->provided, .entries = RING_ENTRIES, .flags = PBUF_RING_INCREMENTAL};
-  u->incremental = !getenv("NOINC") && ring_register(u->fd, REGISTER_PBUF_RING, &registration, 1) == 0;
+  u->incremental = ring_register(u->fd, REGISTER_PBUF_RING, &registration, 1) == 0;
   registration.flags = 0;
   if (!u->incremental && ring_register(u->fd, REGISTER_PBUF_RING, &registration, 1) < 0) return -errno;
 
