@@ -63,7 +63,9 @@ struct connection *connection_new(struct reactor *r) {
   return c;
 }
 
+/* What was queued is kept until here: another address of the same host may still take it. */
 static void connection_free(struct reactor *r, struct connection *c) {
+  connection_drop_queue(r, c);
   free(c->address);
   c->address = NULL;
   c->state = STATE_FREE;
@@ -421,7 +423,6 @@ bool connection_close_now(struct reactor *r, struct connection *c) {
     attend(r, c);
     return false;
   }
-  connection_drop_queue(r, c);
   if (c->fd >= 0) {
     /* Closing with unread bytes would send a reset, which can overtake our last message. */
     if (c->flags & ORDERLY) discard_received(c->fd);

@@ -330,8 +330,13 @@ export class ServerConnection extends FrameReader {
 
   /** Answers a request that is not sent, in its turn. */
   answerLocally(kind: number, detail: StatementRequest | null): void {
-    if (this.queue.length === 0) this.link?.fromServer(syntheticAnswer(kind), 0, HEADER_BYTES);
-    else this.queue.push(kind | Request.SYNTHETIC, detail);
+    if (this.queue.length === 0 && !this.midMessage) {
+      this.link?.fromServer(syntheticAnswer(kind), 0, HEADER_BYTES);
+      return;
+    }
+    // Something that the server says on its own (a notice) may be half passed on: the answer goes behind it.
+    if (this.queue.length === 0) this.interject = true;
+    this.queue.push(kind | Request.SYNTHETIC, detail);
   }
 
   // --- Answers ------------------------------------------------------------------------------------------------

@@ -51,6 +51,20 @@ export interface SessionOwner {
 
 type Phase = 'login' | 'welcoming' | 'ready' | 'closed';
 
+/** What a server ignores between an error and the next Sync. */
+const SKIPPED: ReadonlySet<number> = new Set([
+  Frontend.Query,
+  Frontend.Parse,
+  Frontend.Bind,
+  Frontend.Describe,
+  Frontend.Close,
+  Frontend.Execute,
+  Frontend.FunctionCall,
+  Frontend.Flush,
+  Frontend.CopyData,
+  Frontend.CopyDone,
+  Frontend.CopyFail,
+]);
 /** PostgreSQL's limit does not count the length word. */
 const STARTUP_PACKET_BYTES_MAX = MAX_STARTUP_PACKET_LENGTH + 4;
 const PARSE_COMPLETE = Uint8Array.of(Backend.ParseComplete, 0, 0, 0, 4);
@@ -388,7 +402,7 @@ export class Session extends FrameReader implements StatementClient {
   protected message(type: number, total: number, bytes: Uint8Array, position: number, end: number): Verdict {
     if (this.phase === 'welcoming') return BLOCK;
     if (this.phase !== 'ready') return this.loginMessage(type, total, bytes, position, end);
-    if (this.link?.skipping === true && type !== Frontend.Sync && type !== Frontend.Terminate) return SWALLOW;
+    if (this.link?.skipping === true && SKIPPED.has(type)) return SWALLOW;
     switch (type) {
       case Frontend.Query:
         this.statements?.queryComes();
