@@ -140,7 +140,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner {
     const now = this.io.now();
     // Called every turn of the loop: mostly there is nothing to look at yet.
     if (now >= this.nextHousekeeping) this.nextHousekeeping = this.keepHouse(now);
-    return Math.max(0, this.nextHousekeeping - now);
+    return Math.min(ADVANCE_MS_MAX, Math.max(0, this.nextHousekeeping - now));
   }
 
   /** Does what is due, and returns the time in ms at which it is to be called again. */
@@ -208,7 +208,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner {
     if (pool === null) return client.fail(TOO_MANY_POOLS);
     client.startupParameters = this.context.parameterSets.overlay(this.context.parameterSets.empty, reported);
     client.pool = pool;
-    if (pool.sharesServers && settings.maxPreparedStatements > 0) {
+    if (pool.sharesServers) {
       client.statements = new StatementTraffic(this.context, client, pool);
     }
     if (settings.logConnections) this.reportClient(client, 'client logged in');
@@ -280,11 +280,11 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner {
     if (pool === null || !known || server === null || this.cancels.size >= CANCELS_IN_FLIGHT_MAX) {
       return asker.close();
     }
-    if (server.outstandingRequests === 0 || server.runsOwnQuery) return asker.close();
+    if (server.outstandingRequests === 0 || server.exchange.runsOwnQuery) return asker.close();
     this.sendCancel({
       server,
       address: pool.limits.address,
-      stillWanted: () => target.link === server && !server.runsOwnQuery,
+      stillWanted: () => target.link === server && !server.exchange.runsOwnQuery,
       finished: () => asker.close(),
     });
   }

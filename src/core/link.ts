@@ -41,6 +41,11 @@ export interface ClientEnd {
   statementsDropped(definedSince: ReadonlySet<string>): void;
   /** A Parse of the unnamed statement has been answered, or skipped after an error. */
   unnamedAnswered(how: 'parsed' | 'refused' | 'skipped'): void;
+  /** It has stopped in front of a message until what it sent before is answered. */
+  readonly awaitsAnswer: boolean;
+  answersCame(): void;
+  /** A transaction block was begun where single statements alone are allowed (pool_mode statement). */
+  transactionRefused(): void;
   /** The server connection of the link is gone. */
   serverLost(loss: ServerLoss): void;
 }

@@ -114,7 +114,7 @@ export class Pool implements ServerOwner, ClientPool {
   /** Binds the two; true when the client can go on at once, false when the server is being prepared for it. */
   private link(client: Session, server: ServerConnection): boolean {
     client.link = server;
-    server.bind(client, this.sharesServers);
+    server.bind(client, this.limits.mode);
     if (client.phase === 'welcoming') client.parameters = this.expectedParameters(client, server);
     if (client.parameters === server.parameters) return true;
     const query = differenceQuery(client.parameters, server.parameters);
@@ -172,8 +172,10 @@ export class Pool implements ServerOwner, ClientPool {
   private clean(server: ServerConnection): void {
     if (server.closeNeeded) server.close();
     else if (server.isClean) {
-      if (this.sharesServers || this.context.settings.serverResetQuery === '') this.available(server);
-      else this.runCleaning(server, 'reset', this.context.settings.serverResetQuery);
+      const query = this.context.settings.serverResetQuery;
+      if (this.sharesServers && !server.needsReset) this.available(server);
+      else if (query === '') this.withoutReset(server);
+      else this.runCleaning(server, 'reset', query);
     } else if (server.canRollBack) this.runCleaning(server, 'rollback', 'ROLLBACK');
     else server.close();
   }
@@ -181,7 +183,14 @@ export class Pool implements ServerOwner, ClientPool {
   private cleaned(server: ServerConnection): void {
     const step = server.cleaning;
     server.cleaning = null;
+    if (step === 'reset') server.needsReset = false;
     if (step === 'rollback') this.clean(server);
+    else this.available(server);
+  }
+
+  /** Somebody has switched server_reset_query off; that doesn't hold for what must not be handed on. */
+  private withoutReset(server: ServerConnection): void {
+    if (server.needsReset) server.close();
     else this.available(server);
   }
 

@@ -15,8 +15,6 @@ export interface ReleaseFacts {
   /** Extended-protocol messages were sent, and not yet the Sync that ends them. */
   readonly batchOpen: boolean;
   readonly clientMidMessage: boolean;
-  /** An outcome could not be followed exactly; the connection is closed after its client, never handed on. */
-  readonly doubtful: boolean;
 }
 
 export const releasePolicy = {
@@ -25,8 +23,7 @@ export const releasePolicy = {
       server.status === Backend.Idle &&
       server.outstandingRequests === 0 &&
       !server.batchOpen &&
-      !server.clientMidMessage &&
-      !server.doubtful
+      !server.clientMidMessage
     );
   },
 };

@@ -8,38 +8,20 @@ import { buildQuery, buildTerminate } from '../../wire/client-messages.js';
 import { buildErrorResponse, type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
 import { END, FORWARD, FrameReader, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
 import { ProtocolViolation } from '../../wire/protocol-violation.js';
-import { readParameterStatus } from '../../wire/server-messages.js';
+import { buildCloseComplete, buildParseComplete, readParameterStatus } from '../../wire/server-messages.js';
 import { SqlState } from '../../wire/sqlstate.js';
 import type { GatewayContext } from '../context.js';
 import type { ConnectionId } from '../io.js';
 import { SERVER_LOGIN_MESSAGE_BYTES_MAX } from '../limits.js';
 import type { ClientEnd } from '../link.js';
 import type { ParameterSet } from '../parameters.js';
+import type { PoolMode } from '../settings.js';
 import type { Statement } from '../statements.js';
-import { type Missing, NO_BATCH, type PreparedEntry, PreparedStatements } from './prepared.js';
+import { Exchange, type SkippedRequest, type StatementRequest } from './exchange.js';
+import { type Missing, PreparedStatements } from './prepared.js';
 import { releasePolicy } from './release.js';
 import * as Request from './request-queue.js';
 import type { ServerLogin } from './server-login.js';
-
-/** A request about a named statement, to be undone if the server skips it. */
-export interface StatementRequest {
-  /**
-   * `parse`: undone by forgetting it; `close`: undone by restoring it; `duplicate`: a Parse under a name that is taken,
-   * which the server is to refuse.
-   */
-  readonly what: 'parse' | 'close' | 'duplicate';
-  readonly statement: Statement;
-  /** What the server connection recorded, if the request went to the server. */
-  readonly entry: PreparedEntry | null;
-  /** The client's name for it, if the request came from the client. */
-  readonly clientName: string | null;
-}
-
-/** A query of the gateway's own: the link's preparation, the reset query, a ROLLBACK. */
-interface OwnQuery {
-  readonly what: 'own';
-  error: ErrorFields | null;
-}
 
 /** A pool, as its server connections see it. */
 export interface ServerOwner {
@@ -66,7 +48,8 @@ const ERROR_BYTES_READ_MAX = 64 * 1024;
 export class ServerConnection extends FrameReader {
   readonly connection: ConnectionId;
   readonly prepared: PreparedStatements;
-  readonly queue = new Request.RequestQueue<StatementRequest | OwnQuery>();
+  /** What was sent, and what is owed an answer. */
+  readonly exchange = new Exchange();
   readonly createdAt: number;
   /** When its login was over, in ms; its lifetime counts from there. */
   readyAt = 0;
@@ -74,24 +57,15 @@ export class ServerConnection extends FrameReader {
   link: ClientEnd | null = null;
   /** Whether the link ends with each transaction (pool_mode transaction and statement). */
   linkEndsWhenIdle = false;
-  /** ReadyForQuery's status byte, as of the last one. */
-  status: number = Backend.Idle;
+  /** Transaction blocks are refused (pool_mode statement). */
+  private singleStatements = false;
   parameters: ParameterSet;
   processId = 0;
   secret: Uint8Array = new Uint8Array(0);
-  /** The client whose Parse made the unnamed statement; 'unknown' when it can't be told; null: there is none. */
-  unnamedOwner: ClientEnd | 'unknown' | null = null;
-  /** Grows at each Sync and Query: requests of one batch are skipped together after an error. */
-  batch = 0;
-  /** The client's simple queries that are unanswered, and the batch of the newest: they may be DISCARD ALL. */
-  private clientQueries = 0;
-  private lastQueryBatch = 0;
-  /** See release.ts. */
-  batchOpen = false;
-  /** An extended-protocol request failed, and the Sync that ends the skipping was not sent yet. */
-  skipping = false;
-  /** See release.ts. */
-  doubtful = false;
+  /** The unnamed statement, by its client's copy of the definition; 'unknown' when it can't be told; null: none. */
+  unnamed: Buffer | 'unknown' | null = null;
+  /** A client has left something on it that only the reset query removes. */
+  needsReset = false;
   /** Cancel requests for this connection that have not ended; it serves nobody else meanwhile. */
   cancelsInFlight = 0;
   /** It has been logged in. */
@@ -110,8 +84,6 @@ export class ServerConnection extends FrameReader {
   private readingPaused = false;
   /** Its client has gone, and what it asked for is still being answered. */
   finishing = false;
-  private copyInOpen = false;
-  private ignoredSyncs = 0;
   private toldFatal = false;
   private lastError: ErrorFields | null = null;
 
@@ -141,10 +113,12 @@ export class ServerConnection extends FrameReader {
 
   override receive(bytes: Uint8Array, start: number, end: number): void {
     super.receive(bytes, start, end);
+    if (this.link?.awaitsAnswer === true) this.link.answersCame();
     this.releaseIfIdle();
-    if (this.queue.length > 0 || !this.atBoundary) return;
-    if (this.link?.inputEnded === true) this.link.lastAnswerPassed();
-    else this.finish();
+    if (this.exchange.outstanding > 0 || !this.atBoundary) return;
+    if (this.link === null) this.finish();
+    else if (this.link.inputEnded) this.link.lastAnswerPassed();
+    else if (this.singleStatements && this.exchange.status !== Backend.Idle) this.link.transactionRefused();
   }
 
   /** Its client has gone: it is made clean when everything asked for has been answered. */
@@ -153,51 +127,59 @@ export class ServerConnection extends FrameReader {
   }
 
   private finish(): void {
-    if (!this.finishing || this.cancelsInFlight > 0 || this.queue.length > 0 || !this.atBoundary) return;
+    const isDone = this.exchange.outstanding === 0 && this.atBoundary && this.cancelsInFlight === 0;
+    if (!this.finishing || !isDone) return;
     this.finishing = false;
     if (this.phase === 'ready' && this.link === null) this.owner.finishedAlone(this);
   }
 
   /** It can't get on without more from its client: the rest of a message, of a batch, or of a COPY. */
   get needsClient(): boolean {
-    return this.clientMidMessage || this.batchOpen || this.copyInOpen;
+    return this.clientMidMessage || this.exchange.batchOpen || this.exchange.copyInOpen;
   }
 
   /** Ends the link if nothing is outstanding. Called when something may have become complete. */
   releaseIfIdle(): void {
-    if (this.phase !== 'ready' || this.link === null || !this.linkEndsWhenIdle) return;
-    if (this.atBoundary && releasePolicy.isReleasable(this)) this.owner.linkIdle(this);
+    if (this.link === null || !this.linkEndsWhenIdle || !this.isQuiet) return;
+    if (!this.exchange.doubtful) return this.owner.linkIdle(this);
+    this.unnamed = null;
+    this.exchange.startBarrier();
+    this.send(EMPTY_QUERY);
+  }
+
+  /** Nothing is unanswered and no transaction is open. */
+  private get isQuiet(): boolean {
+    return this.phase === 'ready' && this.atBoundary && releasePolicy.isReleasable(this);
+  }
+
+  /** It can be handed on or reset. */
+  get isClean(): boolean {
+    return this.isQuiet && !this.exchange.doubtful;
+  }
+
+  // --- What the release rests on (release.ts) -----------------------------------------------------------------
+
+  get status(): number {
+    return this.exchange.status;
   }
 
   get outstandingRequests(): number {
-    return this.queue.length;
+    return this.exchange.outstanding;
   }
 
-  /** It is being prepared for its client, or made clean. */
-  get runsOwnQuery(): boolean {
-    return this.queue.firstDetail?.what === 'own';
+  get batchOpen(): boolean {
+    return this.exchange.batchOpen;
   }
 
   get clientMidMessage(): boolean {
     return this.link?.midMessage === true;
   }
 
-  /** Nothing is unanswered and no transaction is open, so it can be handed on or reset. */
-  get isClean(): boolean {
-    return this.phase === 'ready' && this.atBoundary && releasePolicy.isReleasable(this);
-  }
-
   /** A transaction is open and nothing else is in the way of ending it. */
   get canRollBack(): boolean {
-    const open = this.status === Backend.InTransaction || this.status === Backend.InFailedTransaction;
-    return (
-      this.phase === 'ready' &&
-      open &&
-      this.atBoundary &&
-      this.queue.length === 0 &&
-      !this.batchOpen &&
-      !this.doubtful
-    );
+    const { status, outstanding, batchOpen, doubtful } = this.exchange;
+    const open = status === Backend.InTransaction || status === Backend.InFailedTransaction;
+    return this.phase === 'ready' && open && this.atBoundary && outstanding === 0 && !batchOpen && !doubtful;
   }
 
   /** The last cancel request for it has ended. */
@@ -229,9 +211,8 @@ export class ServerConnection extends FrameReader {
     this.end();
     const link = this.link;
     this.link = null;
-    const requestInFlight = this.queue.length > 0;
     this.owner.serverGone(this, error);
-    link?.serverLost({ told: this.toldFatal, midMessage: this.midMessage, requestInFlight, reason: text });
+    this.tellLoss(link, text);
   }
 
   /** Closes from our side: politely when the server is not in the middle of anything. */
@@ -245,29 +226,30 @@ export class ServerConnection extends FrameReader {
     const link = this.link;
     this.link = null;
     this.owner.serverGone(this, this.lastError);
-    link?.serverLost({
-      told: this.toldFatal,
-      midMessage: this.midMessage,
-      requestInFlight: this.queue.length > 0,
-      reason: 'connection closed',
-    });
+    this.tellLoss(link, 'connection closed');
+  }
+
+  private tellLoss(link: ClientEnd | null, reason: string): void {
+    const requestInFlight = this.exchange.outstanding > 0;
+    link?.serverLost({ told: this.toldFatal, midMessage: this.midMessage, requestInFlight, reason });
   }
 
   private end(): void {
     this.phase = 'closed';
     this.endReading();
     this.prepared.clear();
-    this.unnamedOwner = null;
+    this.unnamed = null;
   }
 
   // --- Link ---------------------------------------------------------------------------------------------------
 
-  bind(client: ClientEnd, endsWhenIdle: boolean): void {
+  bind(client: ClientEnd, mode: PoolMode): void {
     if (this.link !== null) throw new Error('invariant: server connection is linked already');
     this.link = client;
     this.isResting = false;
     this.cleaning = null;
-    this.linkEndsWhenIdle = endsWhenIdle;
+    this.linkEndsWhenIdle = mode !== 'session';
+    this.singleStatements = mode === 'statement';
   }
 
   unbind(): void {
@@ -290,53 +272,31 @@ export class ServerConnection extends FrameReader {
 
   /** Notes a request that is being sent. */
   expect(request: number, detail: StatementRequest | null = null): void {
-    const kind = request & Request.KIND_MASK;
-    if (kind === Request.SYNC) {
-      this.batch += 1;
-      this.skipping = false;
-      this.batchOpen = false;
-      if (this.copyInOpen) {
-        this.ignoredSyncs += 1;
-        return;
-      }
-    } else if (kind === Request.QUERY) {
-      this.batch += 1;
-      this.batchOpen = false;
-      this.clientQueries += 1;
-      this.lastQueryBatch = this.batch;
-    } else if (kind === Request.COPY_END) {
-      this.copyInOpen = false;
-      if (this.queue.length === 0) return;
-    } else if (kind !== Request.FUNCTION_CALL) {
-      this.batchOpen = true;
-    }
-    this.queue.push(request, detail);
+    this.exchange.expect(request, detail);
   }
 
   /** What must be sent before a statement can be used here; counts as a use. */
   missing(statement: Statement): Missing {
-    const uncertainUpTo = this.clientQueries > 0 ? this.lastQueryBatch : NO_BATCH;
-    return this.prepared.missing(statement, this.batch, uncertainUpTo);
+    return this.prepared.missing(statement, this.exchange.batch, this.exchange.uncertainUpTo);
   }
 
   /** Runs a query of the gateway's own; {@link ServerOwner.ownQueryDone} tells the end. */
   runOwnQuery(sql: string): void {
-    this.batch += 1;
     // Every simple Query destroys the unnamed statement (protocol chapter, "Extended Query").
-    this.unnamedOwner = null;
-    this.queue.push(Request.QUERY | Request.SWALLOWED, { what: 'own', error: null });
+    this.unnamed = null;
+    this.exchange.expectOwn();
     this.send(buildQuery(sql));
   }
 
   /** Answers a request that is not sent, in its turn. */
   answerLocally(kind: number, detail: StatementRequest | null): void {
-    if (this.queue.length === 0 && !this.midMessage) {
+    if (this.exchange.outstanding === 0 && !this.midMessage) {
       this.link?.fromServer(syntheticAnswer(kind), 0, HEADER_BYTES);
       return;
     }
     // Something that the server says on its own (a notice) may be half passed on: the answer goes behind it.
-    if (this.queue.length === 0) this.interject = true;
-    this.queue.push(kind | Request.SYNTHETIC, detail);
+    if (this.exchange.outstanding === 0) this.interject = true;
+    this.exchange.expectSynthetic(kind, detail);
   }
 
   // --- Answers ------------------------------------------------------------------------------------------------
@@ -366,13 +326,15 @@ export class ServerConnection extends FrameReader {
       case Backend.CopyOutResponse:
       case Backend.ParameterDescription:
       case Backend.FunctionCallResponse:
-        return this.queue.length === 0 ? this.unexpected(type) : this.ours();
+        return this.exchange.outstanding === 0 ? this.unexpected(type) : this.ours();
       case Backend.RowDescription:
       case Backend.NoData:
         return this.answers(Request.DESCRIBE, type);
       case Backend.CommandComplete:
         return this.commandComplete(total, bytes, position, end);
       case Backend.EmptyQueryResponse:
+        this.exchange.emptyQueryAnswered();
+        return this.answers(Request.EXECUTE, type);
       case Backend.PortalSuspended:
         return this.answers(Request.EXECUTE, type);
       case Backend.ReadyForQuery:
@@ -398,32 +360,30 @@ export class ServerConnection extends FrameReader {
   }
 
   private ours(): Verdict {
-    return (this.queue.first & Request.SWALLOWED) === 0 ? FORWARD : SWALLOW;
+    return (this.exchange.first & Request.SWALLOWED) === 0 ? FORWARD : SWALLOW;
   }
 
   /** An answer that ends a request of this kind if one is at the head; in a simple Query it is just passed on. */
   private answers(kind: number, type: number): Verdict {
-    const first = this.queue.first & Request.KIND_MASK;
+    const first = this.exchange.firstKind;
     if (first === kind) return this.complete();
     return first === Request.QUERY ? this.ours() : this.unexpected(type);
   }
 
   /** An answer that can only end a request of this kind. */
   private completes(kind: number, type: number): Verdict {
-    return (this.queue.first & Request.KIND_MASK) === kind ? this.complete() : this.unexpected(type);
+    return this.exchange.firstKind === kind ? this.complete() : this.unexpected(type);
   }
 
   private complete(): Verdict {
     const verdict = this.ours();
-    this.queue.shift();
-    while (this.queue.first === Request.COPY_END) this.queue.shift();
-    if ((this.queue.first & Request.SYNTHETIC) !== 0) this.interject = true;
+    if (this.exchange.complete()) this.interject = true;
     return verdict;
   }
 
   protected override betweenMessages(): void {
-    while ((this.queue.first & Request.SYNTHETIC) !== 0) {
-      const kind = this.queue.first & Request.KIND_MASK;
+    while ((this.exchange.first & Request.SYNTHETIC) !== 0) {
+      const kind = this.exchange.firstKind;
       this.complete();
       this.interject = false;
       this.forward(syntheticAnswer(kind), 0, HEADER_BYTES);
@@ -431,13 +391,13 @@ export class ServerConnection extends FrameReader {
   }
 
   private parseComplete(type: number): Verdict {
-    const kind = this.queue.first & Request.KIND_MASK;
+    const kind = this.exchange.firstKind;
     if (kind === Request.PARSE_UNNAMED) {
-      if ((this.queue.first & Request.SWALLOWED) === 0) this.link?.unnamedAnswered('parsed');
+      if ((this.exchange.first & Request.SWALLOWED) === 0) this.link?.unnamedAnswered('parsed');
       return this.complete();
     }
     if (kind !== Request.PARSE) return this.unexpected(type);
-    const detail = this.queue.firstDetail;
+    const detail = this.exchange.firstDetail;
     if (detail !== null && detail.what === 'parse' && detail.entry !== null) {
       detail.entry.confirmed = true;
       detail.statement.acceptedIn.add(this.owner);
@@ -447,35 +407,41 @@ export class ServerConnection extends FrameReader {
 
   private commandComplete(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
     // 'DISCARD ALL' and 'DEALLOCATE ALL' drop the prepared statements: known by the tag alone.
+    if (total === PREPARE.length) {
+      if (end - position < total) return WHOLE;
+      if (hasTag(PREPARE, bytes, position)) this.pin();
+    }
     if (total === DISCARD_ALL.length || total === DEALLOCATE_ALL.length) {
       if (end - position < total) return WHOLE;
       const tag = total === DISCARD_ALL.length ? DISCARD_ALL : DEALLOCATE_ALL;
-      if (sameBytes(tag, HEADER_BYTES, bytes, position + HEADER_BYTES, total - HEADER_BYTES)) {
-        this.statementsDropped();
-      }
+      if (hasTag(tag, bytes, position)) this.statementsDropped();
     }
     return this.answers(Request.EXECUTE, Backend.CommandComplete);
+  }
+
+  /** PREPARE in SQL made a statement that another client must not meet: the link lasts until its client leaves. */
+  private pin(): void {
+    this.linkEndsWhenIdle = false;
+    this.needsReset = true;
   }
 
   private statementsDropped(): void {
     const definedSince = new Set<string>();
     let unnamed = false;
-    for (const [request, detail] of this.queue.entries()) {
+    for (const [request, detail] of this.exchange.requests()) {
       if ((request & Request.KIND_MASK) === Request.PARSE_UNNAMED) unnamed = true;
       if (detail?.what === 'parse' && detail.clientName !== null) definedSince.add(detail.clientName);
     }
     this.prepared.dropped();
-    if (!unnamed) this.unnamedOwner = null;
+    if (!unnamed) this.unnamed = null;
     this.link?.statementsDropped(definedSince);
   }
 
   private copyInResponse(type: number): Verdict {
-    const kind = this.queue.first & Request.KIND_MASK;
+    const kind = this.exchange.firstKind;
     if (kind !== Request.EXECUTE && kind !== Request.QUERY) return this.unexpected(type);
-    const { dropped, ended } = this.queue.dropSyncsBeforeCopyEnd();
-    this.ignoredSyncs = dropped;
-    this.copyInOpen = !ended;
-    if (this.copyInOpen && (this.link === null || this.link.inputEnded)) {
+    this.exchange.copyInBegins();
+    if (this.exchange.copyInOpen && (this.link === null || this.link.inputEnded)) {
       this.lastError = connectionFailure('the client has ended in the middle of COPY');
       this.close();
       return END;
@@ -484,19 +450,13 @@ export class ServerConnection extends FrameReader {
   }
 
   private readyForQuery(total: number, status: number): Verdict {
-    while (this.queue.first === Request.COPY_END) this.queue.shift();
-    const kind = this.queue.first & Request.KIND_MASK;
-    const ends = kind === Request.QUERY || kind === Request.SYNC || kind === Request.FUNCTION_CALL;
-    if (total !== HEADER_BYTES + 1 || (!ends && !this.doubtful))
-      return this.unexpected(Backend.ReadyForQuery);
-    this.status = status;
-    this.copyInOpen = false;
-    this.ignoredSyncs = 0;
-    if (!ends) return FORWARD;
-    const detail = this.queue.firstDetail;
-    if (kind === Request.QUERY && detail === null) this.clientQueries -= 1;
+    if (total !== HEADER_BYTES + 1) return this.unexpected(Backend.ReadyForQuery);
+    const meaning = this.exchange.ready(status);
+    if (meaning === 'unexpected') return this.unexpected(Backend.ReadyForQuery);
+    if (meaning === 'stray') return FORWARD;
+    const detail = this.exchange.firstDetail;
     const verdict = this.complete();
-    if (detail !== null && detail.what === 'own') this.owner.ownQueryDone(this, detail.error);
+    if (detail?.what === 'own') this.owner.ownQueryDone(this, detail.error);
     else if (status === Backend.Idle) this.context.counters.transactions += 1;
     return verdict;
   }
@@ -510,13 +470,14 @@ export class ServerConnection extends FrameReader {
         return this.toldFatal ? FORWARD : SWALLOW;
       }
     }
-    if (this.queue.length === 0) return this.unexpected(Backend.ErrorResponse);
-    const detail = this.queue.firstDetail;
-    if (detail !== null && detail.what === 'own') {
+    if (this.exchange.outstanding === 0) return this.unexpected(Backend.ErrorResponse);
+    const detail = this.exchange.firstDetail;
+    if (detail?.what === 'barrier') return this.unexpected(Backend.ErrorResponse);
+    if (detail?.what === 'own') {
       detail.error = this.lastError;
       return SWALLOW;
     }
-    this.skipToSync();
+    for (const skipped of this.exchange.failed()) this.undo(skipped);
     if (detail?.what === 'duplicate' && this.lastError?.code === SqlState.duplicate_prepared_statement) {
       this.flushRun(bytes, position);
       const message = `prepared statement "${detail.clientName}" already exists`;
@@ -528,34 +489,14 @@ export class ServerConnection extends FrameReader {
     return this.link === null ? SWALLOW : FORWARD;
   }
 
-  /** After an error in the extended protocol the server skips everything up to the next Sync. */
-  private skipToSync(): void {
-    const kind = this.queue.first & Request.KIND_MASK;
-    // Sync's own answer may follow then: the number of ReadyForQuery that come is no longer certain.
-    if (this.ignoredSyncs > 0) this.doubtful = true;
-    this.copyInOpen = false;
-    this.ignoredSyncs = 0;
-    if (kind === Request.QUERY || kind === Request.FUNCTION_CALL || kind === 0) return;
-    const skipped: [request: number, detail: StatementRequest | OwnQuery | null][] = [];
-    while (this.queue.length > 0 && (this.queue.first & Request.KIND_MASK) !== Request.SYNC) {
-      skipped.push([this.queue.first, this.queue.firstDetail]);
-      this.queue.shift();
-    }
-    // Newest first: a name that was closed and defined again gets its first meaning back.
-    for (let i = skipped.length - 1; i >= 0; i--) this.undo(skipped[i]![0], skipped[i]![1], i === 0);
-    this.skipping = this.queue.length === 0;
-    if (this.skipping) this.batchOpen = true;
-  }
-
-  private undo(request: number, detail: StatementRequest | OwnQuery | null, refused: boolean): void {
+  private undo({ request, detail, refused }: SkippedRequest): void {
     const kind = request & Request.KIND_MASK;
     // Each of these would have replaced or destroyed the unnamed statement (a Close, if it was for that one).
     const concernsUnnamed =
       kind === Request.PARSE_UNNAMED || kind === Request.QUERY || (kind === Request.CLOSE && detail === null);
-    if (concernsUnnamed) this.unnamedOwner = 'unknown';
-    if (kind === Request.QUERY) this.clientQueries -= 1;
+    if (concernsUnnamed) this.unnamed = 'unknown';
     if (request === Request.PARSE_UNNAMED) this.link?.unnamedAnswered(refused ? 'refused' : 'skipped');
-    if (detail === null || detail.what === 'own') return;
+    if (detail === null || detail.what === 'own' || detail.what === 'barrier') return;
     const { statement, entry, clientName } = detail;
     if (detail.what === 'duplicate') return;
     if (detail.what === 'parse') {
@@ -637,10 +578,16 @@ export class ServerConnection extends FrameReader {
 }
 
 const TERMINATE = buildTerminate();
-const PARSE_COMPLETE = Uint8Array.of(Backend.ParseComplete, 0, 0, 0, 4);
-const CLOSE_COMPLETE = Uint8Array.of(Backend.CloseComplete, 0, 0, 0, 4);
+const EMPTY_QUERY = buildQuery('');
+const PARSE_COMPLETE = buildParseComplete();
+const CLOSE_COMPLETE = buildCloseComplete();
+const PREPARE = Buffer.from('C\0\0\0\x0cPREPARE\0');
 const DISCARD_ALL = Buffer.from('C\0\0\0\x10DISCARD ALL\0');
 const DEALLOCATE_ALL = Buffer.from('C\0\0\0\x13DEALLOCATE ALL\0');
+
+function hasTag(message: Uint8Array, bytes: Uint8Array, position: number): boolean {
+  return sameBytes(message, HEADER_BYTES, bytes, position + HEADER_BYTES, message.length - HEADER_BYTES);
+}
 
 function syntheticAnswer(kind: number): Uint8Array {
   return kind === Request.PARSE ? PARSE_COMPLETE : CLOSE_COMPLETE;

@@ -16,6 +16,7 @@ import {
   WHOLE,
 } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
+import { MAX_MESSAGE_BYTES } from '../../wire/limits.js';
 import { ProtocolViolation } from '../../wire/protocol-violation.js';
 import { SqlState } from '../../wire/sqlstate.js';
 import { MAX_STARTUP_PACKET_LENGTH } from '../../wire/startup.js';
@@ -65,6 +66,18 @@ const SKIPPED: ReadonlySet<number> = new Set([
   Frontend.CopyDone,
   Frontend.CopyFail,
 ]);
+/** Messages that PostgreSQL keeps short (PQ_SMALL_MESSAGE_LIMIT). */
+const SMALL: ReadonlySet<number> = new Set([
+  Frontend.Close,
+  Frontend.CopyDone,
+  Frontend.CopyFail,
+  Frontend.Describe,
+  Frontend.Execute,
+  Frontend.Flush,
+  Frontend.Sync,
+  Frontend.Terminate,
+]);
+const SMALL_MESSAGE_BYTES_MAX = 10_001;
 /** PostgreSQL's limit does not count the length word. */
 const STARTUP_PACKET_BYTES_MAX = MAX_STARTUP_PACKET_LENGTH + 4;
 const PARSE_COMPLETE = Uint8Array.of(Backend.ParseComplete, 0, 0, 0, 4);
@@ -87,7 +100,7 @@ export class Session extends FrameReader implements StatementClient {
   waiting = false;
   nextWaiter: this | null = null;
   previousWaiter: this | null = null;
-  /** Null where statements keep their names (pool_mode session, or max_prepared_statements 0). */
+  /** Null in pool_mode session: the server connection is the client's alone, and statements keep their names. */
   statements: StatementTraffic | null = null;
   private readonly context: GatewayContext;
   private readonly owner: SessionOwner;
@@ -97,6 +110,8 @@ export class Session extends FrameReader implements StatementClient {
   private readingPaused = false;
   /** It will send no more: half-closed, or Terminate. */
   inputEnded = false;
+  /** See {@link waitForAnswers}. */
+  awaitsAnswer = false;
   /** It sent Terminate. */
   saidGoodbye = false;
 
@@ -304,6 +319,26 @@ export class Session extends FrameReader implements StatementClient {
     });
   }
 
+  transactionRefused(): void {
+    this.fail({
+      severity: 'FATAL',
+      code: SqlState.feature_not_supported,
+      message: 'transaction blocks are not allowed in statement pooling mode',
+      hint: 'Use a database or setting with pool_mode = transaction.',
+    });
+  }
+
+  /** Stops in front of a message whose meaning depends on answers that have not come. */
+  waitForAnswers(): Verdict {
+    this.awaitsAnswer = true;
+    return BLOCK;
+  }
+
+  answersCame(): void {
+    this.awaitsAnswer = false;
+    this.linked();
+  }
+
   private acquire(): boolean {
     return this.link !== null || (this.pool as ClientPool).acquire(this);
   }
@@ -385,11 +420,14 @@ export class Session extends FrameReader implements StatementClient {
   }
 
   protected lengthMax(): number {
-    return this.phase === 'login' ? AUTH_MESSAGE_BYTES_MAX : this.context.settings.maxPacketSize;
+    if (this.phase === 'login') return AUTH_MESSAGE_BYTES_MAX;
+    return Math.min(this.context.settings.maxPacketSize, MAX_MESSAGE_BYTES);
   }
 
   protected invalidLength(type: number, length: number): void {
-    this.protocolViolation(`invalid message length ${length} of message type ${type}`);
+    const limit = this.lengthMax();
+    const above = length > limit ? ` (max_packet_size allows ${limit})` : '';
+    this.protocolViolation(`invalid length ${length} of message type "${String.fromCharCode(type)}"${above}`);
   }
 
   /** Ends the client for a message that no client may send. */
@@ -402,7 +440,12 @@ export class Session extends FrameReader implements StatementClient {
   protected message(type: number, total: number, bytes: Uint8Array, position: number, end: number): Verdict {
     if (this.phase === 'welcoming') return BLOCK;
     if (this.phase !== 'ready') return this.loginMessage(type, total, bytes, position, end);
-    if (this.link?.skipping === true && SKIPPED.has(type)) return SWALLOW;
+    if (total > SMALL_MESSAGE_BYTES_MAX && SMALL.has(type)) {
+      return this.protocolViolation(
+        `invalid length ${total - 1} of message type "${String.fromCharCode(type)}"`,
+      );
+    }
+    if (this.link?.exchange.skipping === true && SKIPPED.has(type)) return SWALLOW;
     switch (type) {
       case Frontend.Query:
         this.statements?.queryComes();
@@ -445,7 +488,7 @@ export class Session extends FrameReader implements StatementClient {
   request(kind: number): Verdict {
     if (!this.acquire()) return BLOCK;
     const link = this.link as ServerConnection;
-    if (kind === Request.QUERY) link.unnamedOwner = null;
+    if (kind === Request.QUERY) link.unnamed = null;
     link.expect(kind);
     return FORWARD;
   }

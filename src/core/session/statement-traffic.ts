@@ -8,18 +8,19 @@
 
 import * as Backend from '../../wire/backend.js';
 import { copyBytes, latin1, sameBytes } from '../../wire/bytes.js';
-import { BLOCK, END, FORWARD, HEADER_BYTES, MORE, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
+import { BLOCK, FORWARD, HEADER_BYTES, MORE, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
 import { MessageWriter } from '../../wire/message-writer.js';
 import type { GatewayContext } from '../context.js';
 import { PARSE_BYTES_MAX, STATEMENTS_PER_CLIENT_MAX } from '../limits.js';
 import type { ClientEnd } from '../link.js';
+import type { StatementRequest } from '../server/exchange.js';
 import * as Request from '../server/request-queue.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import { SERVER_NAME_PREFIX, type Statement } from '../statements.js';
 
 const STATEMENT = 0x53; // 'S' in Describe and Close: a statement, not a portal
-/** Names in Bind, Describe and Close must fit into this many bytes. */
+/** The names in Bind must fit into this many bytes. */
 const NAMES_BYTES_MAX = 64 * 1024;
 const NO_NAME = Uint8Array.of(0);
 
@@ -45,6 +46,10 @@ export interface StatementClient extends ClientEnd {
   replaceBeginning(bytes: Uint8Array, position: number, head: Uint8Array, length: number, rest: number): void;
   answerParseComplete(): void;
   answerCloseComplete(): void;
+  /** Passes a request on as it is. */
+  request(kind: number): Verdict;
+  /** Stops in front of the message until what was sent before is answered. */
+  waitForAnswers(): Verdict;
   protocolViolation(message: string): Verdict;
 }
 
@@ -52,6 +57,8 @@ export class StatementTraffic {
   private readonly context: GatewayContext;
   private readonly session: StatementClient;
   private readonly pool: object;
+  /** False with max_prepared_statements = 0: names are passed on as they are, and only the unnamed one is looked after. */
+  private readonly renames: boolean;
   private named: Map<string, Statement> | null = null;
   /** The name that was looked up last, and what it means; null whenever names change. */
   private lastName: Buffer | null = null;
@@ -65,6 +72,7 @@ export class StatementTraffic {
   constructor(context: GatewayContext, session: StatementClient, pool: object) {
     this.context = context;
     this.pool = pool;
+    this.renames = context.settings.maxPreparedStatements > 0;
     this.session = session;
   }
 
@@ -120,14 +128,11 @@ export class StatementTraffic {
     return pending === null || pending.length === 0 ? this.unnamed : pending[pending.length - 1]!;
   }
 
-  /** What has become of the oldest Parse of the unnamed statement, or of the newest where it was skipped. */
+  /** What has become of the oldest unanswered Parse of the unnamed statement. */
   unnamedAnswered(how: 'parsed' | 'refused' | 'skipped'): void {
-    if (how === 'skipped') this.unnamedPending?.pop();
-    else {
-      const definition = this.unnamedPending?.shift() ?? null;
-      // A Parse that fails has destroyed the unnamed statement all the same.
-      this.unnamed = how === 'parsed' ? definition : null;
-    }
+    const definition = this.unnamedPending?.shift() ?? null;
+    // A Parse that is refused has destroyed the unnamed statement all the same.
+    if (how !== 'skipped') this.unnamed = how === 'parsed' ? definition : null;
   }
 
   // --- Messages -----------------------------------------------------------------------------------------------
@@ -141,7 +146,7 @@ export class StatementTraffic {
     if (end - position < total) return WHOLE;
     const last = position + total;
     const nameEnd = zeroByte(bytes, position + HEADER_BYTES, last);
-    if (nameEnd < 0) return this.malformed('Parse');
+    if (nameEnd < 0) return this.session.request(Request.PARSE);
     const name = latin1(bytes, position + HEADER_BYTES, nameEnd);
     const namesake = this.named?.get(name);
     if (this.size >= STATEMENTS_PER_CLIENT_MAX && name !== '' && namesake === undefined) {
@@ -162,6 +167,8 @@ export class StatementTraffic {
     start: number,
     end: number,
   ): Verdict {
+    if (!this.renames) return this.session.request(Request.PARSE);
+    if (this.session.link?.exchange.isUnsettled(name) === true) return this.session.waitForAnswers();
     const known = this.context.catalogue.find(bytes, start, end);
     if (this.session.link === null && namesake === undefined && known?.acceptedIn.has(this.pool) === true) {
       // A client that prepares its statements at connect, as most drivers do, holds no server connection for it.
@@ -180,7 +187,7 @@ export class StatementTraffic {
     if (!failed && link.missing(statement) === 'nothing') {
       this.context.counters.parsesAnswered += 1;
       this.session.flushBefore(bytes, position);
-      link.answerLocally(Request.PARSE, { what: 'parse', statement, entry: null, clientName: name });
+      link.answerLocally(Request.PARSE, this.naming(link, 'parse', statement, name));
       return SWALLOW;
     }
     this.context.counters.parsesForwarded += 1;
@@ -195,8 +202,9 @@ export class StatementTraffic {
     const same =
       latest !== null && latest.length === end - start && sameBytes(latest, 0, bytes, start, end - start);
     this.unnamedPending ??= [];
-    this.unnamedPending.push(same ? latest : Buffer.from(bytes.subarray(start, end)));
-    link.unnamedOwner = this.session;
+    const definition = same ? latest : Buffer.from(bytes.subarray(start, end));
+    this.unnamedPending.push(definition);
+    link.unnamed = definition;
     link.expect(Request.PARSE_UNNAMED);
     return FORWARD;
   }
@@ -211,7 +219,7 @@ export class StatementTraffic {
     clientName: string,
   ): Verdict {
     this.use(link, bytes, position, namesake);
-    link.expect(Request.PARSE, { what: 'duplicate', statement, entry: null, clientName });
+    link.expect(Request.PARSE, this.naming(link, 'duplicate', statement, clientName));
     this.session.insert(bytes, position, parseMessage(namesake.serverName, statement.definition));
     if (statement.references === 0) {
       this.context.catalogue.hold(statement);
@@ -224,7 +232,7 @@ export class StatementTraffic {
     const available = Math.min(end, position + total);
     const portalEnd = zeroByte(bytes, position + HEADER_BYTES, available);
     const nameEnd = portalEnd < 0 ? -1 : zeroByte(bytes, portalEnd + 1, available);
-    if (nameEnd < 0) return this.incompleteNames('Bind', total, available - position);
+    if (nameEnd < 0) return this.incompleteNames(total, available - position);
     if (!this.session.ensureLink()) return BLOCK;
     const link = this.session.link as ServerConnection;
     if (nameEnd === portalEnd + 1) {
@@ -232,6 +240,7 @@ export class StatementTraffic {
       link.expect(Request.BIND);
       return FORWARD;
     }
+    if (this.isUnsettled(link, bytes, portalEnd + 1, nameEnd)) return this.session.waitForAnswers();
     const serverName = this.serverName(link, bytes, position, portalEnd + 1, nameEnd);
     link.expect(Request.BIND);
     if (serverName === null) return FORWARD;
@@ -246,14 +255,16 @@ export class StatementTraffic {
   }
 
   describe(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
-    if (total > NAMES_BYTES_MAX) return this.malformed('Describe');
     if (end - position < total) return WHOLE;
     const nameStart = position + HEADER_BYTES + 1;
     const last = position + total;
-    if (total < HEADER_BYTES + 2 || bytes[last - 1] !== 0) return this.malformed('Describe');
+    if (total < HEADER_BYTES + 2 || bytes[last - 1] !== 0) return this.session.request(Request.DESCRIBE);
     if (!this.session.ensureLink()) return BLOCK;
     const link = this.session.link as ServerConnection;
     const isStatement = bytes[nameStart - 1] === STATEMENT;
+    if (isStatement && this.isUnsettled(link, bytes, nameStart, last - 1)) {
+      return this.session.waitForAnswers();
+    }
     if (isStatement && nameStart === last - 1) this.useUnnamed(link, bytes, position);
     const named = isStatement && nameStart < last - 1;
     const serverName = named ? this.serverName(link, bytes, position, nameStart, last - 1) : null;
@@ -269,35 +280,45 @@ export class StatementTraffic {
   }
 
   close(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
-    if (total > NAMES_BYTES_MAX) return this.malformed('Close');
     if (end - position < total) return WHOLE;
+    const last = position + total - 1;
+    if (total < HEADER_BYTES + 2 || bytes[last] !== 0) return this.session.request(Request.CLOSE);
     const isStatement = bytes[position + HEADER_BYTES] === STATEMENT;
-    const name = latin1(bytes, position + HEADER_BYTES + 1, position + total - 1);
-    if (!isStatement || name === '') return this.closeOnServer(isStatement);
-    const statement = this.named?.get(name) ?? null;
-    if (statement !== null) this.forget(name, statement);
+    const name = latin1(bytes, position + HEADER_BYTES + 1, last);
+    if (!isStatement || name === '' || !this.renames) return this.closeOnServer(isStatement && name === '');
     const { link } = this.session;
+    if (link?.exchange.isUnsettled(name) === true) return this.session.waitForAnswers();
+    const statement = this.named?.get(name);
+    if (statement !== undefined) this.forget(name, statement);
     this.session.flushBefore(bytes, position);
-    const detail = statement && ({ what: 'close', statement, entry: null, clientName: name } as const);
     if (link === null) this.session.answerCloseComplete();
-    else link.answerLocally(Request.CLOSE, detail);
+    else link.answerLocally(Request.CLOSE, this.naming(link, 'close', statement, name));
     return SWALLOW;
   }
 
   /** A portal, or the unnamed statement: it lives on the linked server connection, if at all. */
-  private closeOnServer(isStatement: boolean): Verdict {
-    if (isStatement) this.destroyUnnamed();
+  private closeOnServer(isUnnamed: boolean): Verdict {
+    if (isUnnamed) this.destroyUnnamed();
     const { link } = this.session;
     if (link === null) {
       this.session.answerCloseComplete();
       return SWALLOW;
     }
-    if (isStatement) link.unnamedOwner = null;
+    if (isUnnamed) link.unnamed = null;
     link.expect(Request.CLOSE);
     return FORWARD;
   }
 
   // --- On the server connection -------------------------------------------------------------------------------
+
+  private isUnsettled(
+    link: ServerConnection,
+    bytes: Uint8Array,
+    nameStart: number,
+    nameEnd: number,
+  ): boolean {
+    return link.exchange.hasNamings && link.exchange.isUnsettled(latin1(bytes, nameStart, nameEnd));
+  }
 
   /**
    * The name under which the server knows the client's statement, prepared if need be; null to pass the client's
@@ -310,6 +331,7 @@ export class StatementTraffic {
     nameStart: number,
     nameEnd: number,
   ): Uint8Array | null {
+    if (!this.renames) return null;
     const statement = this.lookUp(bytes, nameStart, nameEnd);
     if (statement === undefined) {
       const name = latin1(bytes, nameStart, nameEnd);
@@ -333,6 +355,17 @@ export class StatementTraffic {
     return statement;
   }
 
+  /** A request of the client's about a statement, that is answered here or refused there. */
+  private naming(
+    link: ServerConnection,
+    what: StatementRequest['what'],
+    statement: Statement | undefined,
+    clientName: string,
+  ): StatementRequest | null {
+    if (statement === undefined) return null;
+    return { what, statement, entry: null, clientName, batch: link.exchange.batch };
+  }
+
   private use(link: ServerConnection, bytes: Uint8Array, position: number, statement: Statement): void {
     if (link.missing(statement) === 'nothing') return;
     this.prepare(link, bytes, position, statement, { clientName: null, mayExist: false });
@@ -353,29 +386,36 @@ export class StatementTraffic {
       link.expect(Request.CLOSE | Request.SWALLOWED);
       this.session.insert(bytes, position, closeMessage(statement.serverName));
     }
-    const entry = link.prepared.parsing(statement, link.batch);
+    const entry = link.prepared.parsing(statement, link.exchange.batch);
     const request = clientName === null ? Request.PARSE | Request.SWALLOWED : Request.PARSE;
-    link.expect(request, { what: 'parse', statement, entry, clientName });
+    link.expect(request, { what: 'parse', statement, entry, clientName, batch: link.exchange.batch });
     this.session.insert(bytes, position, parseMessage(statement.serverName, statement.definition));
-    const evicted = link.prepared.evict(this.context.settings.maxPreparedStatements);
-    if (evicted === null) return;
-    const detail = { what: 'close', statement: evicted.statement, entry: evicted, clientName: null } as const;
-    link.expect(Request.CLOSE | Request.SWALLOWED, detail);
-    this.session.insert(bytes, position, closeMessage(evicted.statement.serverName));
+    for (;;) {
+      const evicted = link.prepared.evict(this.context.settings.maxPreparedStatements);
+      if (evicted === null) return;
+      const close = {
+        what: 'close',
+        statement: evicted.statement,
+        entry: evicted,
+        clientName: null,
+      } as const;
+      link.expect(Request.CLOSE | Request.SWALLOWED, { ...close, batch: link.exchange.batch });
+      this.session.insert(bytes, position, closeMessage(evicted.statement.serverName));
+    }
   }
 
   /** The unnamed statement that the client means must be the one that the server connection has. */
   private useUnnamed(link: ServerConnection, bytes: Uint8Array, position: number): void {
-    if (link.unnamedOwner === this.session) return;
     const definition = this.unnamedNow;
+    if (link.unnamed === definition) return;
     if (definition !== null) {
       link.expect(Request.PARSE_UNNAMED | Request.SWALLOWED);
       this.session.insert(bytes, position, parseMessage(NO_NAME, definition));
-      link.unnamedOwner = this.session;
-    } else if (link.unnamedOwner !== null) {
+      link.unnamed = definition;
+    } else {
       link.expect(Request.CLOSE | Request.SWALLOWED);
       this.session.insert(bytes, position, closeMessage(NO_NAME));
-      link.unnamedOwner = null;
+      link.unnamed = null;
     }
   }
 
@@ -386,13 +426,11 @@ export class StatementTraffic {
     this.context.catalogue.hold(statement);
   }
 
-  private incompleteNames(what: string, total: number, available: number): Verdict {
-    return available === total || available > NAMES_BYTES_MAX ? this.malformed(what) : MORE;
-  }
-
-  private malformed(what: string): Verdict {
-    this.session.protocolViolation(`invalid ${what} message`);
-    return END;
+  private incompleteNames(total: number, available: number): Verdict {
+    // Without its terminators it is the server's to refuse.
+    if (available === total) return this.session.request(Request.BIND);
+    if (available <= NAMES_BYTES_MAX) return MORE;
+    return this.session.protocolViolation(`names in Bind are longer than ${NAMES_BYTES_MAX} bytes`);
   }
 }
 

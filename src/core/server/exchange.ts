@@ -1,0 +1,235 @@
+/**
+ * The state of the conversation with a server: what was sent, in which batch, and what is owed an answer. Pure
+ * bookkeeping by the rules of the protocol chapter ("Extended Query", "Pipelining", "COPY Operations").
+ */
+import * as Backend from '../../wire/backend.js';
+import type { ErrorFields } from '../../wire/error-fields.js';
+import type { Statement } from '../statements.js';
+import { NO_BATCH, type PreparedEntry } from './prepared.js';
+import * as Request from './request-queue.js';
+
+/** A request about a named statement, to be undone if the server skips it. */
+export interface StatementRequest {
+  /**
+   * `parse`: undone by forgetting it; `close`: undone by restoring it; `duplicate`: a Parse under a name that is taken,
+   * which the server is to refuse.
+   */
+  readonly what: 'parse' | 'close' | 'duplicate';
+  readonly statement: Statement;
+  /** What the server connection recorded, if the request went to the server. */
+  readonly entry: PreparedEntry | null;
+  /** The client's name for it, if the request came from the client. */
+  readonly clientName: string | null;
+  /** The batch in which it is sent. */
+  readonly batch: number;
+}
+
+/** A query of the gateway's own: the link's preparation, the reset query, a ROLLBACK. */
+export interface OwnQuery {
+  readonly what: 'own';
+  error: ErrorFields | null;
+}
+
+/** An empty query of the gateway's own: ReadyForQuery messages that come before its answer are the client's. */
+interface Barrier {
+  readonly what: 'barrier';
+  reached: boolean;
+}
+
+export type RequestDetail = StatementRequest | OwnQuery | Barrier;
+
+/** A request that the server has refused (the first) or skipped. */
+export interface SkippedRequest {
+  readonly request: number;
+  readonly detail: RequestDetail | null;
+  readonly refused: boolean;
+}
+
+export class Exchange {
+  /** ReadyForQuery's status byte, as of the last one. */
+  status: number = Backend.Idle;
+  /** Grows at each Sync and Query: requests of one batch are skipped together after an error. */
+  batch = 0;
+  /** Extended-protocol messages were sent, and not yet the Sync that ends them. */
+  batchOpen = false;
+  /** An extended-protocol request failed, and the Sync that ends the skipping was not sent yet. */
+  skipping = false;
+  /** COPY FROM STDIN is running, and the client has not ended it. */
+  copyInOpen = false;
+  /** How many ReadyForQuery will come is not certain: see {@link startBarrier}. */
+  doubtful = false;
+  /** Outstanding requests that give a client's name a meaning, or take it. */
+  private namings = 0;
+  private readonly queue = new Request.RequestQueue<RequestDetail>();
+  /** Syncs that the server ignores because they lie within COPY FROM STDIN. */
+  private ignoredSyncs = 0;
+  /** The client's simple queries that are unanswered, and the batch of the newest: they may be DISCARD ALL. */
+  private clientQueries = 0;
+  private lastQueryBatch = 0;
+
+  /** Requests that are owed an answer. */
+  get outstanding(): number {
+    return this.queue.length;
+  }
+
+  /** Kind and flags of the oldest request; 0 when nothing is owed. */
+  get first(): number {
+    return this.queue.first;
+  }
+
+  get firstKind(): number {
+    return this.queue.first & Request.KIND_MASK;
+  }
+
+  get firstDetail(): RequestDetail | null {
+    return this.queue.firstDetail;
+  }
+
+  /** A query of the gateway's own is next to be answered. */
+  get runsOwnQuery(): boolean {
+    const what = this.queue.firstDetail?.what;
+    return what === 'own' || what === 'barrier';
+  }
+
+  /** Statements of batches up to this one may have been dropped by a query that is unanswered. */
+  get uncertainUpTo(): number {
+    return this.clientQueries > 0 ? this.lastQueryBatch : NO_BATCH;
+  }
+
+  /** Cheap to ask: false means that no name is unsettled. */
+  get hasNamings(): boolean {
+    return this.namings > 0;
+  }
+
+  /** True when what a name means depends on an earlier batch that is not answered yet. */
+  isUnsettled(name: string): boolean {
+    if (this.namings === 0) return false;
+    for (const [, detail] of this.queue.entries()) {
+      if (namesFor(detail) === name && (detail as StatementRequest).batch < this.batch) return true;
+    }
+    return false;
+  }
+
+  requests(): Iterable<[request: number, detail: RequestDetail | null]> {
+    return this.queue.entries();
+  }
+
+  /** Notes a request that is being sent. */
+  expect(request: number, detail: StatementRequest | null): void {
+    const kind = request & Request.KIND_MASK;
+    if (kind === Request.SYNC) {
+      this.batch += 1;
+      this.skipping = false;
+      this.batchOpen = false;
+      if (this.copyInOpen) {
+        this.ignoredSyncs += 1;
+        return;
+      }
+    } else if (kind === Request.QUERY) {
+      this.batch += 1;
+      this.batchOpen = false;
+      this.clientQueries += 1;
+      this.lastQueryBatch = this.batch;
+    } else if (kind === Request.COPY_END) {
+      this.copyInOpen = false;
+      if (this.queue.length === 0) return;
+    } else if (kind !== Request.FUNCTION_CALL) {
+      this.batchOpen = true;
+    }
+    this.push(request, detail);
+  }
+
+  /** Notes a request that is not sent, but answered by the gateway in its turn. */
+  expectSynthetic(kind: number, detail: StatementRequest | null): void {
+    this.push(kind | Request.SYNTHETIC, detail);
+  }
+
+  expectOwn(): void {
+    this.batch += 1;
+    this.queue.push(Request.QUERY | Request.SWALLOWED, { what: 'own', error: null });
+  }
+
+  /** Notes an empty query of ours, behind which the number of outstanding ReadyForQuery is certain again. */
+  startBarrier(): void {
+    this.batch += 1;
+    this.queue.push(Request.QUERY | Request.SWALLOWED, { what: 'barrier', reached: false });
+  }
+
+  /** EmptyQueryResponse: if it is the barrier's, the next ReadyForQuery is, too. */
+  emptyQueryAnswered(): void {
+    const detail = this.queue.firstDetail;
+    if (detail?.what === 'barrier') detail.reached = true;
+  }
+
+  /** The oldest request is answered. Returns true when the next answer is the gateway's to make. */
+  complete(): boolean {
+    this.shift();
+    this.passCopyEnds();
+    return (this.queue.first & Request.SYNTHETIC) !== 0;
+  }
+
+  private push(request: number, detail: StatementRequest | null): void {
+    if (namesFor(detail) !== null) this.namings += 1;
+    this.queue.push(request, detail);
+  }
+
+  private shift(): void {
+    if (namesFor(this.queue.firstDetail) !== null) this.namings -= 1;
+    this.queue.shift();
+  }
+
+  private passCopyEnds(): void {
+    while (this.queue.first === Request.COPY_END) this.queue.shift();
+  }
+
+  /** CopyInResponse: Syncs that were sent ahead will be read within the copy, and ignored. */
+  copyInBegins(): void {
+    const { dropped, ended } = this.queue.dropSyncsBeforeCopyEnd();
+    this.ignoredSyncs = dropped;
+    this.copyInOpen = !ended;
+  }
+
+  /** ReadyForQuery. Returns whether it answers the oldest request, a Sync or Query whose answer is not certain, or nothing. */
+  ready(status: number): 'answer' | 'stray' | 'unexpected' {
+    this.passCopyEnds();
+    const kind = this.firstKind;
+    const detail = this.queue.firstDetail;
+    const ends = kind === Request.QUERY || kind === Request.SYNC || kind === Request.FUNCTION_CALL;
+    if (!ends && !this.doubtful) return 'unexpected';
+    this.status = status;
+    this.copyInOpen = false;
+    this.ignoredSyncs = 0;
+    if (!ends || (detail?.what === 'barrier' && !detail.reached)) return 'stray';
+    if (detail?.what === 'barrier') this.doubtful = false;
+    if (kind === Request.QUERY && detail === null) this.clientQueries -= 1;
+    return 'answer';
+  }
+
+  /**
+   * ErrorResponse. In the extended protocol the server skips everything up to the next Sync; what is skipped is removed
+   * and returned, the newest first, so that undoing it in this order gives names their first meaning back.
+   */
+  failed(): SkippedRequest[] {
+    const kind = this.firstKind;
+    // Whether the server has read those Syncs within the copy or behind its failure can't be known.
+    if (this.ignoredSyncs > 0) this.doubtful = true;
+    this.copyInOpen = false;
+    this.ignoredSyncs = 0;
+    if (kind === Request.QUERY || kind === Request.FUNCTION_CALL) return [];
+    const skipped: SkippedRequest[] = [];
+    while (this.queue.length > 0 && this.firstKind !== Request.SYNC) {
+      const request = this.queue.first;
+      if ((request & Request.KIND_MASK) === Request.QUERY) this.clientQueries -= 1;
+      skipped.push({ request, detail: this.queue.firstDetail, refused: skipped.length === 0 });
+      this.shift();
+    }
+    this.skipping = this.queue.length === 0;
+    if (this.skipping) this.batchOpen = true;
+    return skipped.reverse();
+  }
+}
+
+/** The client's name that a request defines or closes. */
+function namesFor(detail: RequestDetail | null): string | null {
+  return detail === null || detail.what === 'own' || detail.what === 'barrier' ? null : detail.clientName;
+}
