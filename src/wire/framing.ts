@@ -105,9 +105,9 @@ export abstract class FrameReader {
     return this.blocked;
   }
 
-  /** True while a message is being passed on of which the rest has not come yet. */
+  /** True while a message is being passed on of which the rest has not come yet, or not been sent yet. */
   get midMessage(): boolean {
-    return this.bodyRemaining > 0 && this.bodyForwarded;
+    return (this.bodyRemaining > 0 && this.bodyForwarded) || this.runStart >= 0;
   }
 
   /** What is still to come of the current message is not passed on. */

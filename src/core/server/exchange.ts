@@ -4,6 +4,7 @@
  */
 import * as Backend from '../../wire/backend.js';
 import type { ErrorFields } from '../../wire/error-fields.js';
+import { buildCloseComplete, buildParseComplete } from '../../wire/server-messages.js';
 import type { Statement } from '../statements.js';
 import { NO_BATCH, type PreparedEntry } from './prepared.js';
 import * as Request from './request-queue.js';
@@ -58,6 +59,8 @@ export class Exchange {
   copyInOpen = false;
   /** How many ReadyForQuery will come is not certain: see {@link startBarrier}. */
   doubtful = false;
+  /** Outstanding requests that end with ReadyForQuery: batches that are not answered. */
+  private batchesOwed = 0;
   /** Outstanding requests that give a client's name a meaning, or take it. */
   private namings = 0;
   private readonly queue = new Request.RequestQueue<RequestDetail>();
@@ -94,6 +97,11 @@ export class Exchange {
   /** Statements of batches up to this one may have been dropped by a query that is unanswered. */
   get uncertainUpTo(): number {
     return this.clientQueries > 0 ? this.lastQueryBatch : NO_BATCH;
+  }
+
+  /** A batch before the current one is not answered, so that its outcome is not known. */
+  get earlierBatchOpen(): boolean {
+    return this.batchesOwed > 0;
   }
 
   /** Cheap to ask: false means that no name is unsettled. */
@@ -146,13 +154,13 @@ export class Exchange {
 
   expectOwn(): void {
     this.batch += 1;
-    this.queue.push(Request.QUERY | Request.SWALLOWED, { what: 'own', error: null });
+    this.push(Request.QUERY | Request.SWALLOWED, { what: 'own', error: null });
   }
 
   /** Notes an empty query of ours, behind which the number of outstanding ReadyForQuery is certain again. */
   startBarrier(): void {
     this.batch += 1;
-    this.queue.push(Request.QUERY | Request.SWALLOWED, { what: 'barrier', reached: false });
+    this.push(Request.QUERY | Request.SWALLOWED, { what: 'barrier', reached: false });
   }
 
   /** EmptyQueryResponse: if it is the barrier's, the next ReadyForQuery is, too. */
@@ -168,13 +176,15 @@ export class Exchange {
     return (this.queue.first & Request.SYNTHETIC) !== 0;
   }
 
-  private push(request: number, detail: StatementRequest | null): void {
+  private push(request: number, detail: RequestDetail | null): void {
     if (namesFor(detail) !== null) this.namings += 1;
+    if (endsBatch(request)) this.batchesOwed += 1;
     this.queue.push(request, detail);
   }
 
   private shift(): void {
     if (namesFor(this.queue.firstDetail) !== null) this.namings -= 1;
+    if (endsBatch(this.queue.first)) this.batchesOwed -= 1;
     this.queue.shift();
   }
 
@@ -185,6 +195,7 @@ export class Exchange {
   /** CopyInResponse: Syncs that were sent ahead will be read within the copy, and ignored. */
   copyInBegins(): void {
     const { dropped, ended } = this.queue.dropSyncsBeforeCopyEnd();
+    this.batchesOwed -= dropped;
     this.ignoredSyncs = dropped;
     this.copyInOpen = !ended;
   }
@@ -194,7 +205,7 @@ export class Exchange {
     this.passCopyEnds();
     const kind = this.firstKind;
     const detail = this.queue.firstDetail;
-    const ends = kind === Request.QUERY || kind === Request.SYNC || kind === Request.FUNCTION_CALL;
+    const ends = endsBatch(this.queue.first);
     if (!ends && !this.doubtful) return 'unexpected';
     this.status = status;
     this.copyInOpen = false;
@@ -232,4 +243,17 @@ export class Exchange {
 /** The client's name that a request defines or closes. */
 function namesFor(detail: RequestDetail | null): string | null {
   return detail === null || detail.what === 'own' || detail.what === 'barrier' ? null : detail.clientName;
+}
+
+function endsBatch(request: number): boolean {
+  const kind = request & Request.KIND_MASK;
+  return kind === Request.QUERY || kind === Request.SYNC || kind === Request.FUNCTION_CALL;
+}
+
+const PARSE_COMPLETE = buildParseComplete();
+const CLOSE_COMPLETE = buildCloseComplete();
+
+/** The answer to a request that was not sent. */
+export function syntheticAnswer(kind: number): Uint8Array {
+  return kind === Request.PARSE ? PARSE_COMPLETE : CLOSE_COMPLETE;
 }

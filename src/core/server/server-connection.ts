@@ -3,25 +3,22 @@
  * were sent, passes on what belongs to the linked client, and drops what answers the gateway's own requests.
  */
 import * as Backend from '../../wire/backend.js';
-import { sameBytes } from '../../wire/bytes.js';
 import { buildQuery, buildTerminate } from '../../wire/client-messages.js';
-import { buildErrorResponse, type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
+import { type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
 import { END, FORWARD, FrameReader, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
-import { ProtocolViolation } from '../../wire/protocol-violation.js';
-import { buildCloseComplete, buildParseComplete, readParameterStatus } from '../../wire/server-messages.js';
-import { SqlState } from '../../wire/sqlstate.js';
 import type { GatewayContext } from '../context.js';
 import type { ConnectionId } from '../io.js';
 import { SERVER_LOGIN_MESSAGE_BYTES_MAX } from '../limits.js';
 import type { ClientEnd } from '../link.js';
 import type { ParameterSet } from '../parameters.js';
 import type { PoolMode } from '../settings.js';
-import type { Statement } from '../statements.js';
-import { Exchange, type SkippedRequest, type StatementRequest } from './exchange.js';
-import { type Missing, PreparedStatements } from './prepared.js';
+import { mayBeTelling, tellingTag } from './command-tags.js';
+import { Exchange, type StatementRequest, syntheticAnswer } from './exchange.js';
 import { releasePolicy } from './release.js';
 import * as Request from './request-queue.js';
-import type { ServerLogin } from './server-login.js';
+import { connectionFailure, duplicateRefused, protocolFailure, readReported } from './server-errors.js';
+import type { LoginProgress, ServerLogin } from './server-login.js';
+import { ServerStatements } from './server-statements.js';
 
 /** A pool, as its server connections see it. */
 export interface ServerOwner {
@@ -47,7 +44,8 @@ const ERROR_BYTES_READ_MAX = 64 * 1024;
 
 export class ServerConnection extends FrameReader {
   readonly connection: ConnectionId;
-  readonly prepared: PreparedStatements;
+  /** The prepared statements that it has. */
+  readonly statements: ServerStatements;
   /** What was sent, and what is owed an answer. */
   readonly exchange = new Exchange();
   readonly createdAt: number;
@@ -62,8 +60,6 @@ export class ServerConnection extends FrameReader {
   parameters: ParameterSet;
   processId = 0;
   secret: Uint8Array = new Uint8Array(0);
-  /** The unnamed statement, by its client's copy of the definition; 'unknown' when it can't be told; null: none. */
-  unnamed: Buffer | 'unknown' | null = null;
   /** A client has left something on it that only the reset query removes. */
   needsReset = false;
   /** Cancel requests for this connection that have not ended; it serves nobody else meanwhile. */
@@ -93,7 +89,7 @@ export class ServerConnection extends FrameReader {
     this.owner = owner;
     this.connection = connection;
     this.login = login;
-    this.prepared = new PreparedStatements(context.catalogue);
+    this.statements = new ServerStatements(context.catalogue, owner);
     this.parameters = context.parameterSets.empty;
     this.createdAt = context.io.now();
   }
@@ -142,7 +138,7 @@ export class ServerConnection extends FrameReader {
   releaseIfIdle(): void {
     if (this.link === null || !this.linkEndsWhenIdle || !this.isQuiet) return;
     if (!this.exchange.doubtful) return this.owner.linkIdle(this);
-    this.unnamed = null;
+    this.statements.unnamed = null;
     this.exchange.startBarrier();
     this.send(EMPTY_QUERY);
   }
@@ -156,8 +152,6 @@ export class ServerConnection extends FrameReader {
   get isClean(): boolean {
     return this.isQuiet && !this.exchange.doubtful;
   }
-
-  // --- What the release rests on (release.ts) -----------------------------------------------------------------
 
   get status(): number {
     return this.exchange.status;
@@ -237,8 +231,7 @@ export class ServerConnection extends FrameReader {
   private end(): void {
     this.phase = 'closed';
     this.endReading();
-    this.prepared.clear();
-    this.unnamed = null;
+    this.statements.clear();
   }
 
   // --- Link ---------------------------------------------------------------------------------------------------
@@ -275,15 +268,10 @@ export class ServerConnection extends FrameReader {
     this.exchange.expect(request, detail);
   }
 
-  /** What must be sent before a statement can be used here; counts as a use. */
-  missing(statement: Statement): Missing {
-    return this.prepared.missing(statement, this.exchange.batch, this.exchange.uncertainUpTo);
-  }
-
   /** Runs a query of the gateway's own; {@link ServerOwner.ownQueryDone} tells the end. */
   runOwnQuery(sql: string): void {
     // Every simple Query destroys the unnamed statement (protocol chapter, "Extended Query").
-    this.unnamed = null;
+    this.statements.unnamed = null;
     this.exchange.expectOwn();
     this.send(buildQuery(sql));
   }
@@ -342,7 +330,8 @@ export class ServerConnection extends FrameReader {
       case Backend.BindComplete:
         return this.completes(Request.BIND, type);
       case Backend.ParseComplete:
-        return this.parseComplete(type);
+        if (!this.statements.parsed(this.exchange, this.link)) return this.unexpected(type);
+        return this.complete();
       case Backend.CloseComplete:
         return this.completes(Request.CLOSE, type);
       case Backend.CopyInResponse:
@@ -390,31 +379,12 @@ export class ServerConnection extends FrameReader {
     }
   }
 
-  private parseComplete(type: number): Verdict {
-    const kind = this.exchange.firstKind;
-    if (kind === Request.PARSE_UNNAMED) {
-      if ((this.exchange.first & Request.SWALLOWED) === 0) this.link?.unnamedAnswered('parsed');
-      return this.complete();
-    }
-    if (kind !== Request.PARSE) return this.unexpected(type);
-    const detail = this.exchange.firstDetail;
-    if (detail !== null && detail.what === 'parse' && detail.entry !== null) {
-      detail.entry.confirmed = true;
-      detail.statement.acceptedIn.add(this.owner);
-    }
-    return this.complete();
-  }
-
   private commandComplete(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
-    // 'DISCARD ALL' and 'DEALLOCATE ALL' drop the prepared statements: known by the tag alone.
-    if (total === PREPARE.length) {
+    if (mayBeTelling(total)) {
       if (end - position < total) return WHOLE;
-      if (hasTag(PREPARE, bytes, position)) this.pin();
-    }
-    if (total === DISCARD_ALL.length || total === DEALLOCATE_ALL.length) {
-      if (end - position < total) return WHOLE;
-      const tag = total === DISCARD_ALL.length ? DISCARD_ALL : DEALLOCATE_ALL;
-      if (hasTag(tag, bytes, position)) this.statementsDropped();
+      const tag = tellingTag(bytes, position, total);
+      if (tag === 'PREPARE') this.pin();
+      else if (tag !== null) this.statements.dropped(this.exchange, this.link);
     }
     return this.answers(Request.EXECUTE, Backend.CommandComplete);
   }
@@ -423,18 +393,6 @@ export class ServerConnection extends FrameReader {
   private pin(): void {
     this.linkEndsWhenIdle = false;
     this.needsReset = true;
-  }
-
-  private statementsDropped(): void {
-    const definedSince = new Set<string>();
-    let unnamed = false;
-    for (const [request, detail] of this.exchange.requests()) {
-      if ((request & Request.KIND_MASK) === Request.PARSE_UNNAMED) unnamed = true;
-      if (detail?.what === 'parse' && detail.clientName !== null) definedSince.add(detail.clientName);
-    }
-    this.prepared.dropped();
-    if (!unnamed) this.unnamed = null;
-    this.link?.statementsDropped(definedSince);
   }
 
   private copyInResponse(type: number): Verdict {
@@ -466,7 +424,10 @@ export class ServerConnection extends FrameReader {
       if (end - position < total) return WHOLE;
       this.lastError = readErrorFields(bytes, position + HEADER_BYTES, position + total);
       if (this.lastError.severity === 'FATAL' || this.lastError.severity === 'PANIC') {
-        this.toldFatal = this.link !== null;
+        this.closeNeeded = true;
+        // Behind the end of a transaction it concerns nobody: its client will be served by another connection.
+        const isOver = this.linkEndsWhenIdle && releasePolicy.isReleasable(this);
+        this.toldFatal = this.link !== null && !isOver;
         return this.toldFatal ? FORWARD : SWALLOW;
       }
     }
@@ -477,35 +438,15 @@ export class ServerConnection extends FrameReader {
       detail.error = this.lastError;
       return SWALLOW;
     }
-    for (const skipped of this.exchange.failed()) this.undo(skipped);
-    if (detail?.what === 'duplicate' && this.lastError?.code === SqlState.duplicate_prepared_statement) {
+    for (const skipped of this.exchange.failed()) this.statements.undo(skipped, this.link);
+    const inClientsWords = detail === null ? null : duplicateRefused(detail, this.lastError);
+    if (inClientsWords !== null) {
       this.flushRun(bytes, position);
-      const message = `prepared statement "${detail.clientName}" already exists`;
-      const error = buildErrorResponse({ ...this.lastError, message });
-      this.forward(error, 0, error.length);
+      this.forward(inClientsWords, 0, inClientsWords.length);
       return SWALLOW;
     }
     // Also where a Parse of ours was refused: the client's batch fails with it.
     return this.link === null ? SWALLOW : FORWARD;
-  }
-
-  private undo({ request, detail, refused }: SkippedRequest): void {
-    const kind = request & Request.KIND_MASK;
-    // Each of these would have replaced or destroyed the unnamed statement (a Close, if it was for that one).
-    const concernsUnnamed =
-      kind === Request.PARSE_UNNAMED || kind === Request.QUERY || (kind === Request.CLOSE && detail === null);
-    if (concernsUnnamed) this.unnamed = 'unknown';
-    if (request === Request.PARSE_UNNAMED) this.link?.unnamedAnswered(refused ? 'refused' : 'skipped');
-    if (detail === null || detail.what === 'own' || detail.what === 'barrier') return;
-    const { statement, entry, clientName } = detail;
-    if (detail.what === 'duplicate') return;
-    if (detail.what === 'parse') {
-      if (entry !== null) this.prepared.notParsed(entry);
-      if (clientName !== null) this.link?.forgetStatement(clientName, statement);
-    } else {
-      if (entry !== null) this.prepared.notClosed(entry);
-      if (clientName !== null) this.link?.restoreStatement(clientName, statement);
-    }
   }
 
   private parameterStatus(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
@@ -532,17 +473,11 @@ export class ServerConnection extends FrameReader {
     if (end - position < total) return WHOLE;
     const login = this.login;
     if (login === null) return END;
-    let progress: ReturnType<ServerLogin['message']>;
-    try {
-      progress = login.message(type, bytes, position + HEADER_BYTES, position + total);
-    } catch (error) {
-      progress = connectionFailure(error instanceof Error ? error.message : String(error));
-    }
-    this.loginProgress(progress);
+    this.loginProgress(login.message(type, bytes, position + HEADER_BYTES, position + total));
     return this.phase === ('closed' as Phase) ? END : SWALLOW;
   }
 
-  private loginProgress(progress: ReturnType<ServerLogin['message']>): void {
+  private loginProgress(progress: LoginProgress): void {
     if (progress === 'more') return;
     const login = this.login as ServerLogin;
     if (progress !== 'ready') {
@@ -566,11 +501,7 @@ export class ServerConnection extends FrameReader {
 
   private violation(what: string): Verdict {
     this.context.counters.protocolViolations += 1;
-    this.lastError = {
-      severity: 'FATAL',
-      code: SqlState.protocol_violation,
-      message: `${what} from server; its connection was closed`,
-    };
+    this.lastError = protocolFailure(what);
     this.context.io.report({ level: 'error', message: this.lastError.message });
     this.close();
     return END;
@@ -579,30 +510,3 @@ export class ServerConnection extends FrameReader {
 
 const TERMINATE = buildTerminate();
 const EMPTY_QUERY = buildQuery('');
-const PARSE_COMPLETE = buildParseComplete();
-const CLOSE_COMPLETE = buildCloseComplete();
-const PREPARE = Buffer.from('C\0\0\0\x0cPREPARE\0');
-const DISCARD_ALL = Buffer.from('C\0\0\0\x10DISCARD ALL\0');
-const DEALLOCATE_ALL = Buffer.from('C\0\0\0\x13DEALLOCATE ALL\0');
-
-function hasTag(message: Uint8Array, bytes: Uint8Array, position: number): boolean {
-  return sameBytes(message, HEADER_BYTES, bytes, position + HEADER_BYTES, message.length - HEADER_BYTES);
-}
-
-function syntheticAnswer(kind: number): Uint8Array {
-  return kind === Request.PARSE ? PARSE_COMPLETE : CLOSE_COMPLETE;
-}
-
-/** Null for a body that is not well-formed. */
-function readReported(bytes: Uint8Array, start: number, end: number): { name: string; value: string } | null {
-  try {
-    return readParameterStatus(bytes, start, end);
-  } catch (error) {
-    if (error instanceof ProtocolViolation) return null;
-    throw error;
-  }
-}
-
-function connectionFailure(message: string): ErrorFields {
-  return { severity: 'FATAL', code: SqlState.connection_failure, message };
-}

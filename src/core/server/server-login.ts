@@ -6,6 +6,7 @@ import * as Backend from '../../wire/backend.js';
 import { buildPassword, buildSaslInitialResponse, buildSaslResponse } from '../../wire/client-messages.js';
 import { type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
 import { md5Password, md5Response } from '../../wire/md5.js';
+import { ProtocolViolation } from '../../wire/protocol-violation.js';
 import { ScramClient, saslPrep } from '../../wire/scram.js';
 import {
   type AuthenticationRequest,
@@ -44,6 +45,15 @@ export class ServerLogin {
 
   /** Takes one whole message, its body being `bytes[start, end)`. */
   message(type: number, bytes: Uint8Array, start: number, end: number): LoginProgress {
+    try {
+      return this.understand(type, bytes, start, end);
+    } catch (error) {
+      if (error instanceof ProtocolViolation) return refusal(error.message);
+      throw error;
+    }
+  }
+
+  private understand(type: number, bytes: Uint8Array, start: number, end: number): LoginProgress {
     switch (type) {
       case Backend.Authentication:
         return this.authenticate(readAuthentication(bytes, start, end));

@@ -29,6 +29,7 @@ import * as Request from '../server/request-queue.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { Statement } from '../statements.js';
 import type { ClientLogin, LoginStep } from './client-login.js';
+import { SKIPPED, SMALL, SMALL_MESSAGE_BYTES_MAX } from './message-rules.js';
 import type { StatementClient, StatementTraffic } from './statement-traffic.js';
 
 /** The pool, as its clients see it. */
@@ -52,32 +53,6 @@ export interface SessionOwner {
 
 type Phase = 'login' | 'welcoming' | 'ready' | 'closed';
 
-/** What a server ignores between an error and the next Sync. */
-const SKIPPED: ReadonlySet<number> = new Set([
-  Frontend.Query,
-  Frontend.Parse,
-  Frontend.Bind,
-  Frontend.Describe,
-  Frontend.Close,
-  Frontend.Execute,
-  Frontend.FunctionCall,
-  Frontend.Flush,
-  Frontend.CopyData,
-  Frontend.CopyDone,
-  Frontend.CopyFail,
-]);
-/** Messages that PostgreSQL keeps short (PQ_SMALL_MESSAGE_LIMIT). */
-const SMALL: ReadonlySet<number> = new Set([
-  Frontend.Close,
-  Frontend.CopyDone,
-  Frontend.CopyFail,
-  Frontend.Describe,
-  Frontend.Execute,
-  Frontend.Flush,
-  Frontend.Sync,
-  Frontend.Terminate,
-]);
-const SMALL_MESSAGE_BYTES_MAX = 10_001;
 /** PostgreSQL's limit does not count the length word. */
 const STARTUP_PACKET_BYTES_MAX = MAX_STARTUP_PACKET_LENGTH + 4;
 const PARSE_COMPLETE = Uint8Array.of(Backend.ParseComplete, 0, 0, 0, 4);
@@ -476,6 +451,8 @@ export class Session extends FrameReader implements StatementClient {
         this.link?.expect(Request.COPY_END);
         return this.link === null ? SWALLOW : FORWARD;
       case Frontend.Terminate:
+        // The server connection may go to others now: what stands before this belongs to it first.
+        this.flushRun(bytes, position);
         this.saidGoodbye = true;
         this.ended();
         return END;
@@ -488,7 +465,7 @@ export class Session extends FrameReader implements StatementClient {
   request(kind: number): Verdict {
     if (!this.acquire()) return BLOCK;
     const link = this.link as ServerConnection;
-    if (kind === Request.QUERY) link.unnamed = null;
+    if (kind === Request.QUERY) link.statements.unnamed = null;
     link.expect(kind);
     return FORWARD;
   }

@@ -183,15 +183,17 @@ export class StatementTraffic {
     if (namesake !== undefined) return this.parseDuplicate(link, bytes, position, namesake, statement, name);
     this.define(name, statement);
     // In a failed transaction the server refuses nearly every Parse, so it has to be asked.
-    const failed = link.status === Backend.InFailedTransaction;
-    if (!failed && link.missing(statement) === 'nothing') {
+    const mayHaveFailed =
+      link.status === Backend.InFailedTransaction ||
+      (link.status === Backend.InTransaction && link.exchange.earlierBatchOpen);
+    if (!mayHaveFailed && link.statements.missing(statement, link.exchange) === 'nothing') {
       this.context.counters.parsesAnswered += 1;
       this.session.flushBefore(bytes, position);
       link.answerLocally(Request.PARSE, this.naming(link, 'parse', statement, name));
       return SWALLOW;
     }
     this.context.counters.parsesForwarded += 1;
-    this.prepare(link, bytes, position, statement, { clientName: name, mayExist: failed });
+    this.prepare(link, bytes, position, statement, { clientName: name, mayExist: mayHaveFailed });
     return SWALLOW;
   }
 
@@ -204,7 +206,7 @@ export class StatementTraffic {
     this.unnamedPending ??= [];
     const definition = same ? latest : Buffer.from(bytes.subarray(start, end));
     this.unnamedPending.push(definition);
-    link.unnamed = definition;
+    link.statements.unnamed = definition;
     link.expect(Request.PARSE_UNNAMED);
     return FORWARD;
   }
@@ -218,9 +220,15 @@ export class StatementTraffic {
     statement: Statement,
     clientName: string,
   ): Verdict {
-    this.use(link, bytes, position, namesake);
+    // Whether the transaction has failed must be certain.
+    if (link.exchange.earlierBatchOpen) return this.session.waitForAnswers();
+    const failed = link.status === Backend.InFailedTransaction;
+    const isThere = link.statements.missing(namesake, link.exchange) === 'nothing';
+    // In a failed transaction the namesake can't be prepared, and the server refuses under any name.
+    if (!failed) this.use(link, bytes, position, namesake);
+    const { serverName } = failed && !isThere ? statement : namesake;
     link.expect(Request.PARSE, this.naming(link, 'duplicate', statement, clientName));
-    this.session.insert(bytes, position, parseMessage(namesake.serverName, statement.definition));
+    this.session.insert(bytes, position, parseMessage(serverName, statement.definition));
     if (statement.references === 0) {
       this.context.catalogue.hold(statement);
       this.context.catalogue.release(statement);
@@ -304,7 +312,7 @@ export class StatementTraffic {
       this.session.answerCloseComplete();
       return SWALLOW;
     }
-    if (isUnnamed) link.unnamed = null;
+    if (isUnnamed) link.statements.unnamed = null;
     link.expect(Request.CLOSE);
     return FORWARD;
   }
@@ -367,7 +375,7 @@ export class StatementTraffic {
   }
 
   private use(link: ServerConnection, bytes: Uint8Array, position: number, statement: Statement): void {
-    if (link.missing(statement) === 'nothing') return;
+    if (link.statements.missing(statement, link.exchange) === 'nothing') return;
     this.prepare(link, bytes, position, statement, { clientName: null, mayExist: false });
   }
 
@@ -382,16 +390,16 @@ export class StatementTraffic {
     statement: Statement,
     { clientName, mayExist }: { clientName: string | null; mayExist: boolean },
   ): void {
-    if (mayExist || link.missing(statement) === 'close-and-parse') {
+    if (mayExist || link.statements.missing(statement, link.exchange) === 'close-and-parse') {
       link.expect(Request.CLOSE | Request.SWALLOWED);
       this.session.insert(bytes, position, closeMessage(statement.serverName));
     }
-    const entry = link.prepared.parsing(statement, link.exchange.batch);
+    const entry = link.statements.named.parsing(statement, link.exchange.batch);
     const request = clientName === null ? Request.PARSE | Request.SWALLOWED : Request.PARSE;
     link.expect(request, { what: 'parse', statement, entry, clientName, batch: link.exchange.batch });
     this.session.insert(bytes, position, parseMessage(statement.serverName, statement.definition));
     for (;;) {
-      const evicted = link.prepared.evict(this.context.settings.maxPreparedStatements);
+      const evicted = link.statements.named.evict(this.context.settings.maxPreparedStatements);
       if (evicted === null) return;
       const close = {
         what: 'close',
@@ -407,15 +415,15 @@ export class StatementTraffic {
   /** The unnamed statement that the client means must be the one that the server connection has. */
   private useUnnamed(link: ServerConnection, bytes: Uint8Array, position: number): void {
     const definition = this.unnamedNow;
-    if (link.unnamed === definition) return;
+    if (link.statements.unnamed === definition) return;
     if (definition !== null) {
       link.expect(Request.PARSE_UNNAMED | Request.SWALLOWED);
       this.session.insert(bytes, position, parseMessage(NO_NAME, definition));
-      link.unnamed = definition;
+      link.statements.unnamed = definition;
     } else {
       link.expect(Request.CLOSE | Request.SWALLOWED);
       this.session.insert(bytes, position, closeMessage(NO_NAME));
-      link.unnamed = null;
+      link.statements.unnamed = null;
     }
   }
 

@@ -1,0 +1,26 @@
+/** The few command tags that say something about prepared statements; all others are passed on unread. */
+import { sameBytes } from '../../wire/bytes.js';
+import { HEADER_BYTES } from '../../wire/framing.js';
+import { buildCommandComplete } from '../../wire/server-messages.js';
+
+const TAGS = ['PREPARE', 'DISCARD ALL', 'DEALLOCATE ALL'] as const;
+export type TellingTag = (typeof TAGS)[number];
+
+const MESSAGES = TAGS.map((tag) => ({ tag, message: buildCommandComplete(tag) }));
+const [SHORT, MIDDLE, LONG] = MESSAGES.map(({ message }) => message.length);
+
+/** Whether a CommandComplete of `total` bytes, header included, can be one of them: the cheap question. */
+export function mayBeTelling(total: number): boolean {
+  return total === SHORT || total === MIDDLE || total === LONG;
+}
+
+/** Which of them the whole CommandComplete at `position` has; null: none. */
+export function tellingTag(bytes: Uint8Array, position: number, total: number): TellingTag | null {
+  for (const { tag, message } of MESSAGES) {
+    const isSame =
+      message.length === total &&
+      sameBytes(message, HEADER_BYTES, bytes, position + HEADER_BYTES, total - HEADER_BYTES);
+    if (isSame) return tag;
+  }
+  return null;
+}

@@ -1,0 +1,38 @@
+/** What goes wrong with server connections, in PostgreSQL's words. */
+import { buildErrorResponse, type ErrorFields } from '../../wire/error-fields.js';
+import { ProtocolViolation } from '../../wire/protocol-violation.js';
+import { readParameterStatus } from '../../wire/server-messages.js';
+import { SqlState } from '../../wire/sqlstate.js';
+import type { RequestDetail } from './exchange.js';
+
+/** The connection could not be made, or was lost. */
+export function connectionFailure(message: string): ErrorFields {
+  return { severity: 'FATAL', code: SqlState.connection_failure, message };
+}
+
+/** The server has sent what no server may send. */
+export function protocolFailure(what: string): ErrorFields {
+  const message = `${what} from server; its connection was closed`;
+  return { severity: 'FATAL', code: SqlState.protocol_violation, message };
+}
+
+/** The server's refusal of a statement name that is taken, with the client's name in it; null: another error. */
+export function duplicateRefused(request: RequestDetail, error: ErrorFields | null): Buffer | null {
+  if (request.what !== 'duplicate' || error?.code !== SqlState.duplicate_prepared_statement) return null;
+  const message = `prepared statement "${request.clientName}" already exists`;
+  return buildErrorResponse({ ...error, message });
+}
+
+/** The body of a ParameterStatus; null for one that is not well-formed. */
+export function readReported(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): { name: string; value: string } | null {
+  try {
+    return readParameterStatus(bytes, start, end);
+  } catch (error) {
+    if (error instanceof ProtocolViolation) return null;
+    throw error;
+  }
+}

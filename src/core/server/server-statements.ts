@@ -1,0 +1,75 @@
+/** The prepared statements of one server connection, kept in step with what it has answered. */
+import type { ClientEnd } from '../link.js';
+import type { Statement, StatementCatalogue } from '../statements.js';
+import type { Exchange, SkippedRequest } from './exchange.js';
+import { type Missing, PreparedStatements } from './prepared.js';
+import * as Request from './request-queue.js';
+
+export class ServerStatements {
+  readonly named: PreparedStatements;
+  /** The unnamed statement, by its client's copy of the definition; 'unknown' when it can't be told; null: none. */
+  unnamed: Buffer | 'unknown' | null = null;
+  /** The identity of the pool: what one of its servers has accepted, others will. */
+  private readonly pool: object;
+
+  constructor(catalogue: StatementCatalogue, pool: object) {
+    this.named = new PreparedStatements(catalogue);
+    this.pool = pool;
+  }
+
+  /** What must be sent before a statement can be used in the current batch; counts as a use. */
+  missing(statement: Statement, exchange: Exchange): Missing {
+    return this.named.missing(statement, exchange.batch, exchange.uncertainUpTo);
+  }
+
+  clear(): void {
+    this.named.clear();
+    this.unnamed = null;
+  }
+
+  /** ParseComplete; false when it answers nothing that was asked. The request is still the exchange's first. */
+  parsed(exchange: Exchange, link: ClientEnd | null): boolean {
+    if (exchange.firstKind === Request.PARSE_UNNAMED) {
+      if ((exchange.first & Request.SWALLOWED) === 0) link?.unnamedAnswered('parsed');
+      return true;
+    }
+    if (exchange.firstKind !== Request.PARSE) return false;
+    const detail = exchange.firstDetail;
+    if (detail?.what === 'duplicate') return false;
+    if (detail?.what === 'parse' && detail.entry !== null) {
+      detail.entry.confirmed = true;
+      detail.statement.acceptedIn.add(this.pool);
+    }
+    return true;
+  }
+
+  /** The client had all statements dropped; what is still owed an answer comes after that. */
+  dropped(exchange: Exchange, link: ClientEnd | null): void {
+    const definedSince = new Set<string>();
+    let unnamed = false;
+    for (const [request, detail] of exchange.requests()) {
+      if ((request & Request.KIND_MASK) === Request.PARSE_UNNAMED) unnamed = true;
+      if (detail?.what === 'parse' && detail.clientName !== null) definedSince.add(detail.clientName);
+    }
+    this.named.dropped();
+    if (!unnamed) this.unnamed = null;
+    link?.statementsDropped(definedSince);
+  }
+
+  /** A request did not take effect. */
+  undo({ request, detail, refused }: SkippedRequest, link: ClientEnd | null): void {
+    const kind = request & Request.KIND_MASK;
+    // Each of these would have replaced or destroyed the unnamed statement (a Close, if it was for that one).
+    const concernsUnnamed =
+      kind === Request.PARSE_UNNAMED || kind === Request.QUERY || (kind === Request.CLOSE && detail === null);
+    if (concernsUnnamed) this.unnamed = 'unknown';
+    if (request === Request.PARSE_UNNAMED) link?.unnamedAnswered(refused ? 'refused' : 'skipped');
+    if (detail?.what === 'parse') {
+      if (detail.entry !== null) this.named.notParsed(detail.entry);
+      if (detail.clientName !== null) link?.forgetStatement(detail.clientName, detail.statement);
+    } else if (detail?.what === 'close') {
+      if (detail.entry !== null) this.named.notClosed(detail.entry);
+      if (detail.clientName !== null) link?.restoreStatement(detail.clientName, detail.statement);
+    }
+  }
+}
