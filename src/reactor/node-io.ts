@@ -22,6 +22,9 @@ import { shortMessage } from './system-errors.js';
 /** libuv reads at most this much at once; longer chunks are delivered in pieces. */
 const MEMORY_BYTES = 64 * 1024;
 
+/** How long a finished connection waits for its peer to close. */
+const LINGER_MS_MAX = 1000;
+
 interface Connection {
   readonly socket: net.Socket;
   /** `send` said congested, and a `drained` is owed. */
@@ -103,10 +106,17 @@ export class NodeIo implements Driver {
     const entry = this.#connections[connection];
     if (entry === undefined || entry.silenced) return;
     entry.silenced = true;
-    // Unread bytes at the moment of closing would become a reset, which can overtake our last message.
-    entry.socket.resume();
-    if (entry.socket.connecting) entry.socket.destroy();
-    else entry.socket.end(() => entry.socket.destroy());
+    const { socket } = entry;
+    if (socket.connecting) socket.destroy();
+    else if (socket.readableEnded) socket.destroySoon();
+    if (socket.connecting || socket.readableEnded) return;
+    // Closing with unread bytes would send a reset, which can overtake our last message: the peer closes first.
+    socket.resume();
+    socket.end(() => {
+      const limit = setTimeout(() => socket.destroy(), LINGER_MS_MAX);
+      socket.once('close', () => clearTimeout(limit));
+    });
+    socket.once('end', () => socket.destroySoon());
   }
 
   reset(connection: ConnectionId): void {

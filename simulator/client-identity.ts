@@ -1,0 +1,50 @@
+/** Who a model client says it is, and how it says so. */
+import { GSSENCRequestCode, ProtocolVersion3, SSLRequestCode } from '../src/wire/frontend.js';
+import * as Packets from './packets.js';
+import { DATABASES, type Plan, WRONG_DATABASE } from './plan.js';
+import type { Random } from './random.js';
+
+export interface ClientIdentity {
+  readonly user: string;
+  readonly password: string;
+  readonly startup: ReadonlyMap<string, string>;
+  /** It should be let in. */
+  readonly welcome: boolean;
+}
+
+export function makeIdentity(plan: Plan, random: Random): ClientIdentity {
+  const user = random.pick([...plan.passwords.keys()].slice(0, 2));
+  const wrongPassword = random.chance(plan.client.wrongPasswords);
+  const wrongDatabase = random.chance(plan.client.wrongPasswords);
+  const startup = new Map([
+    ['user', user],
+    ['database', wrongDatabase ? WRONG_DATABASE : random.pick(DATABASES)],
+  ]);
+  if (random.chance(0.5)) startup.set('application_name', random.pick(['psql', 'web']));
+  if (random.chance(0.2)) startup.set('timezone', 'Asia/Tokyo');
+  if (random.chance(0.1)) startup.set('search_path', 'private');
+  if (random.chance(0.1)) startup.set('extra_float_digits', '2');
+  return {
+    user,
+    password: wrongPassword ? 'wrong' : (plan.passwords.get(user) ?? ''),
+    startup,
+    welcome: !wrongDatabase && !(wrongPassword && plan.settings.authType !== 'trust'),
+  };
+}
+
+/** What a client begins with, packet by packet: it waits for an answer to each before it sends the next. */
+export function loginPackets(identity: ClientIdentity, random: Random): Buffer[] {
+  const asks = random.weighted<number[]>([
+    [6, []],
+    [2, [SSLRequestCode]],
+    [1, [GSSENCRequestCode, SSLRequestCode]],
+  ]);
+  const version = random.weighted([
+    [8, ProtocolVersion3],
+    [1, ProtocolVersion3 | 2],
+    [1, ProtocolVersion3 | 9999],
+  ]);
+  const parameters = new Map(identity.startup);
+  if (version !== ProtocolVersion3 && random.chance(0.5)) parameters.set('_pq_.grease', '');
+  return [...asks.map((code) => Packets.untyped(Packets.int32(code))), Packets.startup(version, parameters)];
+}

@@ -1,0 +1,108 @@
+/** Deliberate defects, with which the simulator shows that it would notice real ones. */
+
+import type { Io, IoEvents } from '../src/core/io.js';
+import { releasePolicy } from '../src/core/server/release.js';
+import type { GatewaySettings } from '../src/core/settings.js';
+import * as Backend from '../src/wire/backend.js';
+import type { Random } from './random.js';
+
+/** A defect, and where it sits. */
+export interface Fault {
+  /** Changes the core itself; the function that it returns undoes that. */
+  install?(): () => void;
+  /** Stands between the core and its driver. */
+  io?(io: Io, random: Random): Io;
+  /** Stands between the driver and the core. */
+  events?(events: IoEvents, random: Random): IoEvents;
+  settings?(settings: GatewaySettings): GatewaySettings;
+}
+
+function around<T extends object>(target: T, changes: Partial<T>): T {
+  return new Proxy(target, {
+    get(object, name) {
+      if (name in changes) return changes[name as keyof T];
+      const value: unknown = Reflect.get(object, name, object);
+      return typeof value === 'function' ? value.bind(object) : value;
+    },
+  });
+}
+
+export const FAULTS: Readonly<Record<string, Fault>> = {
+  'release at the first ReadyForQuery': {
+    install() {
+      const { isReleasable } = releasePolicy;
+      releasePolicy.isReleasable = (server) => server.status === Backend.Idle;
+      return () => {
+        releasePolicy.isReleasable = isReleasable;
+      };
+    },
+  },
+  'release inside a transaction': {
+    install() {
+      const { isReleasable } = releasePolicy;
+      releasePolicy.isReleasable = (server) => server.outstandingRequests === 0;
+      return () => {
+        releasePolicy.isReleasable = isReleasable;
+      };
+    },
+  },
+  'a piece is delivered twice': {
+    events: (events, random) =>
+      around(events, {
+        received(connection, start, end) {
+          events.received(connection, start, end);
+          if (random.chance(0.002)) events.received(connection, start, end);
+        },
+      }),
+  },
+  'output goes to another connection': {
+    io(io, random) {
+      let previous = -1;
+      return around(io, {
+        send(connection, bytes, start, end) {
+          const swapped = previous >= 0 && random.chance(0.005) ? previous : connection;
+          previous = connection;
+          return io.send(swapped, bytes, start, end);
+        },
+      });
+    },
+  },
+  'the end of a connection is not noticed': {
+    events: (events, random) =>
+      around(events, {
+        closed(connection, error) {
+          if (!random.chance(0.2)) events.closed(connection, error);
+        },
+      }),
+  },
+  'drained is lost': {
+    events: (events) => around(events, { drained() {} }),
+  },
+  'congestion is ignored': {
+    io: (io) =>
+      around(io, {
+        send(connection, bytes, start, end) {
+          io.send(connection, bytes, start, end);
+          return false;
+        },
+      }),
+  },
+  'sessions are not reset': {
+    settings: (settings) => ({ ...settings, serverResetQuery: '' }),
+  },
+  'pools are one too large': {
+    settings: (settings) => ({
+      ...settings,
+      defaultPoolSize: settings.defaultPoolSize + 1,
+      databases: new Map(
+        [...settings.databases].map(([name, database]) => [
+          name,
+          { ...database, poolSize: database.poolSize === null ? null : database.poolSize + 1 },
+        ]),
+      ),
+    }),
+  },
+  'a key derivation is never answered': {
+    io: (io) => around(io, { deriveKey() {} }),
+  },
+};

@@ -1,0 +1,65 @@
+/** What is known of a run as a whole: who asked what, whom a loss may befall, and what must not have happened. */
+
+export class Ledger {
+  /** The first thing that must not have happened. The run ends with it. */
+  violation: string | null = null;
+  /** Clients that may still be lost because a server connection was. */
+  lossCredits = 0;
+  /** A server could not be reached, or refused a login: whoever waits may be told so. */
+  serverTrouble = false;
+  /** The gateway is shutting down: every client may be told so. */
+  shuttingDown = false;
+  /** Requests that clients got answered. */
+  answered = 0;
+  private readonly tokensSeen = new Set<string>();
+  private readonly gone = new Set<number>();
+  private readonly cancelsSent = new Map<number, number>();
+  private readonly cancelsLanded = new Map<number, number>();
+  private readonly writeTrace: ((line: string) => void) | null;
+
+  constructor(writeTrace: ((line: string) => void) | null) {
+    this.writeTrace = writeTrace;
+  }
+
+  get tracing(): boolean {
+    return this.writeTrace !== null;
+  }
+
+  trace(line: () => string): void {
+    this.writeTrace?.(line());
+  }
+
+  fail(what: string): void {
+    this.trace(() => `VIOLATION: ${what}`);
+    this.violation ??= what;
+  }
+
+  /** A server was asked to run this: each token may come once. */
+  requested(token: string): void {
+    if (this.tokensSeen.has(token)) this.fail(`request ${token} reached a server twice`);
+    this.tokensSeen.add(token);
+  }
+
+  /** The client is gone: the gateway may cancel what still runs for it. */
+  departed(client: number): void {
+    this.gone.add(client);
+  }
+
+  cancelSent(client: number): void {
+    this.cancelsSent.set(client, (this.cancelsSent.get(client) ?? 0) + 1);
+  }
+
+  /** Whether this client has ever asked for a cancel that has not taken effect. */
+  mayBeCancelled(client: number): boolean {
+    return (this.cancelsSent.get(client) ?? 0) > (this.cancelsLanded.get(client) ?? 0);
+  }
+
+  /** A cancel has hit a query of this client. */
+  cancelLanded(client: number): void {
+    if (this.gone.has(client)) return;
+    if (!this.mayBeCancelled(client)) {
+      this.fail(`a cancel request hit a query of client ${client}, which had not asked for it`);
+    }
+    this.cancelsLanded.set(client, (this.cancelsLanded.get(client) ?? 0) + 1);
+  }
+}

@@ -1,0 +1,375 @@
+/**
+ * A model client: logs in, works, and compares every message that it gets with what its own reference session (a
+ * direct connection, so to speak) would have answered.
+ */
+import * as Backend from '../src/wire/backend.js';
+import { type ClientIdentity, loginPackets } from './client-identity.js';
+import { ClientWork, type Standing } from './client-work.js';
+import type { Ground } from './ground.js';
+import * as Packets from './packets.js';
+import { Framer, type Packet, readFields } from './packets.js';
+import { PasswordAnswer } from './passwords.js';
+import { PostgresSession } from './postgres-session.js';
+import type { Random } from './random.js';
+import { SERVER_DEFAULTS } from './session-parameters.js';
+import type { Peer, SimConnection } from './sim-connection.js';
+import { tokenOwners } from './sql.js';
+import { describePacket } from './trace.js';
+
+/** The gateway answers for itself, or has renamed statements: the code counts, not the words. */
+const WORDS_MAY_DIFFER: ReadonlySet<string> = new Set(['26000', '42P05', '08P01']);
+const CANCELLED = 'canceling statement due to user request';
+
+type Phase = 'new' | 'login' | 'ready' | 'gone';
+
+export class ModelClient implements Peer {
+  readonly label: string;
+  readonly id: number;
+  readonly identity: ClientIdentity;
+  phase: Phase = 'new';
+  cancelKey: Buffer | null = null;
+  /** It has broken the protocol, on purpose: whatever becomes of it is right. */
+  misbehaved = false;
+  private halfClosed = false;
+  private readonly ground: Ground;
+  private readonly random: Random;
+  private readonly framer: Framer;
+  private readonly reference: PostgresSession;
+  private readonly work: ClientWork;
+  private readonly answers: PasswordAnswer;
+  private readonly view = new Map<string, string>();
+  private readonly onSettled: () => void;
+  /** What the reference has answered and the gateway has not yet. */
+  private expected: Packet[] = [];
+  private connection!: SimConnection;
+  /** Login packets that wait for the answer to a request for encryption: a single byte. */
+  private loginRest: Buffer[] = [];
+  /** Since when something is unanswered, in ms. */
+  private askedAt = 0;
+  private settledNow = true;
+  private fatal: Map<string, string> | null = null;
+
+  /** @param onSettled called when everything is answered (also: when logged in), to go on. */
+  constructor(ground: Ground, id: number, identity: ClientIdentity, onSettled: () => void) {
+    this.ground = ground;
+    this.id = id;
+    this.identity = identity;
+    this.label = `client ${id}`;
+    this.random = ground.random.fork();
+    this.onSettled = onSettled;
+    this.reference = new PostgresSession(identity.startup);
+    this.reference.parameters.report();
+    this.work = new ClientWork(id, ground.plan, this.random, identity.startup.size > 2);
+    this.answers = new PasswordAnswer(identity.user, identity.password, this.random);
+    this.framer = new Framer(
+      false,
+      (message) => this.take(message),
+      (why) => this.violation(`received a broken message: ${why}`),
+    );
+  }
+
+  get standing(): Standing {
+    if (this.reference.failed) return 'failed';
+    return this.reference.inBlock ? 'in transaction' : 'idle';
+  }
+
+  /** The gateway serves it. */
+  get served(): boolean {
+    return this.phase === 'ready' && this.connection.state === 'open';
+  }
+
+  /** Everything that it asked is answered. */
+  get settled(): boolean {
+    return this.settledNow;
+  }
+
+  /** It has begun something that it must end: a COPY, or messages without a Sync. */
+  get midway(): boolean {
+    return this.reference.copyIn !== null || this.work.unsynced;
+  }
+
+  describe(): string {
+    const next = this.expected[0];
+    const waitsFor = next === undefined ? this.reference.next : describePacket(next, true);
+    return `${this.label} (${this.phase}, ${this.standing}, waits since ${this.askedAt} ms for: ${waitsFor})`;
+  }
+
+  // --- What it does ---------------------------------------------------------------------------------------------
+
+  connect(): void {
+    this.phase = 'login';
+    this.settledNow = false;
+    this.askedAt = this.ground.schedule.now;
+    this.ground.io.accept((connection) => {
+      this.connection = connection;
+      return this;
+    });
+    this.loginRest = loginPackets(this.identity, this.random);
+    this.connection.toGateway.write(this.loginRest.shift()!);
+  }
+
+  /** Sends the next batch of its work. */
+  ask(): void {
+    if (this.reference.copyIn !== null) this.send(this.work.copyRows());
+    else {
+      // A COPY that failed at once: its data are sent all the same by some, and ignored.
+      if (this.work.copyEnd !== null && this.random.chance(0.5)) this.send(this.work.copyRows());
+      const behind = this.work.copyEnd ?? [];
+      this.work.copyEnd = null;
+      this.send([...behind, ...this.work.batch(this.standing)]);
+    }
+  }
+
+  send(packets: readonly Packet[]): void {
+    if (this.phase !== 'ready') return;
+    if (this.settledNow) this.askedAt = this.ground.schedule.now;
+    this.settledNow = false;
+    for (const message of packets) {
+      this.ground.ledger.trace(() => `${this.label} -> ${describePacket(message, false)}`);
+      this.reference.push(message);
+    }
+    this.connection.toGateway.write(Buffer.concat(packets.map((message) => message.bytes)));
+    this.settle();
+  }
+
+  /** The last request, and nothing behind it. */
+  halfClose(): void {
+    this.halfClosed = true;
+    this.send(this.work.farewell());
+    this.connection.toGateway.end();
+  }
+
+  /** Leaves, in one of the ways in which clients do. */
+  leave(how: 'terminate' | 'close' | 'reset' | 'mid-message'): void {
+    if (this.phase === 'gone' || this.phase === 'new') return;
+    const { io, ledger } = this.ground;
+    ledger.trace(() => `${this.label} leaves (${how})`);
+    ledger.departed(this.id);
+    this.phase = 'gone';
+    if (how === 'reset') return io.cutByPeer(this.connection, 'connection reset by peer');
+    const { toGateway } = this.connection;
+    if (how === 'terminate') toGateway.write(Packets.terminate().bytes);
+    else if (how === 'mid-message') {
+      const { bytes } = this.work.farewell()[0]!;
+      toGateway.write(bytes.subarray(0, this.random.int(1, bytes.length - 1)));
+    }
+    io.peerCloses(this.connection);
+  }
+
+  /** Sends something that no client may send. */
+  misbehave(bytes: Buffer): void {
+    this.misbehaved = true;
+    this.ground.ledger.departed(this.id);
+    this.ground.ledger.trace(() => `${this.label} misbehaves: ${bytes.toString('hex')}`);
+    this.connection.toGateway.write(bytes);
+  }
+
+  /** Stops reading for a while. */
+  stall(forMs: number): void {
+    this.connection.toPeer.pause(0);
+    const { connection } = this;
+    this.ground.schedule.after(forMs, () => connection.toPeer.resume());
+  }
+
+  // --- What it gets ---------------------------------------------------------------------------------------------
+
+  received(piece: Buffer): void {
+    if (this.phase === 'gone') return;
+    let rest = piece;
+    if (this.loginRest.length > 0 && rest[0] === REFUSED) {
+      this.connection.toGateway.write(this.loginRest.shift()!);
+      rest = rest.subarray(1);
+    }
+    if (rest.length > 0) this.framer.receive(rest);
+  }
+
+  ended(): void {
+    if (this.phase === 'gone') return;
+    this.lost(this.fatal);
+    this.ground.io.peerCloses(this.connection);
+  }
+
+  cut(): void {
+    if (this.phase !== 'gone') this.lost(this.fatal);
+  }
+
+  private take(message: Packet): void {
+    if (this.phase === 'gone') return;
+    this.ground.ledger.trace(() => `${this.label} <- ${describePacket(message, true)}`);
+    this.checkTokens(message);
+    if (this.fatal !== null) return this.violation('a message came behind a FATAL error');
+    if (message.type === Backend.ErrorResponse) {
+      const fields = readFields(message);
+      if (fields.get('S') === 'FATAL') {
+        this.fatal = fields;
+        return;
+      }
+    }
+    if (this.misbehaved) return;
+    if (this.phase === 'login') this.takeLogin(message);
+    else this.takeAnswer(message);
+  }
+
+  private checkTokens(message: Packet): void {
+    for (const owner of tokenOwners(message.bytes.toString('latin1'))) {
+      if (owner !== this.id) {
+        this.violation(`received bytes of client ${owner}: ${describePacket(message, true)}`);
+      }
+    }
+  }
+
+  private takeLogin(message: Packet): void {
+    const { bytes } = message;
+    switch (message.type) {
+      case Backend.Authentication: {
+        const answer = this.answers.answer(message);
+        if (typeof answer === 'string') return this.violation(answer);
+        if (answer !== null) this.connection.toGateway.write(answer.bytes);
+        return;
+      }
+      case Backend.ParameterStatus:
+        return this.takeParameter(message);
+      case Backend.BackendKeyData:
+        this.cancelKey = bytes.subarray(5);
+        return;
+      case Backend.NegotiateProtocolVersion:
+      case Backend.NoticeResponse:
+        return;
+      case Backend.ReadyForQuery:
+        if (this.cancelKey === null) this.violation('login ended without BackendKeyData');
+        if (!this.identity.welcome) this.violation('was let in, but should not have been');
+        this.phase = 'ready';
+        this.checkView();
+        this.settle();
+        return;
+    }
+    this.violation(`unexpected message during login: ${describePacket(message, true)}`);
+  }
+
+  private takeParameter(message: Packet): void {
+    const [name, valueAt] = Packets.readCstring(message.bytes, 5);
+    this.view.set(name, Packets.readCstring(message.bytes, valueAt)[0]);
+  }
+
+  private takeAnswer(message: Packet): void {
+    if (message.type === Backend.ParameterStatus) return this.takeParameter(message);
+    if (message.type === Backend.NotificationResponse && message.bytes.includes('async ')) return;
+    if (message.type === Backend.NoticeResponse && readFields(message).get('M')?.startsWith('async ')) return;
+    if (this.isCancelled(message)) return this.takeCancelled(message);
+    this.advance();
+    const expected = this.expected.shift();
+    if (expected === undefined) {
+      return this.violation(`received an answer to nothing: ${describePacket(message, true)}`);
+    }
+    if (!matches(expected, message)) {
+      return this.violation(
+        `expected ${describePacket(expected, true)}, received ${describePacket(message, true)}`,
+      );
+    }
+    if (message.type === Backend.ReadyForQuery) {
+      this.ground.ledger.answered += 1;
+      this.checkView();
+    }
+    this.settle();
+  }
+
+  /** Lets the reference go on until it has something to say. */
+  private advance(): void {
+    while (this.expected.length === 0 && this.reference.next !== 'nothing') this.stepReference();
+  }
+
+  private stepReference(): void {
+    this.reference.step();
+    for (const message of this.reference.out.splice(0)) {
+      if (message.type !== Backend.ParameterStatus) this.expected.push(message);
+    }
+  }
+
+  private isCancelled(message: Packet): boolean {
+    return message.type === Backend.ErrorResponse && readFields(message).get('M') === CANCELLED;
+  }
+
+  private takeCancelled(message: Packet): void {
+    while (this.expected.length === 0 && this.reference.next === 'instant') this.stepReference();
+    const midway = this.expected.length > 0;
+    if (!midway && this.reference.next !== 'statement' && this.reference.copyIn === null) {
+      return this.violation('received the error of a cancelled query, but no query was running');
+    }
+    this.expected = [];
+    if (midway) this.reference.cancelCurrent();
+    else this.reference.cancelNext();
+    const error = this.reference.out.shift()!;
+    if (!matches(error, message)) this.violation(`unexpected form of a cancelled query's error`);
+    this.expected.push(
+      ...this.reference.out.splice(0).filter(({ type }) => type !== Backend.ParameterStatus),
+    );
+    this.settle();
+  }
+
+  /** What ParameterStatus has told it must be what its session has. */
+  private checkView(): void {
+    for (const name of SERVER_DEFAULTS.keys()) {
+      const actual = this.reference.parameters.values.get(name);
+      if (this.view.get(name) === actual) continue;
+      this.violation(`was told ${name} = ${this.view.get(name)}, but a direct session would have ${actual}`);
+    }
+  }
+
+  private settle(): void {
+    if (this.phase !== 'ready') return;
+    while (this.expected.length === 0 && this.reference.next === 'instant') this.stepReference();
+    if (this.settledNow || this.expected.length > 0 || this.reference.next !== 'nothing') return;
+    this.settledNow = true;
+    this.onSettled();
+  }
+
+  // --- The end --------------------------------------------------------------------------------------------------
+
+  private lost(fatal: Map<string, string> | null): void {
+    const word = fatal === null ? 'without a word' : `${fatal.get('C')} ${fatal.get('M')}`;
+    this.ground.ledger.trace(() => `${this.label} is closed: ${word}`);
+    const wasReady = this.phase === 'ready';
+    this.phase = 'gone';
+    this.ground.ledger.departed(this.id);
+    if (this.misbehaved || this.ground.ledger.shuttingDown) return;
+    if (this.halfClosed && this.settledNow && fatal === null) return;
+    if (!wasReady && this.mayBeRefused(fatal)) return;
+    if (this.hasWaitedTooLong(fatal)) return;
+    const { ledger } = this.ground;
+    if (ledger.serverTrouble && fatal !== null && (!wasReady || !this.settledNow)) return;
+    if (wasReady && ledger.lossCredits > 0) {
+      ledger.lossCredits -= 1;
+      return;
+    }
+    if (!wasReady && ledger.lossCredits > 0) return;
+    this.phase = wasReady ? 'ready' : 'login';
+    this.violation(`was closed for no reason: ${word}; ${this.describe()}`);
+    this.phase = 'gone';
+  }
+
+  private mayBeRefused(fatal: Map<string, string> | null): boolean {
+    const code = fatal?.get('C');
+    const { settings, client } = this.ground.plan;
+    if (!this.identity.welcome) return code === '28P01' || code === '3D000' || code === '53300';
+    return code === '53300' && settings.maxClientConn < 100 && client.count > 0;
+  }
+
+  private hasWaitedTooLong(fatal: Map<string, string> | null): boolean {
+    const limit = this.ground.plan.settings.queryWaitTimeoutMs;
+    if (limit === 0 || this.settledNow || !fatal?.get('M')?.startsWith('query_wait_timeout')) return false;
+    return this.ground.schedule.now - this.askedAt >= limit;
+  }
+
+  private violation(what: string): void {
+    this.ground.ledger.fail(`${this.label} ${what}`);
+  }
+}
+
+const REFUSED = 0x4e;
+
+function matches(expected: Packet, actual: Packet): boolean {
+  if (expected.bytes.equals(actual.bytes)) return true;
+  if (expected.type !== Backend.ErrorResponse || actual.type !== Backend.ErrorResponse) return false;
+  const code = readFields(expected).get('C');
+  return code === readFields(actual).get('C') && WORDS_MAY_DIFFER.has(code ?? '');
+}

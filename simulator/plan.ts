@@ -1,0 +1,193 @@
+/** What a seed decides before a run begins: settings, network, how servers and clients behave. */
+import type { AuthType, GatewaySettings, PoolMode, UserSecret, UserSettings } from '../src/core/settings.js';
+import type { Weather } from './channel.js';
+import { type AuthMethod, verifierOf } from './passwords.js';
+import type { Random } from './random.js';
+
+export const PROFILES = ['calm', 'fragmented', 'hostile', 'failing', 'slow'] as const;
+export type Profile = (typeof PROFILES)[number];
+
+export const ADDRESS = { host: 'db.example', port: 5432 } as const;
+/** Databases by name, as clients know them. */
+export const DATABASES = ['app', 'shop'] as const;
+export const WRONG_DATABASE = 'nowhere';
+
+export interface ServerPlan {
+  readonly auth: AuthMethod;
+  /** Probability that a session dies before its time. */
+  readonly deaths: number;
+  /** Probabilities of a connect that is refused, or never answered; of a login that is refused. */
+  readonly refusals: number;
+  readonly silences: number;
+  readonly loginErrors: number;
+  /** Time that a statement takes at most, in ms, unless it sleeps. */
+  readonly workMsMax: number;
+  /** Probability, per step, of a notice or a parameter report that nobody asked for. */
+  readonly asides: number;
+  /** How long a cancel request takes to act, in ms. */
+  readonly cancelMsMax: number;
+}
+
+export interface ClientPlan {
+  readonly count: number;
+  readonly turnsMax: number;
+  readonly thinkMsMax: number;
+  /** Probability that a client breaks off before its work is done. */
+  readonly departures: number;
+  /** Probability that a client misbehaves. */
+  readonly hostility: number;
+  readonly cancels: number;
+  /** Rows and bytes per row of a big result. */
+  readonly bigRows: number;
+  readonly bigBytes: number;
+  readonly wrongPasswords: number;
+  /** Share of clients that use prepared statements before they know that they exist. */
+  readonly rashness: number;
+}
+
+export interface Plan {
+  readonly seed: number;
+  readonly profile: Profile;
+  readonly settings: GatewaySettings;
+  readonly weather: Weather;
+  readonly server: ServerPlan;
+  readonly client: ClientPlan;
+  readonly highWaterBytes: number;
+  readonly passwords: ReadonlyMap<string, string>;
+  /** The gateway is shut down in the middle, after this time in ms; null: after everybody has gone. */
+  readonly shutdownAt: number | null;
+  /** Settings that are applied after some time, in ms. */
+  readonly reload: { readonly at: number; readonly settings: GatewaySettings } | null;
+}
+
+const USERS = ['alice', 'bob', 'carol'] as const;
+
+/** @param forced the profile; null: the seed decides. @param rashness share of rash clients. */
+export function makePlan(seed: number, random: Random, forced: Profile | null, rashness: number): Plan {
+  const profile = forced ?? random.pick(PROFILES);
+  const passwords = new Map(USERS.map((user) => [user as string, `secret of ${user}`]));
+  const count = random.chance(0.15) ? random.int(11, 40) : random.int(1, 10);
+  const settings = makeSettings(random, profile, count, passwords);
+  return {
+    seed,
+    profile,
+    settings,
+    weather: makeWeather(random, profile),
+    server: makeServerPlan(random, profile),
+    client: makeClientPlan(random, profile, count, rashness),
+    highWaterBytes: random.pick([1024, 8192, 65_536]),
+    passwords,
+    shutdownAt: random.chance(0.1) ? random.int(1, 2000) : null,
+    reload: random.chance(0.15) ? makeReload(random, settings) : null,
+  };
+}
+
+function makeSettings(
+  random: Random,
+  profile: Profile,
+  clients: number,
+  passwords: ReadonlyMap<string, string>,
+): GatewaySettings {
+  const users = new Map<string, UserSettings>();
+  for (const [name, password] of passwords) users.set(name, { name, secret: secretOf(password, random) });
+  const poolMode = random.weighted<PoolMode>([
+    [5, 'transaction'],
+    [2, 'session'],
+    [1, 'statement'],
+  ]);
+  const forcedUser = random.chance(0.3) ? users.get('carol')! : null;
+  const impatient = profile === 'slow' && random.chance(0.5);
+  const database = (name: string) => ({
+    name,
+    address: ADDRESS,
+    serverDatabase: random.chance(0.5) ? `${name}_db` : null,
+    forcedUser,
+    poolMode: null,
+    poolSize: random.chance(0.3) ? random.int(1, 3) : null,
+  });
+  return {
+    databases: new Map(DATABASES.map((name) => [name, database(name)])),
+    users,
+    authType: random.weighted<AuthType>([
+      [6, 'trust'],
+      [1, 'plain'],
+      [1, 'md5'],
+      [2, 'scram-sha-256'],
+    ]),
+    poolMode,
+    defaultPoolSize: random.int(1, 5),
+    maxClientConn: random.chance(0.1) ? random.int(1, clients) : 100,
+    maxPreparedStatements: random.pick([0, 1, 3, 3, 200]),
+    serverResetQuery: 'DISCARD ALL',
+    maxPacketSize: random.pick([1 << 20, 1 << 30]),
+    ignoreStartupParameters: new Set(['extra_float_digits']),
+    queryWaitTimeoutMs: impatient ? random.int(20, 500) : random.pick([0, 120_000]),
+    clientLoginTimeoutMs: profile === 'slow' ? 60_000 : random.pick([2000, 60_000]),
+    serverIdleTimeoutMs: random.pick([0, 50, 600_000]),
+    serverLifetimeMs: random.pick([0, 100, 3_600_000]),
+    serverConnectTimeoutMs: profile === 'failing' ? random.pick([500, 15_000]) : 15_000,
+    serverLoginRetryMs: random.pick([0, 100, 1000]),
+    cancelWaitTimeoutMs: random.pick([200, 10_000]),
+    logConnections: random.chance(0.5),
+    logDisconnections: random.chance(0.5),
+    logPoolerErrors: random.chance(0.5),
+  };
+}
+
+/** Limits and times may change at any time; a pool's mode not while it has clients. */
+function makeReload(random: Random, settings: GatewaySettings): Plan['reload'] {
+  return {
+    at: random.int(1, 1000),
+    settings: {
+      ...settings,
+      defaultPoolSize: random.int(1, 5),
+      maxPreparedStatements: settings.maxPreparedStatements === 0 ? 0 : random.pick([1, 3, 200]),
+      serverIdleTimeoutMs: random.pick([0, 50, 600_000]),
+      serverLifetimeMs: random.pick([0, 100, 3_600_000]),
+    },
+  };
+}
+
+function secretOf(password: string, random: Random): UserSecret {
+  return { password, md5: null, scram: verifierOf(password, random) };
+}
+
+function makeWeather(random: Random, profile: Profile): Weather {
+  const cut = profile === 'fragmented' || profile === 'hostile';
+  return {
+    latencyMsMax: profile === 'slow' ? random.int(1, 200) : random.pick([0, 1, 5]),
+    tinyPieces: cut ? random.pick([0.1, 0.5, 0.9]) : 0,
+    cutPieces: cut ? 0.5 : 0.1,
+    stalls: profile === 'slow' ? 0.05 : 0,
+    stallMsMax: 3000,
+  };
+}
+
+function makeServerPlan(random: Random, profile: Profile): ServerPlan {
+  const failing = profile === 'failing';
+  return {
+    auth: random.pick(['trust', 'password', 'md5', 'scram-sha-256']),
+    deaths: failing ? random.pick([0.1, 0.5]) : 0,
+    refusals: failing ? random.pick([0, 0.2]) : 0,
+    silences: failing ? random.pick([0, 0.1]) : 0,
+    loginErrors: failing ? random.pick([0, 0.1]) : 0,
+    workMsMax: profile === 'slow' ? 50 : random.pick([0, 2, 10]),
+    asides: random.pick([0, 0, 0.05]),
+    cancelMsMax: random.pick([1, 30, 300]),
+  };
+}
+
+function makeClientPlan(random: Random, profile: Profile, count: number, rashness: number): ClientPlan {
+  return {
+    count,
+    turnsMax: count > 10 ? 6 : 14,
+    thinkMsMax: random.pick([0, 5, 50]),
+    departures: profile === 'calm' ? 0 : random.pick([0, 0.2, 0.6]),
+    hostility: profile === 'hostile' ? 0.3 : 0,
+    cancels: random.pick([0, 0, 0.3]),
+    bigRows: random.pick([5, 20, 100]),
+    bigBytes: random.pick([10, 300, 2000]),
+    wrongPasswords: profile === 'hostile' ? 0.1 : 0,
+    rashness,
+  };
+}

@@ -1,0 +1,25 @@
+/** Seeds that once found a defect; each is run in every test run. */
+import type { Profile } from './plan.js';
+
+export interface Regression {
+  readonly seed: number;
+  /** Absent: the seed itself decides. */
+  readonly profile?: Profile;
+  /** What it found. */
+  readonly found: string;
+}
+
+export const REGRESSIONS: readonly Regression[] = [
+  { seed: 1, found: 'a server connection older than server_lifetime before its login was over' },
+  { seed: 2, found: 'a client that left in the middle of a message kept its server connection' },
+  { seed: 3, found: 'a FATAL error was written into the middle of a row' },
+  { seed: 5, found: 'the refusal of a Parse that the gateway had inserted did not reach the client' },
+  { seed: 11, found: 'one server connection was free twice' },
+  { seed: 13, found: 'a server connection changed hands without the reset query, after a cancel request' },
+  { seed: 25, found: 'a statement was forgotten when Close and Parse of its name were skipped' },
+  { seed: 27, found: 'a name was free though the statement behind it had not been closed' },
+  { seed: 294, found: 'an old unnamed statement of the same client was taken for its present one' },
+  { seed: 21310, found: 'a synthetic answer was written into the middle of a notice' },
+  { seed: 100157, found: 'a FATAL error of a server whose transaction was over reached the client' },
+  { seed: 102414, found: 'the reset query overtook the rest of the message before Terminate' },
+];

@@ -1,0 +1,360 @@
+/** One connection to the model server: login, then a session that takes its time, fails and dies as planned. */
+import * as Backend from '../src/wire/backend.js';
+import * as Frontend from '../src/wire/frontend.js';
+import type { Ground } from './ground.js';
+import type { ModelServer } from './model-server.js';
+import { isCopyData, Ownership } from './ownership.js';
+import * as Packets from './packets.js';
+import { Framer, type Packet } from './packets.js';
+import { authenticationOk, PasswordCheck } from './passwords.js';
+import { PostgresSession } from './postgres-session.js';
+import type { Random } from './random.js';
+import type { CancelTask } from './schedule.js';
+import type { Peer, SimConnection } from './sim-connection.js';
+import type { Statement } from './sql.js';
+import { tokenOwners } from './sql.js';
+import { describePacket } from './trace.js';
+
+/** PostgreSQL sends its output buffer when it holds this much. Bytes. */
+const OUTPUT_BUFFER_BYTES = 8192;
+/** What the model operating system takes before the server must wait. Bytes. */
+const SOCKET_BUFFER_BYTES = 16_384;
+/** These reach the client at once; everything else may wait in the output buffer. */
+const FLUSHING: ReadonlySet<number> = new Set([
+  Backend.ReadyForQuery,
+  Backend.ErrorResponse,
+  Backend.NoticeResponse,
+  Backend.CopyInResponse,
+  Backend.Authentication,
+]);
+
+export class ServerSession implements Peer {
+  readonly label: string;
+  readonly processId: number;
+  readonly secret: Buffer;
+  /** What distinguishes pools, from the startup packet; empty before it. */
+  poolKey = '';
+  database = '';
+  private readonly ground: Ground;
+  private readonly server: ModelServer;
+  private readonly connection: SimConnection;
+  private readonly random: Random;
+  private readonly framer: Framer;
+  private readonly ownership: Ownership;
+  private check: PasswordCheck | null = null;
+  private session: PostgresSession | null = null;
+  private dead = false;
+  private parameters = new Map<string, string>();
+  /** Steps until it dies; -1: never by itself. */
+  private stepsLeft = -1;
+  /** The next step is under way and takes time. */
+  private working: CancelTask | null = null;
+  /** Answers in the output buffer, and those that wait for the socket. */
+  private held: Packet[] = [];
+  private heldBytes = 0;
+  private readonly backlog: Packet[] = [];
+  private requestsTaken = 0;
+  private charged = false;
+  /** The statement of which the backlog is the answer. */
+  private answering: Statement | null = null;
+  /** How far the answers to requests reach in the stream towards the gateway. */
+  private answersEnd = 0;
+
+  constructor(ground: Ground, server: ModelServer, connection: SimConnection, processId: number) {
+    this.ground = ground;
+    this.server = server;
+    this.connection = connection;
+    this.processId = processId;
+    this.random = ground.random.fork();
+    this.secret = Buffer.from(this.random.bytes(4));
+    this.label = `server ${processId}`;
+    this.framer = new Framer(
+      true,
+      (message) => this.take(message),
+      (why) => ground.ledger.fail(`${this.label} received a broken message: ${why}`),
+    );
+    const sessionPooling = ground.plan.settings.poolMode === 'session';
+    this.ownership = new Ownership(ground.ledger, sessionPooling, this.label);
+    connection.toGateway.onProgress = () => this.proceed();
+  }
+
+  /** The gateway has not let go of it. */
+  get heldByGateway(): boolean {
+    return this.connection.state === 'open' && !this.dead;
+  }
+
+  /** Logged in, with nothing under way: it can rest in a pool. */
+  get resting(): boolean {
+    return this.session !== null && this.quiet && !this.dead;
+  }
+
+  // --- The connection -------------------------------------------------------------------------------------------
+
+  announced(bytes: Buffer): void {
+    if (this.dead) {
+      // The gateway could not know yet: whoever this was for is lost.
+      this.chargeLoss();
+      return;
+    }
+    this.ownership.announced(bytes, this.quiet);
+  }
+
+  received(piece: Buffer): void {
+    if (this.dead) return;
+    this.framer.receive(piece);
+    this.run();
+  }
+
+  /** The gateway has finished: PostgreSQL ends a session whose client has gone. */
+  ended(): void {
+    this.end();
+    this.ground.io.peerCloses(this.connection);
+  }
+
+  cut(): void {
+    this.end();
+  }
+
+  private end(): void {
+    if (this.dead) return;
+    this.dead = true;
+    this.working?.();
+    this.working = null;
+    this.server.sessionEnded(this);
+  }
+
+  /** Nothing sent to it is unanswered, no answer is on its way, and no transaction is open. */
+  private get quiet(): boolean {
+    const { toGateway } = this.connection;
+    return (
+      this.requestsTaken === this.ownership.requestsSent &&
+      !this.ownership.midMessage &&
+      (this.session?.idle ?? true) &&
+      this.held.length === 0 &&
+      this.backlog.length === 0 &&
+      toGateway.delivered >= this.answersEnd
+    );
+  }
+
+  // --- Login ----------------------------------------------------------------------------------------------------
+
+  private take(message: Packet): void {
+    this.ground.ledger.trace(() => `${this.label} <- ${describePacket(message, false)}`);
+    if (!isCopyData(message)) this.requestsTaken += 1;
+    if (this.session !== null) this.session.push(message);
+    else if (message.type === 0) this.takeUntyped(message.bytes);
+    else this.takePassword(message);
+  }
+
+  private takeUntyped(bytes: Buffer): void {
+    const { ledger, plan, schedule } = this.ground;
+    if (bytes.readInt32BE(4) === Frontend.CancelRequestCode) {
+      this.server.cancel(bytes.readInt32BE(8), bytes.subarray(12), () => {
+        this.end();
+        this.ground.io.peerCloses(this.connection);
+      });
+      return;
+    }
+    let at = 8;
+    while (bytes[at] !== 0) {
+      const [name, valueAt] = Packets.readCstring(bytes, at);
+      const [value, next] = Packets.readCstring(bytes, valueAt);
+      this.parameters.set(name, value);
+      at = next;
+    }
+    this.database = this.parameters.get('database') ?? '';
+    this.poolKey = JSON.stringify([...this.parameters].sort());
+    this.server.checkPoolSize(this);
+    if (this.random.chance(plan.server.loginErrors)) {
+      ledger.serverTrouble = true;
+      return this.die('fatal', '53300', 'sorry, too many clients already');
+    }
+    if (this.random.chance(plan.server.deaths)) {
+      if (this.random.chance(0.5)) this.stepsLeft = this.random.int(0, 30);
+      else schedule.after(this.random.fraction() * 500, () => this.dieSomehow());
+    }
+    const user = this.parameters.get('user') ?? '';
+    this.check = new PasswordCheck(plan.server.auth, user, plan.passwords.get(user) ?? '', this.random);
+    const question = this.check.ask();
+    if (question === null) this.welcome();
+    else this.answer(question);
+  }
+
+  private takePassword(message: Packet): void {
+    const { done, reply } = this.check!.answer(message);
+    if (reply !== null) this.answer(reply);
+    if (done) this.welcome();
+    else if (reply === null) {
+      this.ground.ledger.fail(`${this.label}: the gateway could not log in`);
+      this.die('fatal', '28P01', 'password authentication failed');
+    }
+  }
+
+  private welcome(): void {
+    this.session = new PostgresSession(this.parameters);
+    this.answer(authenticationOk());
+    for (const [name, value] of this.session.parameters.report()) {
+      this.answer(Packets.parameterStatus(name, value));
+    }
+    this.answer(Packets.packet(Backend.BackendKeyData, Packets.int32(this.processId), this.secret));
+    this.answer(Packets.readyForQuery(Backend.Idle));
+    const { asides } = this.ground.plan.server;
+    if (this.random.chance(asides * 5)) {
+      this.ground.schedule.after(this.random.fraction() * 500, () => this.aside());
+    }
+  }
+
+  // --- Work -----------------------------------------------------------------------------------------------------
+
+  private run(): void {
+    const { session } = this;
+    if (session === null) return;
+    while (!this.dead && this.working === null && this.backlog.length === 0) {
+      const next = session.next;
+      if (next === 'nothing') return;
+      const delay = next === 'statement' ? this.timeFor(session.nextStatement, session.copyIn !== null) : 0;
+      if (delay > 0) {
+        this.working = this.ground.schedule.after(delay, () => {
+          this.working = null;
+          this.step(session);
+          this.run();
+        });
+        return;
+      }
+      this.step(session);
+    }
+  }
+
+  private timeFor(statement: Statement | null, inCopy: boolean): number {
+    const { workMsMax } = this.ground.plan.server;
+    const sleep = statement?.kind === 'select' ? statement.sleepMs : 0;
+    if (sleep === 0 && this.random.chance(inCopy ? 0.9 : 0.4)) return 0;
+    return sleep + this.random.fraction() * workMsMax;
+  }
+
+  private step(session: PostgresSession): void {
+    if (this.stepsLeft > 0) this.stepsLeft -= 1;
+    else if (this.stepsLeft === 0) return this.dieSomehow();
+    const input = session.nextInput;
+    this.answering = session.nextStatement;
+    session.step();
+    this.answerAll(session);
+    if (input === Frontend.Flush) this.releaseHeld();
+    if (session.terminated) {
+      this.end();
+      this.ground.io.peerCloses(this.connection);
+    } else if (this.random.chance(this.ground.plan.server.asides)) this.aside();
+  }
+
+  private answerAll(session: PostgresSession): void {
+    for (const message of session.out.splice(0)) this.answer(message);
+  }
+
+  private answer(message: Packet): void {
+    this.held.push(message);
+    this.heldBytes += message.bytes.length;
+    if (FLUSHING.has(message.type) || this.heldBytes >= OUTPUT_BUFFER_BYTES) this.releaseHeld();
+  }
+
+  private releaseHeld(): void {
+    this.backlog.push(...this.held);
+    this.held = [];
+    this.heldBytes = 0;
+    this.writeBacklog();
+  }
+
+  private writeBacklog(): void {
+    if (this.dead || this.backlog.length === 0) return;
+    const { toGateway } = this.connection;
+    while (this.backlog.length > 0 && toGateway.queued < SOCKET_BUFFER_BYTES)
+      this.write(this.backlog.shift()!);
+    this.answersEnd = toGateway.written;
+  }
+
+  /** The socket has room again. */
+  private proceed(): void {
+    if (this.backlog.length === 0) return;
+    this.writeBacklog();
+    this.run();
+  }
+
+  private write(message: Packet): void {
+    this.ground.ledger.trace(() => `${this.label} -> ${describePacket(message, true)}`);
+    this.connection.toGateway.write(message.bytes);
+  }
+
+  /** Something that PostgreSQL may say at any time. */
+  private aside(): void {
+    if (this.dead || this.backlog.length > 0 || this.held.length > 0) return;
+    const words = `async from ${this.label}`;
+    const kind = this.random.int(1, 3);
+    if (kind === 1) this.write(Packets.notice('WARNING', '01000', words));
+    else if (kind === 2) this.write(Packets.notification(this.processId, 'channel', words));
+    else this.write(Packets.parameterStatus('in_hot_standby', this.random.pick(['on', 'off'])));
+  }
+
+  // --- Mishaps --------------------------------------------------------------------------------------------------
+
+  /** A cancel request for this session takes effect, if there is anything to cancel. */
+  cancel(): void {
+    const { session } = this;
+    if (session === null || this.dead) return;
+    if (this.backlog.length > 0) {
+      const statement = this.answering;
+      if (statement?.kind !== 'select' && statement?.kind !== 'copy-out') return;
+      this.noteCancel(statement);
+      this.backlog.length = 0;
+      this.held = [];
+      this.heldBytes = 0;
+      session.cancelCurrent();
+    } else if (this.working !== null || session.copyIn !== null) {
+      this.working?.();
+      this.working = null;
+      this.noteCancel(session.copyIn?.statement ?? session.nextStatement);
+      session.cancelNext();
+    } else return;
+    this.answerAll(session);
+    this.run();
+  }
+
+  private noteCancel(statement: Statement | null): void {
+    const client = statement === null ? undefined : tokenOwners(statement.token)[0];
+    this.ground.ledger.trace(() => `${this.label} cancels ${statement?.kind} ${statement?.token}`);
+    if (client !== undefined) this.ground.ledger.cancelLanded(client);
+  }
+
+  private dieSomehow(): void {
+    if (this.dead) return;
+    if (this.session === null) this.ground.ledger.serverTrouble = true;
+    const how = this.random.pick(['fatal', 'reset', 'close', 'half', 'garbage'] as const);
+    this.die(how, '57P01', 'terminating connection due to administrator command');
+  }
+
+  private die(how: 'fatal' | 'reset' | 'close' | 'half' | 'garbage', code: string, message: string): void {
+    const { io, ledger } = this.ground;
+    ledger.trace(() => `${this.label} dies (${how})`);
+    const linked = this.ground.plan.settings.poolMode === 'session' && this.ownership.touched;
+    if (!this.quiet || linked) this.chargeLoss();
+    const { toGateway } = this.connection;
+    if (how === 'fatal') this.write(Packets.errorResponse('FATAL', code, message));
+    else if (how === 'half') toGateway.write(Packets.dataRow(['half a row']).bytes.subarray(0, 9));
+    else if (how === 'garbage') toGateway.write(Buffer.from(this.random.pick(GARBAGE)));
+    this.end();
+    if (how === 'reset') io.cutByPeer(this.connection, 'connection reset by peer');
+    else if (how !== 'garbage') io.peerCloses(this.connection);
+  }
+
+  /** One client may be lost because this session is. */
+  private chargeLoss(): void {
+    if (this.charged) return;
+    this.charged = true;
+    this.ground.ledger.lossCredits += 1;
+  }
+}
+
+/** No message: a negative length, an unknown type, a length beyond every limit. */
+const GARBAGE = [
+  [0x44, 0xff, 0xff, 0xff, 0xff],
+  [0x21, 0, 0, 0, 4],
+  [0x54, 0x7f, 0xff, 0xff, 0xff],
+] as const;

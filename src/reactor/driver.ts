@@ -1,0 +1,43 @@
+import type { Io, IoEvents } from '../core/io.js';
+import type { ResolvedHost } from './slow-work.js';
+
+export type DriverName = 'uring' | 'epoll' | 'node';
+
+/** A place to listen, without host names. `index` is what `IoEvents.accepted` tells. */
+export type Listener =
+  | { readonly index: number; readonly ip: string; readonly port: number }
+  /** `mode`: permission bits of the socket file; null leaves them to the umask. */
+  | { readonly index: number; readonly socketPath: string; readonly mode: number | null };
+
+/** What the worker does between the turns of a driver's loop. */
+export interface LoopHooks {
+  /** Another thread has something to say. */
+  woken(): void;
+  /** Called once per turn; false ends the loop. */
+  keepRunning(): boolean;
+}
+
+/** An `Io` with its loop. One per thread. */
+export interface Driver extends Io {
+  /**
+   * Opens a listening socket and resolves to its port (0 for a socket file). A socket file on which nobody
+   * listens any more is replaced.
+   * @throws {SystemError}
+   */
+  listen(listener: Listener): Promise<number>;
+  /** Stops accepting, and removes socket files. */
+  closeListeners(): void;
+  /** The answer to `SlowWork.resolveHost`. */
+  hostResolved(id: number, answer: ResolvedHost): void;
+  /** Delivers events until the hooks say stop. May block the thread meanwhile. */
+  run(core: IoEvents, hooks: LoopHooks): Promise<void>;
+  /** Closes everything that is left. */
+  destroy(): void;
+}
+
+/** Unsent bytes above which a connection is congested, and below which it is drained again. */
+export const HIGH_WATER_BYTES = 256 * 1024;
+export const LOW_WATER_BYTES = 64 * 1024;
+
+/** Clients that may wait to be accepted; the kernel lowers it to net.core.somaxconn. */
+export const LISTEN_BACKLOG = 4096;

@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { firstError, singleValue } from '../harness/backend-message.js';
+import { describeDrivers } from '../harness/drivers.js';
+import { FaultProxy } from '../harness/fault-proxy.js';
+import * as send from '../harness/frontend-message.js';
+import { withGateway } from '../harness/gateway-under-test.js';
+import { PostgresServer } from '../harness/postgres-server.js';
+import { RawClient } from '../harness/raw-client.js';
+import { onEveryDriver, type Stage } from '../harness/stage.js';
+import { until } from '../harness/until.js';
+
+const ONE_CONNECTION = { gateway: { settings: { default_pool_size: 1, server_login_retry: '100ms' } } };
+
+/** What the next client of a pool must not see. */
+async function assertClean(stage: Stage): Promise<void> {
+  const next = await RawClient.login(stage.gateway);
+  const messages = await next.query('SELECT txid_current_if_assigned()');
+  assert.equal(singleValue(messages), null);
+  assert.equal(messages.at(-1)?.body.toString(), 'I');
+  await next.query('SELECT 1');
+  await next.close();
+  const open = await stage.server.query(
+    `SELECT query, state FROM pg_stat_activity
+     WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND state <> 'idle'`,
+  );
+  assert.deepEqual(open, []);
+}
+
+onEveryDriver('a client is lost', { setup: 'CREATE TABLE t (i int)', ...ONE_CONNECTION }, (stage) => {
+  const leave = {
+    'by a reset': (client: RawClient) => client.reset(),
+    'by closing its socket': (client: RawClient) => client.destroy(),
+    'by closing its direction': (client: RawClient) => client.end(),
+    'by Terminate': (client: RawClient) => client.send(send.terminate()),
+  };
+  for (const [how, lose] of Object.entries(leave)) {
+    describe(how, () => {
+      test('in a transaction', async () => {
+        await stage.server.query('TRUNCATE t');
+        const client = await RawClient.login(stage.gateway);
+        await client.query('BEGIN');
+        await client.query('INSERT INTO t VALUES (1)');
+        lose(client);
+        await assertClean(stage);
+        assert.deepEqual(await stage.server.query('SELECT * FROM t'), []);
+      });
+
+      test('in a failed transaction', async () => {
+        const client = await RawClient.login(stage.gateway);
+        await client.query('BEGIN');
+        await client.query('x');
+        lose(client);
+        await assertClean(stage);
+      });
+
+      test('in a COPY', async () => {
+        const client = await RawClient.login(stage.gateway);
+        client.send(send.query('COPY t FROM STDIN'));
+        await client.take('G');
+        client.send(send.copyData('1\n'));
+        lose(client);
+        await assertClean(stage);
+        assert.deepEqual(await stage.server.query('SELECT * FROM t'), []);
+      });
+
+      test('between Parse and Sync', async () => {
+        const client = await RawClient.login(stage.gateway);
+        client.send(send.parse('', 'SELECT 1'), send.flush());
+        await client.take('1');
+        lose(client);
+        await assertClean(stage);
+      });
+
+      test('while it waits for a server connection', async () => {
+        const holder = await RawClient.login(stage.gateway);
+        await holder.query('BEGIN');
+        const client = await RawClient.login(stage.gateway);
+        client.send(send.query('SELECT 1'));
+        lose(client);
+        await holder.query('COMMIT');
+        await holder.close();
+        await assertClean(stage);
+      });
+    });
+  }
+
+  // Terminate would be a part of the message.
+  for (const [how, lose] of Object.entries(leave).filter(([how]) => how !== 'by Terminate')) {
+    test(`in the middle of a message, ${how}`, async () => {
+      const client = await RawClient.login(stage.gateway);
+      client.send(send.query(`SELECT '${'x'.repeat(100_000)}'`).subarray(0, 50_000));
+      lose(client);
+      await assertClean(stage);
+    });
+  }
+
+  test('in the middle of a large result', async () => {
+    const client = await RawClient.login(stage.gateway);
+    client.send(send.query("SELECT repeat('x', 1000) FROM generate_series(1, 300000)"));
+    await client.take('D');
+    client.reset();
+    await assertClean(stage);
+  });
+
+  test('a hundred at once, in transactions', async () => {
+    for (let round = 0; round < 5; round++) {
+      const clients = await Promise.all(Array.from({ length: 20 }, () => RawClient.login(stage.gateway)));
+      for (const client of clients) client.send(send.query('BEGIN'), send.query('INSERT INTO t VALUES (2)'));
+      for (const client of clients) client.reset();
+    }
+    await assertClean(stage);
+    assert.deepEqual(await stage.server.query('SELECT * FROM t WHERE i = 2'), []);
+  });
+});
+
+onEveryDriver('a server connection is lost', ONE_CONNECTION, (stage) => {
+  const terminate = (pid: string | null) => stage.server.query(`SELECT pg_terminate_backend(${pid})`);
+
+  test('idle in its pool: no client notices', async () => {
+    const client = await RawClient.login(stage.gateway);
+    const pid = singleValue(await client.query('SELECT pg_backend_pid()'));
+    await terminate(pid);
+    await until('the backend to end', async () => (await stage.server.connections()) === 0);
+    assert.notEqual(singleValue(await client.query('SELECT pg_backend_pid()')), pid);
+    await client.close();
+  });
+
+  test('linked: its client is told in the server’s words, others go on', async () => {
+    const linked = await RawClient.login(stage.gateway);
+    const idle = await RawClient.login(stage.gateway);
+    await linked.query('BEGIN');
+    const pid = singleValue(await linked.query('SELECT pg_backend_pid()'));
+    idle.send(send.query('SELECT 12'));
+    await terminate(pid);
+    const error = firstError(await linked.untilEnd());
+    assert.deepEqual([error.severity, error.code], ['FATAL', '57P01']);
+    assert.equal(singleValue(await idle.untilReady()), '12');
+    await idle.close();
+  });
+
+  test('while a query runs', async () => {
+    const client = await RawClient.login(stage.gateway);
+    client.send(send.query('SELECT pg_sleep(60), 13'));
+    const pid = await until('the query to run', async () => {
+      const [row] = await stage.server.query(
+        "SELECT pid FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60), 13' AND state = 'active'",
+      );
+      return row?.pid;
+    });
+    await terminate(pid);
+    assert.equal(firstError(await client.untilEnd()).code, '57P01');
+    client.destroy();
+  });
+});
+
+describeDrivers('the way to the server', (io) => {
+  test('is cut while a query runs: the outcome is unknown, and said to be', async () => {
+    const server = await PostgresServer.start();
+    const proxy = await FaultProxy.start(server);
+    try {
+      await withGateway({ io, server: proxy, settings: { server_login_retry: '100ms' } }, async (gateway) => {
+        const busy = await RawClient.login(gateway);
+        const idle = await RawClient.login(gateway);
+        busy.send(send.query('SELECT pg_sleep(60), 14'));
+        await until('the query to run', async () => {
+          const rows = await server.query(
+            "SELECT 1 FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60), 14' AND state = 'active'",
+          );
+          return rows.length > 0;
+        });
+        proxy.cut();
+        const error = firstError(await busy.untilEnd());
+        assert.deepEqual([error.severity, error.code], ['FATAL', '08007']);
+        assert.equal(singleValue(await idle.query('SELECT 15')), '15');
+        await idle.close();
+      });
+    } finally {
+      await proxy.stop();
+      await server.discard();
+    }
+  });
+
+  test('comes back: clients that wait meanwhile get their answers', async () => {
+    const server = await PostgresServer.start();
+    try {
+      await withGateway({ io, server, settings: { server_login_retry: '100ms' } }, async (gateway) => {
+        const client = await RawClient.login(gateway);
+        assert.equal(singleValue(await client.query('SELECT 16')), '16');
+        await server.stop('immediate');
+        client.send(send.query('SELECT 17'));
+        await server.restart();
+        assert.equal(singleValue(await client.untilReady()), '17');
+        await client.close();
+      });
+    } finally {
+      await server.discard();
+    }
+  });
+});
