@@ -428,6 +428,7 @@ bool connection_close_now(struct reactor *r, struct connection *c) {
     if (c->flags & ORDERLY) discard_received(c->fd);
     close(c->fd);
     c->fd = -1;
+    c->interest = 0;
     accepting_retry(r, true);
   }
   c->state = STATE_CLOSED;
