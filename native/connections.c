@@ -293,7 +293,8 @@ uint32_t gather_segments(const struct reactor *r, const struct connection *c, st
 static void take_send(struct reactor *r, struct connection *c, uint32_t offset, uint32_t length) {
   int32_t *pending = &r->pending[slot_of(r, c)];
   if (*pending > (int32_t)r->high_water) c->flags |= CONGESTED;
-  bool open = c->state >= STATE_RESERVED && c->state <= STATE_OPEN && !(c->flags & SEND_DEAD);
+  /* A connection that was never made may still be dialled at another address, with what is queued. */
+  bool open = (c->state <= STATE_OPEN && !(c->flags & SEND_DEAD)) || c->address;
   if (!open) {
     *pending -= (int32_t)length;
   } else if (!queue_range(r, c, offset, length)) {
@@ -372,6 +373,8 @@ struct connection *connection_accepted(struct reactor *r, int fd, int32_t listen
 }
 
 void connection_established(struct reactor *r, struct connection *c) {
+  free(c->address);
+  c->address = NULL;
   c->state = STATE_OPEN;
   c->flags |= WANT_READ;
   emit(r, EVENT_CONNECTED, (int32_t)slot_of(r, c), 0, 0);
