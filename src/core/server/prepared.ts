@@ -13,6 +13,8 @@ export interface PreparedEntry {
   confirmed: boolean;
   /** The batch in which its Parse was sent. */
   batch: number;
+  /** A Close for it is under way, to make room. */
+  evicted: boolean;
   /** Grows with each use: the smallest is the least recently used. */
   lastUse: number;
 }
@@ -24,13 +26,11 @@ export class PreparedStatements {
   private readonly entries = new Map<Statement, PreparedEntry>();
   private readonly catalogue: StatementCatalogue;
   private uses = 0;
+  /** Statements that are not being evicted. */
+  private kept = 0;
 
   constructor(catalogue: StatementCatalogue) {
     this.catalogue = catalogue;
-  }
-
-  get size(): number {
-    return this.entries.size;
   }
 
   /**
@@ -50,8 +50,9 @@ export class PreparedStatements {
   /** A Parse for `statement` is being sent. */
   parsing(statement: Statement, batch: number): PreparedEntry {
     this.remove(statement);
-    const entry = { statement, confirmed: false, batch, lastUse: ++this.uses };
+    const entry = { statement, confirmed: false, batch, evicted: false, lastUse: ++this.uses };
     this.entries.set(statement, entry);
+    this.kept += 1;
     this.catalogue.hold(statement);
     return entry;
   }
@@ -62,22 +63,34 @@ export class PreparedStatements {
     entry.batch = NO_BATCH;
   }
 
-  /** A Close was skipped: the server still has it. */
-  notClosed(entry: PreparedEntry): void {
-    if (this.entries.has(entry.statement)) return;
-    this.entries.set(entry.statement, entry);
-    this.catalogue.hold(entry.statement);
+  /** A Close that {@link evict} asked for was answered. */
+  closed(entry: PreparedEntry): void {
+    if (entry.evicted && this.entries.get(entry.statement) === entry) this.remove(entry.statement);
   }
 
-  /** The least recently used statement, removed, when there are more than `max`; it is to be closed on the server. */
+  /** A Close that {@link evict} asked for was skipped: the server still has the statement. */
+  notClosed(entry: PreparedEntry): void {
+    if (!entry.evicted || this.entries.get(entry.statement) !== entry) return;
+    entry.evicted = false;
+    this.kept += 1;
+  }
+
+  /**
+   * The least recently used statement when there are more than `max`; the caller sends a Close for it. Until that is
+   * answered the statement may exist or not.
+   */
   evict(max: number): PreparedEntry | null {
-    if (this.entries.size <= max) return null;
+    if (this.kept <= max) return null;
     let oldest: PreparedEntry | null = null;
     for (const entry of this.entries.values()) {
-      const settled = entry.confirmed || entry.batch === NO_BATCH;
+      const settled = !entry.evicted && (entry.confirmed || entry.batch === NO_BATCH);
       if (settled && (oldest === null || entry.lastUse < oldest.lastUse)) oldest = entry;
     }
-    if (oldest !== null) this.remove(oldest.statement);
+    if (oldest === null) return null;
+    oldest.evicted = true;
+    oldest.confirmed = false;
+    oldest.batch = NO_BATCH;
+    this.kept -= 1;
     return oldest;
   }
 
@@ -93,6 +106,10 @@ export class PreparedStatements {
   }
 
   private remove(statement: Statement): void {
-    if (this.entries.delete(statement)) this.catalogue.release(statement);
+    const entry = this.entries.get(statement);
+    if (entry === undefined) return;
+    this.entries.delete(statement);
+    if (!entry.evicted) this.kept -= 1;
+    this.catalogue.release(statement);
   }
 }

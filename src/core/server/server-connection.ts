@@ -333,6 +333,7 @@ export class ServerConnection extends FrameReader {
         if (!this.statements.parsed(this.exchange, this.link)) return this.unexpected(type);
         return this.complete();
       case Backend.CloseComplete:
+        this.statements.closed(this.exchange);
         return this.completes(Request.CLOSE, type);
       case Backend.CopyInResponse:
         return this.copyInResponse(type);

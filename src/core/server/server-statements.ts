@@ -43,6 +43,12 @@ export class ServerStatements {
     return true;
   }
 
+  /** CloseComplete. The request is still the exchange's first. */
+  closed(exchange: Exchange): void {
+    const detail = exchange.firstDetail;
+    if (detail?.what === 'close' && detail.entry !== null) this.named.closed(detail.entry);
+  }
+
   /** The client had all statements dropped; what is still owed an answer comes after that. */
   dropped(exchange: Exchange, link: ClientEnd | null): void {
     const definedSince = new Set<string>();
