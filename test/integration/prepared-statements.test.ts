@@ -5,6 +5,7 @@ import * as send from '../harness/frontend-message.js';
 import { withGateway } from '../harness/gateway-under-test.js';
 import { RawClient } from '../harness/raw-client.js';
 import { onEveryDriver } from '../harness/stage.js';
+import { until } from '../harness/until.js';
 
 onEveryDriver('prepared statements in transaction mode', {}, (stage) => {
   const gateway = (settings: Record<string, string | number>) => ({
@@ -131,6 +132,9 @@ onEveryDriver('prepared statements in transaction mode', {}, (stage) => {
       await client.untilReady();
       const pid = singleValue(await client.query('SELECT pg_backend_pid()'));
       await stage.server.query(`SELECT pg_terminate_backend(${pid})`);
+      await until('the backend to end', async () => (await stage.server.connections()) === 0);
+      // Whoever connects now is seen by the gateway after the end of the server connection.
+      await (await RawClient.login(at)).close();
       client.send(...execute('keeps', ['still here']), send.sync());
       assert.equal(singleValue(await client.untilReady()), 'still here');
       await client.close();

@@ -52,10 +52,10 @@ onEveryDriver('psql', { setup: SETUP }, (stage) => {
     assert.match(stdout, /7\n$/);
   });
 
-  test('a result of 100 MB arrives whole', async () => {
-    const sql = 'SELECT repeat(md5(i::text), 32) FROM generate_series(1, 100000) i';
+  test('a result of 30 MB arrives whole', async () => {
+    const sql = 'SELECT repeat(md5(i::text), 32) FROM generate_series(1, 30000) i';
     const [direct, through] = await Promise.all([ask(stage.server, sql), ask(stage.gateway, sql)]);
-    assert.ok(direct.length > 100_000_000);
+    assert.ok(direct.length > 30_000_000);
     assert.equal(hash(through), hash(direct));
   });
 

@@ -1,5 +1,20 @@
-/** What PostgreSQL does with kinds of messages, whatever is in them. */
+/** What PostgreSQL does with kinds of messages, whatever is in them. Tables by type code: they are read per message. */
+import { HEADER_BYTES } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
+
+/** Messages that PostgreSQL keeps short (PQ_SMALL_MESSAGE_LIMIT), header included. Bytes. */
+const SMALL_MESSAGE_BYTES_MAX = 10_001;
+const NO_BOUND = 0xffff_ffff;
+
+/** By type code: how long a message may be, header included. Others are bounded by max_packet_size alone. */
+export const BYTES_MAX_BY_TYPE = new Uint32Array(256).fill(NO_BOUND);
+for (const type of [Frontend.Close, Frontend.CopyFail, Frontend.Describe, Frontend.Execute]) {
+  BYTES_MAX_BY_TYPE[type] = SMALL_MESSAGE_BYTES_MAX;
+}
+// Without a body. The server would answer a longer one with an error that belongs to no request.
+for (const type of [Frontend.CopyDone, Frontend.Flush, Frontend.Sync, Frontend.Terminate]) {
+  BYTES_MAX_BY_TYPE[type] = HEADER_BYTES;
+}
 
 /** What a server ignores between an error and the next Sync. */
 export const SKIPPED: ReadonlySet<number> = new Set([
@@ -15,18 +30,3 @@ export const SKIPPED: ReadonlySet<number> = new Set([
   Frontend.CopyDone,
   Frontend.CopyFail,
 ]);
-
-/** Messages that PostgreSQL keeps short (PQ_SMALL_MESSAGE_LIMIT). */
-export const SMALL: ReadonlySet<number> = new Set([
-  Frontend.Close,
-  Frontend.CopyDone,
-  Frontend.CopyFail,
-  Frontend.Describe,
-  Frontend.Execute,
-  Frontend.Flush,
-  Frontend.Sync,
-  Frontend.Terminate,
-]);
-
-/** Their bound, header included. Bytes. */
-export const SMALL_MESSAGE_BYTES_MAX = 10_001;
