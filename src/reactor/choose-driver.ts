@@ -1,8 +1,10 @@
 import type { DriverName } from './driver.js';
 import { type LoadedAddon, loadAddon } from './load-addon.js';
 
+/** What the setting `io` may be. */
 export type DriverSetting = DriverName | 'auto';
 
+/** The driver that is used, and why no faster one. */
 export interface DriverChoice {
   readonly driver: DriverName;
   /** Why a better one isn't used; empty when there is no better one, or when it was asked for. */

@@ -1,6 +1,7 @@
 import type { Io, IoEvents } from '../core/io.js';
 import type { ResolvedHost } from './slow-work.js';
 
+/** The drivers, fastest first. */
 export type DriverName = 'uring' | 'epoll' | 'node';
 
 /** A place to listen, without host names. `index` is what `IoEvents.accepted` tells. */
@@ -37,6 +38,7 @@ export interface Driver extends Io {
 
 /** Unsent bytes above which a connection is congested, and below which it is drained again. */
 export const HIGH_WATER_BYTES = 256 * 1024;
+/** Below so many unsent bytes a congested connection is drained again. */
 export const LOW_WATER_BYTES = 64 * 1024;
 
 /** Clients that may wait to be accepted; the kernel lowers it to net.core.somaxconn. */

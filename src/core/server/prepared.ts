@@ -83,8 +83,7 @@ export class PreparedStatements {
     if (this.kept <= max) return null;
     let oldest: PreparedEntry | null = null;
     for (const entry of this.entries.values()) {
-      const settled = !entry.evicted && (entry.confirmed || entry.batch === NO_BATCH);
-      if (settled && (oldest === null || entry.lastUse < oldest.lastUse)) oldest = entry;
+      if (!entry.evicted && (oldest === null || entry.lastUse < oldest.lastUse)) oldest = entry;
     }
     if (oldest === null) return null;
     oldest.evicted = true;

@@ -94,8 +94,6 @@ export class ServerConnection extends FrameReader {
     this.createdAt = context.io.now();
   }
 
-  // --- Events of the connection -------------------------------------------------------------------------------
-
   connected(): void {
     this.phase = 'login';
     this.send(this.owner.startupPacket());
@@ -201,12 +199,8 @@ export class ServerConnection extends FrameReader {
   closed(reason: string | null): void {
     if (this.phase === 'closed') return;
     const text = reason ?? 'connection closed';
-    const error = this.lastError ?? connectionFailure(text);
     this.end();
-    const link = this.link;
-    this.link = null;
-    this.owner.serverGone(this, error);
-    this.tellLoss(link, text);
+    this.depart(this.lastError ?? connectionFailure(text), text);
   }
 
   /** Closes from our side: politely when the server is not in the middle of anything. */
@@ -214,18 +208,18 @@ export class ServerConnection extends FrameReader {
     if (this.phase === 'closed') return;
     const polite = this.isClean && this.cancelsInFlight === 0;
     this.end();
-    if (polite) this.context.io.send(this.connection, TERMINATE, 0, TERMINATE.length);
+    if (polite) this.send(TERMINATE);
     if (polite) this.context.io.finish(this.connection);
     else this.context.io.reset(this.connection);
-    const link = this.link;
-    this.link = null;
-    this.owner.serverGone(this, this.lastError);
-    this.tellLoss(link, 'connection closed');
+    this.depart(this.lastError, 'connection closed');
   }
 
-  private tellLoss(link: ClientEnd | null, reason: string): void {
-    const requestInFlight = this.exchange.outstanding > 0;
-    link?.serverLost({ told: this.toldFatal, midMessage: this.midMessage, requestInFlight, reason });
+  /** Tells the pool, then the client. */
+  private depart(error: ErrorFields | null, reason: string): void {
+    const { link, midMessage, toldFatal: told } = this;
+    this.link = null;
+    this.owner.serverGone(this, error);
+    link?.serverLost({ told, midMessage, requestInFlight: this.exchange.outstanding > 0, reason });
   }
 
   private end(): void {
@@ -233,8 +227,6 @@ export class ServerConnection extends FrameReader {
     this.endReading();
     this.statements.clear();
   }
-
-  // --- Link ---------------------------------------------------------------------------------------------------
 
   bind(client: ClientEnd, mode: PoolMode): void {
     if (this.link !== null) throw new Error('invariant: server connection is linked already');
@@ -255,8 +247,6 @@ export class ServerConnection extends FrameReader {
     this.readingPaused = false;
     this.context.io.resumeReading(this.connection);
   }
-
-  // --- Requests -----------------------------------------------------------------------------------------------
 
   /** Sends bytes of ours. */
   send(message: Uint8Array): boolean {
@@ -286,8 +276,6 @@ export class ServerConnection extends FrameReader {
     if (this.exchange.outstanding === 0) this.interject = true;
     this.exchange.expectSynthetic(kind, detail);
   }
-
-  // --- Answers ------------------------------------------------------------------------------------------------
 
   protected forward(bytes: Uint8Array, start: number, end: number): void {
     if (this.link === null) return;
@@ -462,8 +450,6 @@ export class ServerConnection extends FrameReader {
     return FORWARD;
   }
 
-  // --- Login --------------------------------------------------------------------------------------------------
-
   private loginMessage(
     type: number,
     total: number,
@@ -472,9 +458,8 @@ export class ServerConnection extends FrameReader {
     end: number,
   ): Verdict {
     if (end - position < total) return WHOLE;
-    const login = this.login;
-    if (login === null) return END;
-    this.loginProgress(login.message(type, bytes, position + HEADER_BYTES, position + total));
+    if (this.login === null) return END;
+    this.loginProgress(this.login.message(type, bytes, position + HEADER_BYTES, position + total));
     return this.phase === ('closed' as Phase) ? END : SWALLOW;
   }
 

@@ -29,7 +29,7 @@ import * as Request from '../server/request-queue.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { Statement } from '../statements.js';
 import type { ClientLogin, LoginStep } from './client-login.js';
-import { BODILESS, SKIPPED, SMALL, SMALL_MESSAGE_BYTES_MAX } from './message-rules.js';
+import { BYTES_MAX_BY_TYPE, SKIPPED } from './message-rules.js';
 import type { StatementClient, StatementTraffic } from './statement-traffic.js';
 
 /** The pool, as its clients see it. */
@@ -415,9 +415,7 @@ export class Session extends FrameReader implements StatementClient {
   protected message(type: number, total: number, bytes: Uint8Array, position: number, end: number): Verdict {
     if (this.phase === 'welcoming') return BLOCK;
     if (this.phase !== 'ready') return this.loginMessage(type, total, bytes, position, end);
-    const isTooLong =
-      (total > HEADER_BYTES && BODILESS.has(type)) || (total > SMALL_MESSAGE_BYTES_MAX && SMALL.has(type));
-    if (isTooLong) {
+    if (total > BYTES_MAX_BY_TYPE[type]!) {
       return this.protocolViolation(
         `invalid length ${total - 1} of message type "${String.fromCharCode(type)}"`,
       );
