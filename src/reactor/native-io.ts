@@ -69,9 +69,15 @@ export class NativeIo implements Driver {
   #acceptReportedAt = Number.NEGATIVE_INFINITY;
 
   /** `wakeDescriptor`: from {@link NativeAddon.createWakeDescriptor}, owned by the caller. */
-  constructor(addon: NativeAddon, driver: NativeDriverName, wakeDescriptor: number, work: SlowWork) {
+  constructor(
+    addon: NativeAddon,
+    driver: NativeDriverName,
+    wakeDescriptor: number,
+    work: SlowWork,
+    arenaBytes = ARENA_BYTES,
+  ) {
     const native = addon.create(driver, {
-      arenaBytes: ARENA_BYTES,
+      arenaBytes,
       maxConnections: MAX_CONNECTIONS,
       highWaterBytes: HIGH_WATER_BYTES,
       lowWaterBytes: LOW_WATER_BYTES,

@@ -9,8 +9,9 @@ import { buildStartup } from '../../wire/startup.js';
 import type { GatewayContext } from '../context.js';
 import type { ConnectionId, ServerAddress } from '../io.js';
 import { differenceQuery, type ParameterSet } from '../parameters.js';
-import { ServerConnection, type ServerOwner } from '../server/server-connection.js';
+import { ServerConnection } from '../server/server-connection.js';
 import type { ServerLogin } from '../server/server-login.js';
+import type { ServerOwner } from '../server/server-owner.js';
 import type { ClientPool, Session } from '../session/session.js';
 import type { PoolMode, UserSettings } from '../settings.js';
 import type { PoolSnapshot } from '../snapshot.js';
@@ -46,7 +47,7 @@ export interface PoolOwner {
   greet(client: Session): void;
 }
 
-export class Pool implements ServerOwner, ClientPool {
+export class Pool implements ServerOwner<ServerConnection>, ClientPool {
   readonly identity: PoolIdentity;
   limits: PoolLimits;
   /** Reported parameters of a fresh server connection; null until there was one. */

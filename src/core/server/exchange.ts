@@ -57,6 +57,8 @@ export class Exchange {
   skipping = false;
   /** COPY FROM STDIN is running, and the client has not ended it. */
   copyInOpen = false;
+  /** CopyInResponse has come, and not yet the command's end. */
+  private copyInRuns = false;
   /** How many ReadyForQuery will come is not certain: see {@link startBarrier}. */
   doubtful = false;
   /** Outstanding requests that end with ReadyForQuery: batches that are not answered. */
@@ -157,6 +159,14 @@ export class Exchange {
     this.push(Request.QUERY | Request.SWALLOWED, { what: 'own', error: null });
   }
 
+  /** Notes a Sync of ours behind the last message of a client that will send no more. */
+  expectLastSync(): void {
+    this.batch += 1;
+    this.batchOpen = false;
+    this.skipping = false;
+    this.push(Request.SYNC | Request.SWALLOWED, null);
+  }
+
   /** Notes an empty query of ours, behind which the number of outstanding ReadyForQuery is certain again. */
   startBarrier(): void {
     this.batch += 1;
@@ -198,6 +208,13 @@ export class Exchange {
     this.batchesOwed -= dropped;
     this.ignoredSyncs = dropped;
     this.copyInOpen = !ended;
+    this.copyInRuns = true;
+  }
+
+  /** CommandComplete: a simple Query may go on, even with another COPY. */
+  commandCompleted(): void {
+    if (this.copyInRuns && this.firstKind === Request.QUERY) this.queue.dropCopyEnd();
+    this.copyInRuns = false;
   }
 
   /** ReadyForQuery. Returns whether it answers the oldest request, a Sync or Query whose answer is not certain, or nothing. */
@@ -222,6 +239,7 @@ export class Exchange {
    */
   failed(): SkippedRequest[] {
     const kind = this.firstKind;
+    this.copyInRuns = false;
     // Whether the server has read those Syncs within the copy or behind its failure can't be known.
     if (this.ignoredSyncs > 0) this.doubtful = true;
     this.copyInOpen = false;

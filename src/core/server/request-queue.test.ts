@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { COPY_END, EXECUTE, RequestQueue, SYNC } from './request-queue.js';
+import { COPY_END, EXECUTE, QUERY, RequestQueue, SYNC } from './request-queue.js';
 
 describe('RequestQueue', () => {
   test('behaves as a list does, over any pushes and shifts', () => {
@@ -35,6 +35,15 @@ describe('RequestQueue', () => {
     assert.deepEqual(queue.dropSyncsBeforeCopyEnd(), { dropped: 2, ended: true });
     assert.equal(queue.length, 3);
     assert.equal(queue.first, EXECUTE);
+  });
+
+  test('takes the end of one copy out, and leaves the next one', () => {
+    const queue = new RequestQueue<never>();
+    for (const request of [QUERY, COPY_END, SYNC, COPY_END]) queue.push(request);
+    queue.dropCopyEnd();
+    const left: number[] = [];
+    for (; queue.length > 0; queue.shift()) left.push(queue.first);
+    assert.deepEqual(left, [QUERY, SYNC, COPY_END]);
   });
 
   test('says when the copy has not been ended yet', () => {

@@ -93,6 +93,18 @@ export class RequestQueue<D> {
     return { dropped, ended };
   }
 
+  /** Removes the oldest COPY_END: the copy that it ended is over, though its request may not be. */
+  dropCopyEnd(): void {
+    let dropped = false;
+    for (let left = this.count; left > 0; left--) {
+      const request = this.first;
+      const detail = this.firstDetail;
+      this.shift();
+      if (dropped || request !== COPY_END) this.push(request, detail);
+      else dropped = true;
+    }
+  }
+
   private grow(): void {
     const kinds = new Uint8Array(this.kinds.length * 2);
     const details = this.details === null ? null : new Array<D | null>(kinds.length).fill(null);

@@ -3,7 +3,7 @@
  * were sent, passes on what belongs to the linked client, and drops what answers the gateway's own requests.
  */
 import * as Backend from '../../wire/backend.js';
-import { buildQuery, buildTerminate } from '../../wire/client-messages.js';
+import { buildCopyFail, buildQuery, buildSync, buildTerminate } from '../../wire/client-messages.js';
 import { type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
 import { END, FORWARD, FrameReader, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
 import type { GatewayContext } from '../context.js';
@@ -18,24 +18,8 @@ import { releasePolicy } from './release.js';
 import * as Request from './request-queue.js';
 import { connectionFailure, duplicateRefused, protocolFailure, readReported } from './server-errors.js';
 import type { LoginProgress, ServerLogin } from './server-login.js';
+import type { ServerOwner } from './server-owner.js';
 import { ServerStatements } from './server-statements.js';
-
-/** A pool, as its server connections see it. */
-export interface ServerOwner {
-  /** The packet that opens a session on the server. */
-  startupPacket(): Buffer;
-  /** Logged in: it can serve. */
-  serverReady(server: ServerConnection): void;
-  /** The transaction is over and nothing is outstanding: the link ends. */
-  linkIdle(server: ServerConnection): void;
-  /** What its departed client had asked for is done. */
-  finishedAlone(server: ServerConnection): void;
-  /** A query of the gateway's own is over; `error` when it failed. */
-  ownQueryDone(server: ServerConnection, error: ErrorFields | null): void;
-  cancelEnded(server: ServerConnection): void;
-  /** The connection is gone. `error`: what the server or the system said, if anything. */
-  serverGone(server: ServerConnection, error: ErrorFields | null): void;
-}
 
 type Phase = 'connecting' | 'login' | 'ready' | 'closed';
 
@@ -75,7 +59,7 @@ export class ServerConnection extends FrameReader {
   /** When it became idle in the pool, in ms. */
   idleSince = 0;
   private readonly context: GatewayContext;
-  private readonly owner: ServerOwner;
+  private readonly owner: ServerOwner<ServerConnection>;
   private login: ServerLogin | null;
   private readingPaused = false;
   /** Its client has gone, and what it asked for is still being answered. */
@@ -83,7 +67,12 @@ export class ServerConnection extends FrameReader {
   private toldFatal = false;
   private lastError: ErrorFields | null = null;
 
-  constructor(context: GatewayContext, owner: ServerOwner, connection: ConnectionId, login: ServerLogin) {
+  constructor(
+    context: GatewayContext,
+    owner: ServerOwner<ServerConnection>,
+    connection: ConnectionId,
+    login: ServerLogin,
+  ) {
     super();
     this.context = context;
     this.owner = owner;
@@ -118,6 +107,17 @@ export class ServerConnection extends FrameReader {
   /** Its client has gone: it is made clean when everything asked for has been answered. */
   finishAlone(): void {
     this.finishing = true;
+    this.endInput();
+  }
+
+  /**
+   * The client will send no more. If the server is in a COPY FROM STDIN that nobody ends, this ends it; where it isn't,
+   * it ignores CopyFail (protocol chapter, "COPY Operations").
+   */
+  endInput(): void {
+    if (this.exchange.outstanding === 0) return;
+    this.exchange.expectLastSync();
+    this.send(END_OF_INPUT);
   }
 
   private finish(): void {
@@ -375,6 +375,7 @@ export class ServerConnection extends FrameReader {
       if (tag === 'PREPARE') this.pin();
       else if (tag !== null) this.statements.dropped(this.exchange, this.link);
     }
+    this.exchange.commandCompleted();
     return this.answers(Request.EXECUTE, Backend.CommandComplete);
   }
 
@@ -496,3 +497,4 @@ export class ServerConnection extends FrameReader {
 
 const TERMINATE = buildTerminate();
 const EMPTY_QUERY = buildQuery('');
+const END_OF_INPUT = Buffer.concat([buildCopyFail('the client has ended'), buildSync()]);

@@ -116,8 +116,10 @@ export class Session extends FrameReader implements StatementClient {
 
   /** The client has closed its sending side; answers that are under way still reach it. */
   ended(): void {
+    if (this.inputEnded) return;
     this.inputEnded = true;
     if (!this.awaitsLastAnswer) this.close();
+    else if (!this.isBlocked) this.link?.endInput();
   }
 
   /** True while answers to what was sent before the end of input are still to come. */
@@ -263,8 +265,9 @@ export class Session extends FrameReader implements StatementClient {
   private afterResume(): void {
     if (this.hasEnded) return;
     if (!this.isBlocked) this.resumeReading();
-    if (this.inputEnded && !this.awaitsLastAnswer) this.close();
-    else this.link?.releaseIfIdle();
+    if (!this.inputEnded) this.link?.releaseIfIdle();
+    else if (!this.awaitsLastAnswer) this.close();
+    else if (!this.isBlocked) this.link?.endInput();
   }
 
   /** The link has ended in good order. */

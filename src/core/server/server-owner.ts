@@ -1,0 +1,18 @@
+import type { ErrorFields } from '../../wire/error-fields.js';
+
+/** A pool, as its server connections see it. */
+export interface ServerOwner<Server> {
+  /** The packet that opens a session on the server. */
+  startupPacket(): Buffer;
+  /** Logged in: it can serve. */
+  serverReady(server: Server): void;
+  /** The transaction is over and nothing is outstanding: the link ends. */
+  linkIdle(server: Server): void;
+  /** What its departed client had asked for is done. */
+  finishedAlone(server: Server): void;
+  /** A query of the gateway's own is over; `error` when it failed. */
+  ownQueryDone(server: Server, error: ErrorFields | null): void;
+  cancelEnded(server: Server): void;
+  /** The connection is gone. `error`: what the server or the system said, if anything. */
+  serverGone(server: Server, error: ErrorFields | null): void;
+}
