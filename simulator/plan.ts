@@ -1,5 +1,13 @@
 /** What a seed decides before a run begins: settings, network, how servers and clients behave. */
-import type { AuthType, GatewaySettings, PoolMode, UserSecret, UserSettings } from '../src/core/settings.js';
+import {
+  type AuthType,
+  type GatewaySettings,
+  NO_DATABASE_SETTINGS,
+  NO_EXTRA_SETTINGS,
+  type PoolMode,
+  type UserSecret,
+  type UserSettings,
+} from '../src/core/settings.js';
 import type { Weather } from './channel.js';
 import { type AuthMethod, verifierOf } from './passwords.js';
 import type { Random } from './random.js';
@@ -89,7 +97,8 @@ function makeSettings(
   passwords: ReadonlyMap<string, string>,
 ): GatewaySettings {
   const users = new Map<string, UserSettings>();
-  for (const [name, password] of passwords) users.set(name, { name, secret: secretOf(password, random) });
+  for (const [name, password] of passwords)
+    users.set(name, { name, secret: secretOf(password, random), limits: null });
   const poolMode = random.weighted<PoolMode>([
     [5, 'transaction'],
     [2, 'session'],
@@ -98,14 +107,16 @@ function makeSettings(
   const forcedUser = random.chance(0.3) ? users.get('carol')! : null;
   const impatient = profile === 'slow' && random.chance(0.5);
   const database = (name: string) => ({
+    ...NO_DATABASE_SETTINGS,
     name,
-    address: ADDRESS,
+    addresses: [ADDRESS],
     serverDatabase: random.chance(0.5) ? `${name}_db` : null,
     forcedUser,
     poolMode: null,
     poolSize: random.chance(0.3) ? random.int(1, 3) : null,
   });
   return {
+    ...NO_EXTRA_SETTINGS,
     databases: new Map(DATABASES.map((name) => [name, database(name)])),
     users,
     authType: random.weighted<AuthType>([

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { pbkdf2Sync } from 'node:crypto';
 import { describe, test } from 'node:test';
+import { NO_DATABASE_SETTINGS } from '../core/settings.js';
 import { makeScramVerifier } from '../wire/scram.js';
 import { adviseOn } from './advice.js';
 import { toGatewaySettings } from './gateway-settings.js';
@@ -27,16 +28,18 @@ describe("the core's settings", () => {
     assert.equal(settings.serverLoginRetryMs, 500);
     assert.deepEqual(settings.ignoreStartupParameters, new Set(['a', 'b']));
     assert.deepEqual(settings.databases.get('a'), {
+      ...NO_DATABASE_SETTINGS,
       name: 'a',
-      address: { host: 'db1', port: 1 },
+      addresses: [{ host: 'db1', port: 1 }],
       serverDatabase: 'x',
       forcedUser: null,
       poolMode: 'session',
       poolSize: 3,
     });
     assert.deepEqual(settings.databases.get('*'), {
+      ...NO_DATABASE_SETTINGS,
       name: '*',
-      address: { socketPath: '/run/postgresql/.s.PGSQL.2' },
+      addresses: [{ socketPath: '/run/postgresql/.s.PGSQL.2' }],
       serverDatabase: null,
       forcedUser: null,
       poolMode: null,
@@ -87,6 +90,7 @@ describe("the core's settings", () => {
     assert.deepEqual(databases.get('c')!.forcedUser, {
       name: 'carol',
       secret: { password: null, md5: null, scram: null },
+      limits: null,
     });
   });
 });

@@ -3,7 +3,14 @@ import { pbkdf2, randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import type { ServerAddress } from '../core/io.js';
-import type { DatabaseSettings, GatewaySettings, UserSecret, UserSettings } from '../core/settings.js';
+import {
+  type DatabaseSettings,
+  type GatewaySettings,
+  NO_DATABASE_SETTINGS,
+  NO_EXTRA_SETTINGS,
+  type UserSecret,
+  type UserSettings,
+} from '../core/settings.js';
 import { makeScramVerifier, parseScramVerifier, saslPrep } from '../wire/scram.js';
 import { type KnownUser, MD5_SECRET } from './known-users.js';
 import type { SluiceConfig } from './load.js';
@@ -32,6 +39,7 @@ export async function toGatewaySettings(
     Object.entries(values.databases).map(([name, database]) => [name, makeDatabase(name, database, users)]),
   );
   return Object.freeze<GatewaySettings>({
+    ...NO_EXTRA_SETTINGS,
     databases,
     users,
     authType: values.auth_type,
@@ -64,7 +72,10 @@ async function makeUsers(
   const work = async (): Promise<void> => {
     for (const [name, known] of remaining) {
       const old = previous?.users.get(name)?.secret;
-      users.set(name, Object.freeze({ name, secret: await makeSecret(known, config.values.auth_type, old) }));
+      users.set(
+        name,
+        Object.freeze({ name, secret: await makeSecret(known, config.values.auth_type, old), limits: null }),
+      );
     }
   };
   await Promise.all(Array.from({ length: PARALLEL_DERIVATIONS }, work));
@@ -93,8 +104,9 @@ function makeDatabase(
   users: ReadonlyMap<string, UserSettings>,
 ): DatabaseSettings {
   return Object.freeze<DatabaseSettings>({
+    ...NO_DATABASE_SETTINGS,
     name,
-    address: serverAddress(database),
+    addresses: Object.freeze([serverAddress(database)]),
     serverDatabase: database.dbname ?? null,
     forcedUser: forcedUser(database, users),
     poolMode: database.pool_mode ?? null,
@@ -110,6 +122,7 @@ function forcedUser(database: DatabaseValues, users: ReadonlyMap<string, UserSet
   return Object.freeze({
     name,
     secret: Object.freeze({ password: password || null, md5: null, scram: null }),
+    limits: null,
   });
 }
 

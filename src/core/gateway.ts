@@ -247,7 +247,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner {
   private poolLimits(database: DatabaseSettings, name: string): PoolLimits {
     const { settings } = this.context;
     return {
-      address: database.address,
+      address: database.addresses[0]!,
       serverDatabase: database.serverDatabase ?? name,
       mode: database.poolMode ?? settings.poolMode,
       size: database.poolSize ?? settings.defaultPoolSize,
@@ -421,7 +421,7 @@ function housekeepingMs(settings: GatewaySettings): number {
 }
 
 function withoutSecret(name: string): UserSettings {
-  return { name, secret: { password: null, md5: null, scram: null } };
+  return { name, secret: { password: null, md5: null, scram: null }, limits: null };
 }
 
 function newCounters(): Counters {

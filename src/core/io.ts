@@ -34,6 +34,20 @@ export interface Report {
   readonly message: string;
   /** Facts that belong to it, e.g. `{ database: 'app', user: 'alice' }`. */
   readonly facts?: Readonly<Record<string, string | number | boolean>>;
+  /** The connection that it is about; lines of PgBouncer's log begin with it. */
+  readonly subject?: ReportSubject;
+}
+
+/** A connection in a log line, as PgBouncer writes it: `C-0x1a: app/alice@10.0.0.7:51234`. */
+export interface ReportSubject {
+  readonly side: 'client' | 'server';
+  /** Unique among the connections of the process for its life. */
+  readonly id: number;
+  /** Null before it is known. */
+  readonly database: string | null;
+  readonly user: string | null;
+  /** `10.0.0.7:51234`, or `unix:6432`. */
+  readonly address: string;
 }
 
 /** What the core asks of its driver. No call throws, and no call delivers an event before it returns. */

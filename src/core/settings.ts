@@ -21,22 +21,63 @@ export interface UserSecret {
   readonly scram: ScramVerifier | null;
 }
 
+/** What may be set for one user; null: what the database or the whole gateway says (PgBouncer's `[users]`). */
+export interface UserLimits {
+  readonly poolMode: PoolMode | null;
+  readonly poolSize: number | null;
+  readonly reservePoolSize: number | null;
+  readonly maxUserConnections: number | null;
+  readonly maxUserClientConnections: number | null;
+  readonly queryTimeoutMs: number | null;
+  readonly queryWaitTimeoutMs: number | null;
+  readonly idleTransactionTimeoutMs: number | null;
+  readonly transactionTimeoutMs: number | null;
+  readonly clientIdleTimeoutMs: number | null;
+}
+
 export interface UserSettings {
   readonly name: string;
   readonly secret: UserSecret;
+  /** Null: none of its own. */
+  readonly limits: UserLimits | null;
 }
+
+/** Which of a database's hosts a new server connection goes to (PgBouncer's `load_balance_hosts`). */
+export type HostBalancing = 'round-robin' | 'disable';
 
 export interface DatabaseSettings {
   /** The name that clients ask for; `*` is the fallback for any name. */
   readonly name: string;
-  readonly address: ServerAddress;
+  /** One or more servers that hold the same database. */
+  readonly addresses: readonly ServerAddress[];
+  readonly loadBalanceHosts: HostBalancing;
   /** The database's name on the server; null: the name that the client asked for. */
   readonly serverDatabase: string | null;
   /** Log in to the server as this user whoever the client is; null: the client's user. */
   readonly forcedUser: UserSettings | null;
   /** null: {@link GatewaySettings.poolMode}. */
   readonly poolMode: PoolMode | null;
-  /** null: {@link GatewaySettings.defaultPoolSize}. */
+  /** null, here and below: what {@link GatewaySettings} says. */
+  readonly poolSize: number | null;
+  readonly minPoolSize: number | null;
+  readonly reservePoolSize: number | null;
+  readonly maxDbConnections: number | null;
+  readonly maxDbClientConnections: number | null;
+  readonly serverLifetimeMs: number | null;
+  readonly queryWaitTimeoutMs: number | null;
+  /** Run on every new server connection before it serves (PgBouncer's `connect_query`). */
+  readonly connectQuery: string | null;
+  /** Startup parameters of its server connections: `client_encoding`, `datestyle`, `timezone`. */
+  readonly startupParameters: ReadonlyMap<string, string>;
+  readonly authUser: string | null;
+  readonly authQuery: string | null;
+  readonly authDbname: string | null;
+}
+
+/** Another gateway process, to which cancel requests with its number are passed on (PgBouncer's `[peers]`). */
+export interface PeerSettings {
+  readonly id: number;
+  readonly address: ServerAddress;
   readonly poolSize: number | null;
 }
 
@@ -46,16 +87,43 @@ export interface GatewaySettings {
   readonly authType: AuthType;
   readonly poolMode: PoolMode;
   readonly defaultPoolSize: number;
+  readonly minPoolSize: number;
+  readonly reservePoolSize: number;
+  /** How long a client waits before its pool may use the reserve. */
+  readonly reservePoolTimeoutMs: number;
+  /** 0, here and in the following four: no limit. */
+  readonly maxDbConnections: number;
+  readonly maxUserConnections: number;
+  readonly maxDbClientConnections: number;
+  readonly maxUserClientConnections: number;
   readonly maxClientConn: number;
   /** 0 switches the tracking of named prepared statements off. */
   readonly maxPreparedStatements: number;
   readonly serverResetQuery: string;
+  /** Run the reset query in transaction and statement mode too. */
+  readonly serverResetQueryAlways: boolean;
+  /** Tested with this before use when it has rested longer than `serverCheckDelayMs`; empty: never. */
+  readonly serverCheckQuery: string;
+  readonly serverCheckDelayMs: number;
+  /** Of the free server connections the one that has rested longest is used next, not the one used last. */
+  readonly serverRoundRobin: boolean;
+  /** A reload or RECONNECT closes session-mode server connections without waiting for their clients. */
+  readonly serverFastClose: boolean;
   /** A message longer than this closes its connection (PgBouncer's `max_packet_size`). */
   readonly maxPacketSize: number;
   /** Startup parameters that are accepted and not passed on (PgBouncer's `ignore_startup_parameters`). */
   readonly ignoreStartupParameters: ReadonlySet<string>;
   /** 0 in any of the following: no limit. */
   readonly queryWaitTimeoutMs: number;
+  /** After this time a waiting client is told by a notice why it waits. */
+  readonly queryWaitNotifyMs: number;
+  readonly queryTimeoutMs: number;
+  readonly transactionTimeoutMs: number;
+  readonly idleTransactionTimeoutMs: number;
+  readonly clientIdleTimeoutMs: number;
+  /** How long an auto-database (made from `*`) may stay unused. */
+  readonly autodbIdleTimeoutMs: number;
+  readonly suspendTimeoutMs: number;
   readonly clientLoginTimeoutMs: number;
   readonly serverIdleTimeoutMs: number;
   readonly serverLifetimeMs: number;
@@ -63,8 +131,60 @@ export interface GatewaySettings {
   /** How long no new connection is tried after a failed one. */
   readonly serverLoginRetryMs: number;
   readonly cancelWaitTimeoutMs: number;
+  /** Add the client's address and port to the application_name that the server sees. */
+  readonly applicationNameAddHost: boolean;
+  /** Users who may do everything on the console, and users who may look. */
+  readonly adminUsers: ReadonlySet<string>;
+  readonly statsUsers: ReadonlySet<string>;
+  /** Names this process in cancel keys (PgBouncer's `peer_id`); 0: none. */
+  readonly peerId: number;
+  readonly peers: ReadonlyMap<number, PeerSettings>;
   /** Report every client that comes and goes. */
   readonly logConnections: boolean;
   readonly logDisconnections: boolean;
   readonly logPoolerErrors: boolean;
 }
+
+/** A database's settings that leave everything to the gateway's. */
+export const NO_DATABASE_SETTINGS = Object.freeze({
+  loadBalanceHosts: 'round-robin',
+  minPoolSize: null,
+  reservePoolSize: null,
+  maxDbConnections: null,
+  maxDbClientConnections: null,
+  serverLifetimeMs: null,
+  queryWaitTimeoutMs: null,
+  connectQuery: null,
+  startupParameters: new Map<string, string>(),
+  authUser: null,
+  authQuery: null,
+  authDbname: null,
+}) satisfies Partial<DatabaseSettings>;
+
+/** The settings that switch something on, switched off: PgBouncer's defaults but for the times that it limits. */
+export const NO_EXTRA_SETTINGS = Object.freeze({
+  minPoolSize: 0,
+  reservePoolSize: 0,
+  reservePoolTimeoutMs: 5000,
+  maxDbConnections: 0,
+  maxUserConnections: 0,
+  maxDbClientConnections: 0,
+  maxUserClientConnections: 0,
+  serverResetQueryAlways: false,
+  serverCheckQuery: '',
+  serverCheckDelayMs: 30_000,
+  serverRoundRobin: false,
+  serverFastClose: false,
+  queryWaitNotifyMs: 0,
+  queryTimeoutMs: 0,
+  transactionTimeoutMs: 0,
+  idleTransactionTimeoutMs: 0,
+  clientIdleTimeoutMs: 0,
+  autodbIdleTimeoutMs: 3_600_000,
+  suspendTimeoutMs: 10_000,
+  applicationNameAddHost: false,
+  adminUsers: new Set<string>(),
+  statsUsers: new Set<string>(),
+  peerId: 0,
+  peers: new Map<number, PeerSettings>(),
+}) satisfies Partial<GatewaySettings>;

@@ -38,3 +38,67 @@ export interface Snapshot {
   readonly pools: readonly PoolSnapshot[];
   readonly counters: Readonly<Counters>;
 }
+
+/** Both ends of one connection, for `SHOW CLIENTS` and `SHOW SERVERS`. Times are the gateway's monotonic ms. */
+export interface ConnectionSnapshot {
+  /** Unique for the life of the process. */
+  readonly id: number;
+  readonly database: string;
+  readonly user: string;
+  readonly replication: 'none' | 'physical' | 'logical';
+  /** PgBouncer's words: `active`, `waiting`, `idle`, `used`, `tested`, `new`, `login`, ... */
+  readonly state: string;
+  /** The peer: an address and a port, or `unix` and 0. */
+  readonly address: string;
+  readonly port: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly connectedAt: number;
+  /** When its last request began. */
+  readonly requestedAt: number;
+  /** How long it has been waiting; 0 when it isn't. */
+  readonly waitMs: number;
+  readonly closeNeeded: boolean;
+  /** The {@link id} of the connection that it is linked with; null when there is none. */
+  readonly link: number | null;
+  /** The process id of the server's session, or of the client's process on a unix socket; 0: unknown. */
+  readonly remotePid: number;
+  /** `TLSv1.3/TLS_AES_256_GCM_SHA384`; empty without TLS. */
+  readonly tls: string;
+  readonly applicationName: string;
+  readonly preparedStatements: number;
+}
+
+/** Sums since the start for one database, in PgBouncer's units: bytes and us. */
+export interface DatabaseTotals {
+  readonly database: string;
+  readonly serverAssignments: number;
+  readonly transactions: number;
+  readonly queries: number;
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  readonly transactionUs: number;
+  readonly queryUs: number;
+  readonly waitUs: number;
+  readonly clientParses: number;
+  readonly serverParses: number;
+  readonly binds: number;
+  readonly clientLogins: number;
+}
+
+/** How a database stands: its limits as they are in force, and what uses them. */
+export interface DatabaseSnapshot {
+  readonly name: string;
+  readonly serverConnections: number;
+  readonly clientConnections: number;
+  readonly paused: boolean;
+  readonly disabled: boolean;
+  /** Made from `*` because a client asked for it. */
+  readonly isAuto: boolean;
+}
+
+export interface UserSnapshot {
+  readonly name: string;
+  readonly serverConnections: number;
+  readonly clientConnections: number;
+}

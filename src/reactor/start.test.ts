@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
 import { describe, test } from 'node:test';
-
-import type { GatewaySettings } from '../core/settings.js';
+import { type GatewaySettings, NO_EXTRA_SETTINGS } from '../core/settings.js';
 import { chooseDriver } from './choose-driver.js';
 import type { DriverName } from './driver.js';
 import { ListenError, type ReactorHandle, startReactor } from './start.js';
 
 const SETTINGS: GatewaySettings = {
+  ...NO_EXTRA_SETTINGS,
   databases: new Map(),
   users: new Map(),
   authType: 'trust',

@@ -29,7 +29,7 @@ const flipBits = atOne((message, random) => {
 
 const changeLength = atOne((message, random) => {
   if (message.length < 5) return message;
-  const near = message.readInt32BE(1) + random.below(9) - 4;
+  const near = (message.readInt32BE(1) + random.below(9) - 4) | 0;
   message.writeInt32BE(random.chance(0.5) ? near : random.pick(LENGTHS), 1);
   return message;
 });
