@@ -41,6 +41,8 @@ export class ClientWork {
   private readonly named: boolean;
   /** Uses names of which it doesn't know yet whether their Parse failed, in a later batch of the same pipeline. */
   private readonly rash: boolean;
+  /** Known to be outside a transaction: nothing that it doesn't know the outcome of comes before. */
+  private outsideTransaction = true;
   private hasPrepared = false;
   private hasForgotten = false;
   /** Its startup packet named parameters: DISCARD ALL goes back to these. */
@@ -71,6 +73,7 @@ export class ClientWork {
     }
     let actions = this.random.chance(0.7) ? 1 : this.random.int(2, 5);
     while (actions > 0 && this.copyEnd === null && !this.unsynced) {
+      this.outsideTransaction = standing === 'idle' && packets.length === 0;
       packets.push(...this.action()());
       actions -= 1;
     }
@@ -238,13 +241,21 @@ export class ClientWork {
           [4, [Packets.parse(name, this.shared())]],
           [1, [Packets.close('S', name)]],
           [2, [Packets.close('S', name), Packets.parse(name, this.shared())]],
-          [2, [Packets.describe('S', name)]],
+          [this.mayDescribe ? 2 : 0, [Packets.describe('S', name)]],
           [9, [Packets.bind('', name, [this.token()]), Packets.execute('', 0)]],
         ]),
       );
       if (this.rash && random.chance(0.3)) packets.push(Packets.sync());
     }
     return [...packets, Packets.sync()];
+  }
+
+  /**
+   * In a transaction that has failed a server describes statements without rows, and refuses to prepare them: one that this
+   * server connection lacks can't be described there.
+   */
+  private get mayDescribe(): boolean {
+    return this.rash || this.outsideTransaction;
   }
 
   /** Right whatever was prepared before. */

@@ -244,6 +244,7 @@ export class StatementTraffic {
     if (!this.session.ensureLink()) return BLOCK;
     const link = this.session.link as ServerConnection;
     if (nameEnd === portalEnd + 1) {
+      if (this.isUnnamedUnsettled(link)) return this.session.waitForAnswers();
       this.useUnnamed(link, bytes, position);
       link.expect(Request.BIND);
       return FORWARD;
@@ -273,7 +274,10 @@ export class StatementTraffic {
     if (isStatement && this.isUnsettled(link, bytes, nameStart, last - 1)) {
       return this.session.waitForAnswers();
     }
-    if (isStatement && nameStart === last - 1) this.useUnnamed(link, bytes, position);
+    if (isStatement && nameStart === last - 1) {
+      if (this.isUnnamedUnsettled(link)) return this.session.waitForAnswers();
+      this.useUnnamed(link, bytes, position);
+    }
     const named = isStatement && nameStart < last - 1;
     const serverName = named ? this.serverName(link, bytes, position, nameStart, last - 1) : null;
     link.expect(Request.DESCRIBE);
@@ -410,6 +414,12 @@ export class StatementTraffic {
       link.expect(Request.CLOSE | Request.SWALLOWED, { ...close, batch: link.exchange.batch });
       this.session.insert(bytes, position, closeMessage(evicted.statement.serverName));
     }
+  }
+
+  /** It would have to be prepared again, and whether its Parse has failed isn't known yet. */
+  private isUnnamedUnsettled(link: ServerConnection): boolean {
+    const pending = this.unnamedPending;
+    return pending !== null && pending.length > 0 && link.statements.unnamed !== this.unnamedNow;
   }
 
   /** The unnamed statement that the client means must be the one that the server connection has. */
