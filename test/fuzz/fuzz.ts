@@ -81,6 +81,8 @@ async function attackAndWatch(gateway: GatewayUnderTest, options: FuzzOptions): 
       recent.push(index);
       if (recent.length > ATTACKERS * 3) recent.shift();
       await carryOut(planAttack(seed, index), gateway);
+      const trouble = gateway.trouble();
+      if (trouble.length > 0) throw new Error(trouble.join('\n'));
       if (early === 0 && elapsed() > seconds / 5) early = gateway.residentBytes();
     }
   };

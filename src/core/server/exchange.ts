@@ -37,7 +37,13 @@ interface Barrier {
   reached: boolean;
 }
 
-export type RequestDetail = StatementRequest | OwnQuery | Barrier;
+/** A simple Query within a batch: it destroys the unnamed statement, unless it is skipped. */
+export const QUERY_IN_BATCH = Object.freeze({ what: 'query' });
+
+export type RequestDetail = StatementRequest | OwnQuery | Barrier | typeof QUERY_IN_BATCH;
+
+/** What may be known of a client's request. */
+export type ClientRequest = StatementRequest | typeof QUERY_IN_BATCH;
 
 /** A request that the server has refused (the first) or skipped. */
 export interface SkippedRequest {
@@ -125,7 +131,7 @@ export class Exchange {
   }
 
   /** Notes a request that is being sent. */
-  expect(request: number, detail: StatementRequest | null): void {
+  expect(request: number, detail: ClientRequest | null): void {
     const kind = request & Request.KIND_MASK;
     if (kind === Request.SYNC) {
       this.batch += 1;
@@ -260,7 +266,7 @@ export class Exchange {
 
 /** The client's name that a request defines or closes. */
 function namesFor(detail: RequestDetail | null): string | null {
-  return detail === null || detail.what === 'own' || detail.what === 'barrier' ? null : detail.clientName;
+  return detail !== null && 'clientName' in detail ? detail.clientName : null;
 }
 
 function endsBatch(request: number): boolean {

@@ -13,7 +13,7 @@ import type { ClientEnd } from '../link.js';
 import type { ParameterSet } from '../parameters.js';
 import type { PoolMode } from '../settings.js';
 import { mayBeTelling, tellingTag } from './command-tags.js';
-import { Exchange, type StatementRequest, syntheticAnswer } from './exchange.js';
+import { type ClientRequest, Exchange, type StatementRequest, syntheticAnswer } from './exchange.js';
 import { releasePolicy } from './release.js';
 import * as Request from './request-queue.js';
 import { connectionFailure, duplicateRefused, protocolFailure, readReported } from './server-errors.js';
@@ -254,7 +254,7 @@ export class ServerConnection extends FrameReader {
   }
 
   /** Notes a request that is being sent. */
-  expect(request: number, detail: StatementRequest | null = null): void {
+  expect(request: number, detail: ClientRequest | null = null): void {
     this.exchange.expect(request, detail);
   }
 
@@ -400,10 +400,10 @@ export class ServerConnection extends FrameReader {
   private readyForQuery(total: number, status: number): Verdict {
     if (total !== HEADER_BYTES + 1) return this.unexpected(Backend.ReadyForQuery);
     const meaning = this.exchange.ready(status);
-    if (meaning === 'unexpected') return this.unexpected(Backend.ReadyForQuery);
-    if (meaning === 'stray') return FORWARD;
+    if (meaning !== 'answer') return meaning === 'stray' ? FORWARD : this.unexpected(Backend.ReadyForQuery);
     const detail = this.exchange.firstDetail;
     const verdict = this.complete();
+    if (detail?.what === 'query') this.link?.unnamedAnswered('parsed');
     if (detail?.what === 'own') this.owner.ownQueryDone(this, detail.error);
     else if (status === Backend.Idle) this.context.counters.transactions += 1;
     return verdict;

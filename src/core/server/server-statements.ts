@@ -70,7 +70,8 @@ export class ServerStatements {
       kind === Request.PARSE_UNNAMED || kind === Request.QUERY || (kind === Request.CLOSE && detail === null);
     if (concernsUnnamed) this.unnamed = 'unknown';
     if (request === Request.PARSE_UNNAMED) link?.unnamedAnswered(refused ? 'refused' : 'skipped');
-    if (detail?.what === 'parse') {
+    if (detail?.what === 'query') link?.unnamedAnswered('skipped');
+    else if (detail?.what === 'parse') {
       if (detail.entry !== null) this.named.notParsed(detail.entry);
       if (detail.clientName !== null) link?.forgetStatement(detail.clientName, detail.statement);
     } else if (detail?.what === 'close') {

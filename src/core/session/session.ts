@@ -25,6 +25,7 @@ import type { ConnectionId } from '../io.js';
 import { AUTH_MESSAGE_BYTES_MAX, HELD_BYTES_MAX } from '../limits.js';
 import type { ServerLoss } from '../link.js';
 import type { ParameterSet } from '../parameters.js';
+import type { ClientRequest } from '../server/exchange.js';
 import * as Request from '../server/request-queue.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { Statement } from '../statements.js';
@@ -426,8 +427,7 @@ export class Session extends FrameReader implements StatementClient {
     if (this.link?.exchange.skipping === true && SKIPPED.has(type)) return SWALLOW;
     switch (type) {
       case Frontend.Query:
-        this.statements?.queryComes();
-        return this.request(Request.QUERY);
+        return this.request(Request.QUERY, this.statements?.queryComes() ?? null);
       case Frontend.Sync:
         return this.sync();
       case Frontend.Parse:
@@ -465,11 +465,11 @@ export class Session extends FrameReader implements StatementClient {
   }
 
   /** A request that is passed on as it is. */
-  request(kind: number): Verdict {
+  request(kind: number, detail: ClientRequest | null = null): Verdict {
     if (!this.acquire()) return BLOCK;
     const link = this.link as ServerConnection;
     if (kind === Request.QUERY) link.statements.unnamed = null;
-    link.expect(kind);
+    link.expect(kind, detail);
     return FORWARD;
   }
 

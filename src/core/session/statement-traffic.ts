@@ -14,7 +14,7 @@ import { MessageWriter } from '../../wire/message-writer.js';
 import type { GatewayContext } from '../context.js';
 import { PARSE_BYTES_MAX, STATEMENTS_PER_CLIENT_MAX } from '../limits.js';
 import type { ClientEnd } from '../link.js';
-import type { StatementRequest } from '../server/exchange.js';
+import { type ClientRequest, QUERY_IN_BATCH, type StatementRequest } from '../server/exchange.js';
 import * as Request from '../server/request-queue.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import { SERVER_NAME_PREFIX, type Statement } from '../statements.js';
@@ -68,6 +68,9 @@ export class StatementTraffic {
   /** What unanswered Parse messages will make of it, oldest first; null where it has been destroyed since. */
   private unnamedPending: (Buffer | null)[] | null = null;
 
+  /** The batch of the newest of them. */
+  private unnamedBatch = 0;
+
   /** `pool`: the identity of the client's pool. */
   constructor(context: GatewayContext, session: StatementClient, pool: object) {
     this.context = context;
@@ -112,9 +115,16 @@ export class StatementTraffic {
     this.define(name, statement);
   }
 
-  /** A simple Query destroys the unnamed statement. */
-  queryComes(): void {
+  /** A simple Query destroys the unnamed statement, within a batch only if nothing fails before it. */
+  queryComes(): ClientRequest | null {
+    if (this.session.link?.batchOpen === true) {
+      this.unnamedPending ??= [];
+      this.unnamedPending.push(null);
+      this.unnamedBatch = this.session.link.exchange.batch;
+      return QUERY_IN_BATCH;
+    }
     this.destroyUnnamed();
+    return null;
   }
 
   private destroyUnnamed(): void {
@@ -128,7 +138,7 @@ export class StatementTraffic {
     return pending === null || pending.length === 0 ? this.unnamed : pending[pending.length - 1]!;
   }
 
-  /** What has become of the oldest unanswered Parse of the unnamed statement. */
+  /** What has become of the oldest unanswered Parse of the unnamed statement, or of a Query that destroys it. */
   unnamedAnswered(how: 'parsed' | 'refused' | 'skipped'): void {
     const definition = this.unnamedPending?.shift() ?? null;
     // A Parse that is refused has destroyed the unnamed statement all the same.
@@ -206,6 +216,7 @@ export class StatementTraffic {
     this.unnamedPending ??= [];
     const definition = same ? latest : Buffer.from(bytes.subarray(start, end));
     this.unnamedPending.push(definition);
+    this.unnamedBatch = link.exchange.batch;
     link.statements.unnamed = definition;
     link.expect(Request.PARSE_UNNAMED);
     return FORWARD;
@@ -416,10 +427,11 @@ export class StatementTraffic {
     }
   }
 
-  /** It would have to be prepared again, and whether its Parse has failed isn't known yet. */
+  /** It would have to be prepared again, and whether its Parse in an earlier batch has failed isn't known yet. */
   private isUnnamedUnsettled(link: ServerConnection): boolean {
     const pending = this.unnamedPending;
-    return pending !== null && pending.length > 0 && link.statements.unnamed !== this.unnamedNow;
+    if (pending === null || pending.length === 0 || link.statements.unnamed === this.unnamedNow) return false;
+    return this.unnamedBatch !== link.exchange.batch;
   }
 
   /** The unnamed statement that the client means must be the one that the server connection has. */
