@@ -1,10 +1,13 @@
 /** Settings that are allowed, and yet will probably not do what is hoped for: warnings with numbers and what to do. */
-import type { AuthType } from '../core/settings.js';
 import { type KnownUser, MD5_SECRET } from './known-users.js';
 import type { SluiceConfig } from './load.js';
+import type { ConfigValues } from './schema.js';
 
 /** Descriptors that a process needs beside those of its connections: listeners, epoll, logs, libraries. */
 const OTHER_DESCRIPTORS = 64;
+
+/** The methods that ask for a secret which has to be known. */
+const PASSWORD_TYPES: ReadonlySet<string> = new Set(['plain', 'md5', 'scram-sha-256']);
 
 /** What the machine allows. */
 export interface MachineLimits {
@@ -57,8 +60,8 @@ function adviseOnUsers({ values, users }: SluiceConfig): string[] {
   ];
 }
 
-function canLogIn({ password, verifier }: KnownUser, authType: AuthType): boolean {
-  if (authType === 'trust' || password !== null) return true;
+function canLogIn({ password, verifier }: KnownUser, authType: ConfigValues['auth_type']): boolean {
+  if (!PASSWORD_TYPES.has(authType) || password !== null) return true;
   if (verifier === null) return false;
   // The gateway asks a user of whom only a SCRAM verifier is known by SCRAM, also where auth_type is md5.
   if (authType === 'md5') return true;

@@ -2,12 +2,27 @@
 import type * as z from 'zod';
 import { nearestName } from './nearest-name.js';
 import type { OriginMap } from './origin-map.js';
-import { UNSUPPORTED_PGBOUNCER_SETTINGS } from './pgbouncer-settings.js';
 import { ConfigError, formatKey, type Problem } from './problem.js';
-import { type ConfigValues, configSchema, DATABASE_KEYS, SETTING_NAMES, USER_KEYS } from './schema.js';
+import {
+  type ConfigValues,
+  configSchema,
+  DATABASE_KEYS,
+  PEER_KEYS,
+  SETTING_NAMES,
+  USER_KEYS,
+} from './schema.js';
 import { hidePassword } from './server-url.js';
 
 const SHOWN_LENGTH = 80;
+const ENTRY_KEYS: Readonly<Record<string, readonly string[]>> = Object.freeze({
+  databases: DATABASE_KEYS,
+  users: USER_KEYS,
+  peers: PEER_KEYS,
+});
+/** What may be wrong with a user without its password being in the wrong place. */
+const PUBLIC_USER_KEYS: ReadonlySet<string> = new Set(
+  USER_KEYS.filter((key) => key !== 'password' && key !== 'verifier'),
+);
 
 /** @throws {ConfigError} with every problem found */
 export function checkTree(values: Record<string, unknown>, origins: OriginMap): ConfigValues {
@@ -46,10 +61,7 @@ function isWrongKind(issue: Issue): boolean {
 }
 
 function explainUnknownKey(key: string, path: readonly PropertyKey[]): string {
-  const known = path.length === 0 ? SETTING_NAMES : path[0] === 'users' ? USER_KEYS : DATABASE_KEYS;
-  if (path.length === 0 && UNSUPPORTED_PGBOUNCER_SETTINGS.has(key)) {
-    return "no such setting; it is one of PgBouncer's that Sluice doesn't have";
-  }
+  const known = path.length === 0 ? SETTING_NAMES : (ENTRY_KEYS[String(path[0])] ?? []);
   const near = nearestName(key, known);
   if (near) return `no such setting; did you mean ${near}?`;
   return path.length === 0
@@ -75,7 +87,8 @@ function show(path: readonly PropertyKey[], root: unknown): string {
   return text.length > SHOWN_LENGTH ? `${text.slice(0, SHOWN_LENGTH)}...` : text;
 }
 
-/** Below `users`, anything may be a password in the wrong place. */
+/** Below `users`, anything that isn't a known harmless key may be a password in the wrong place. */
 function isSecret(path: readonly PropertyKey[]): boolean {
-  return path[0] === 'users' || (path[0] === 'databases' && path[2] === 'password');
+  if (path[0] === 'users') return !PUBLIC_USER_KEYS.has(String(path[2]));
+  return (path[0] === 'databases' && path[2] === 'password') || path[0] === 'auth_ldap_options';
 }

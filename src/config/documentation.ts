@@ -10,6 +10,7 @@ interface PropertySchema {
   readonly 'x-type'?: string;
   readonly 'x-unit'?: string;
   readonly 'x-pgbouncer'?: string;
+  readonly 'x-instead'?: string;
   readonly 'x-reload'?: boolean;
 }
 
@@ -34,16 +35,13 @@ export function configMarkdown(): string {
   const sections = [...groups].map(
     ([group, settings]) => `## ${group}\n\n${settings.map(describe).join('\n\n')}`,
   );
-  const databases = entrySchema(schema, 'databases');
-  const users = entrySchema(schema, 'users');
-  const lists = [
-    `## databases\n\n${DATABASES_TEXT}\n\n${keyTable(databases)}`,
-    `## users\n\n${USERS_TEXT}\n\n${keyTable(users)}`,
-  ];
+  const lists = Object.entries({ databases: DATABASES_TEXT, users: USERS_TEXT, peers: PEERS_TEXT }).map(
+    ([name, introduction]) => `## ${name}\n\n${introduction}\n\n${keyTable(entrySchema(schema, name))}`,
+  );
   return `${[INTRODUCTION, ...sections, ...lists].join('\n\n')}\n`;
 }
 
-/** The mapping form of an entry of `databases` or `users`. */
+/** The mapping form of an entry of one of the lists. */
 function entrySchema(schema: ObjectSchema, name: string): ObjectSchema {
   const record = schema.properties[name] as {
     additionalProperties: ObjectSchema | { anyOf: ObjectSchema[] };
@@ -57,6 +55,8 @@ function describe([name, property]: [string, PropertySchema]): string {
   const facts = [`Type: ${property['x-type']}${unit}. Default: ${showDefault(property)}.`];
   if (property['x-reload'] === false) facts.push('Takes effect at start, not by a reload.');
   const lines = [`### ${name}`, '', facts.join(' '), '', property.description ?? ''];
+  if (property['x-instead'] !== undefined)
+    lines.push('', `Accepted, and honoured in another way: ${property['x-instead']}.`);
   if (property['x-pgbouncer'] !== undefined) lines.push('', `PgBouncer: ${property['x-pgbouncer']}`);
   return lines.join('\n');
 }
@@ -118,4 +118,8 @@ As a flag it is \`--database URL\` or \`--database NAME=URL\`; without \`NAME=\`
 PgBouncer: \`host\` is 127.0.0.1 where it is missing, not a unix socket.`;
 
 const USERS_TEXT = `The users that may log in. With neither \`users\` nor \`auth_file\`, a user and password in an entry of \`databases\` are also
-what a client logs in with.`;
+what a client logs in with.
+
+PgBouncer: its section \`[users]\` holds no passwords.`;
+
+const PEERS_TEXT = `Other processes that share the clients, by their \`peer_id\`: cancel requests with their number are passed on to them.`;

@@ -47,6 +47,48 @@ describe("the core's settings", () => {
     });
   });
 
+  test('know several hosts, peers, and limits of databases and users', async () => {
+    const settings = await settingsOf({
+      set: ['auth_type=trust', 'default_pool_size=0', 'server_check_query=<empty>', 'admin_users=a, b'],
+      values: {
+        databases: {
+          one: { host: 'h1, h2', port: 7, connect_query: 'select 1', timezone: 'UTC', pool_size: 0 },
+          each: { host: 'h1,/run/pg', port: '7,8', load_balance_hosts: 'disable', server_lifetime: 60 },
+          url: 'postgres://h1:7,h2/x?query_wait_timeout=5',
+        },
+        users: { alice: { query_timeout: '1min', pool_size: 3 }, bob: {} },
+        peers: { 2: { host: '/run/two', pool_size: 4 } },
+      },
+    });
+    const { one, each, url } = Object.fromEntries(settings.databases);
+    assert.deepEqual(one!.addresses, [
+      { host: 'h1', port: 7 },
+      { host: 'h2', port: 7 },
+    ]);
+    assert.equal(one!.connectQuery, 'select 1');
+    assert.deepEqual(one!.startupParameters, new Map([['timezone', 'UTC']]));
+    assert.equal(one!.poolSize, 100_000);
+    assert.deepEqual(each!.addresses, [{ host: 'h1', port: 7 }, { socketPath: '/run/pg/.s.PGSQL.8' }]);
+    assert.equal(each!.loadBalanceHosts, 'disable');
+    assert.equal(each!.serverLifetimeMs, 60_000);
+    assert.deepEqual(url!.addresses, [
+      { host: 'h1', port: 7 },
+      { host: 'h2', port: 5432 },
+    ]);
+    assert.equal(url!.queryWaitTimeoutMs, 5000);
+    assert.equal(settings.users.get('alice')!.limits!.queryTimeoutMs, 60_000);
+    assert.equal(settings.users.get('alice')!.limits!.poolSize, 3);
+    assert.equal(settings.users.get('bob')!.limits, null);
+    assert.deepEqual(settings.peers.get(2), {
+      id: 2,
+      address: { socketPath: '/run/two/.s.PGSQL.6432' },
+      poolSize: 4,
+    });
+    assert.equal(settings.defaultPoolSize, 100_000);
+    assert.equal(settings.serverCheckQuery, ';');
+    assert.deepEqual(settings.adminUsers, new Set(['a', 'b']));
+  });
+
   test('derive a verifier from each password where clients log in by SCRAM', async () => {
     const { users } = await settingsOf({
       databases: ['postgres://db1/app'],

@@ -3,21 +3,23 @@ import { pbkdf2, randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import type { ServerAddress } from '../core/io.js';
-import {
-  type DatabaseSettings,
-  type GatewaySettings,
-  NO_DATABASE_SETTINGS,
-  NO_EXTRA_SETTINGS,
-  type UserSecret,
-  type UserSettings,
+import type {
+  DatabaseSettings,
+  GatewaySettings,
+  PeerSettings,
+  UserLimits,
+  UserSecret,
+  UserSettings,
 } from '../core/settings.js';
 import { makeScramVerifier, parseScramVerifier, saslPrep } from '../wire/scram.js';
 import { type KnownUser, MD5_SECRET } from './known-users.js';
 import type { SluiceConfig } from './load.js';
-import type { DatabaseValues } from './schema.js';
+import { POOL_SIZE_MAX } from './schema/pooling.js';
+import type { ConfigValues, DatabaseValues, UserValues } from './schema.js';
+import { coreAuthType } from './unsupported.js';
 
-/** PostgreSQL's default (`scram_iterations`), and what RFC 7677 asks for at least. */
-const SCRAM_ITERATIONS = 4096;
+/** A query that does nothing: PgBouncer sends an empty one; this one isn't mistaken for "none". */
+const EMPTY_QUERY = ';';
 const SALT_BYTES = 16;
 const KEY_BYTES = 32;
 /** PBKDF2 runs on libuv's threads, of which there are 4 by default. */
@@ -39,28 +41,81 @@ export async function toGatewaySettings(
     Object.entries(values.databases).map(([name, database]) => [name, makeDatabase(name, database, users)]),
   );
   return Object.freeze<GatewaySettings>({
-    ...NO_EXTRA_SETTINGS,
     databases,
     users,
-    authType: values.auth_type,
-    poolMode: values.pool_mode,
-    defaultPoolSize: values.default_pool_size,
-    maxClientConn: values.max_client_conn,
-    maxPreparedStatements: values.max_prepared_statements,
-    serverResetQuery: values.server_reset_query,
+    authType: coreAuthType(values),
+    ...poolSettings(values),
+    ...connectionSettings(values),
+    ...timeSettings(config),
     maxPacketSize: values.max_packet_size,
     ignoreStartupParameters: new Set(values.ignore_startup_parameters),
-    queryWaitTimeoutMs: values.query_wait_timeout,
-    clientLoginTimeoutMs: values.client_login_timeout,
-    serverIdleTimeoutMs: values.server_idle_timeout,
-    serverLifetimeMs: values.server_lifetime,
-    serverConnectTimeoutMs: values.server_connect_timeout,
-    serverLoginRetryMs: values.server_login_retry,
-    cancelWaitTimeoutMs: values.cancel_wait_timeout,
+    applicationNameAddHost: values.application_name_add_host,
+    adminUsers: new Set(values.admin_users),
+    statsUsers: new Set(values.stats_users),
+    peerId: values.peer_id,
+    peers: new Map(
+      Object.entries(values.peers).map(([id, peer]) => [Number(id), makePeer(Number(id), peer)]),
+    ),
     logConnections: values.log_connections,
     logDisconnections: values.log_disconnections,
     logPoolerErrors: values.log_pooler_errors,
   });
+}
+
+function poolSettings(values: ConfigValues) {
+  return {
+    poolMode: values.pool_mode,
+    defaultPoolSize: poolSize(values.default_pool_size),
+    minPoolSize: values.min_pool_size,
+    reservePoolSize: values.reserve_pool_size,
+    reservePoolTimeoutMs: values.reserve_pool_timeout,
+    maxDbConnections: values.max_db_connections,
+    maxUserConnections: values.max_user_connections,
+    maxDbClientConnections: values.max_db_client_connections,
+    maxUserClientConnections: values.max_user_client_connections,
+    maxClientConn: values.max_client_conn,
+    maxPreparedStatements: values.max_prepared_statements,
+  };
+}
+
+function connectionSettings(values: ConfigValues) {
+  return {
+    serverResetQuery: values.server_reset_query,
+    serverResetQueryAlways: values.server_reset_query_always,
+    serverCheckQuery: values.server_check_query === '<empty>' ? EMPTY_QUERY : values.server_check_query,
+    serverCheckDelayMs: values.server_check_delay,
+    serverRoundRobin: values.server_round_robin,
+    serverFastClose: values.server_fast_close,
+  };
+}
+
+function timeSettings({ values, dialect }: SluiceConfig) {
+  const usedOnce = dialect === 'pgbouncer' && values.server_lifetime === 0;
+  return {
+    queryWaitTimeoutMs: values.query_wait_timeout,
+    queryWaitNotifyMs: values.query_wait_notify,
+    queryTimeoutMs: values.query_timeout,
+    transactionTimeoutMs: values.transaction_timeout,
+    idleTransactionTimeoutMs: values.idle_transaction_timeout,
+    clientIdleTimeoutMs: values.client_idle_timeout,
+    autodbIdleTimeoutMs: values.autodb_idle_timeout,
+    suspendTimeoutMs: values.suspend_timeout,
+    clientLoginTimeoutMs: values.client_login_timeout,
+    serverIdleTimeoutMs: values.server_idle_timeout,
+    serverLifetimeMs: usedOnce ? 1 : values.server_lifetime,
+    serverConnectTimeoutMs: values.server_connect_timeout,
+    serverLoginRetryMs: values.server_login_retry,
+    cancelWaitTimeoutMs: values.cancel_wait_timeout,
+  };
+}
+
+/** 0 means no limit. */
+function poolSize(size: number): number {
+  return size === 0 ? POOL_SIZE_MAX : size;
+}
+
+function makePeer(id: number, { host, port, pool_size }: ConfigValues['peers'][string]): PeerSettings {
+  return Object.freeze({ id, address: serverAddress(host, port), poolSize: pool_size ?? null });
 }
 
 async function makeUsers(
@@ -72,30 +127,48 @@ async function makeUsers(
   const work = async (): Promise<void> => {
     for (const [name, known] of remaining) {
       const old = previous?.users.get(name)?.secret;
-      users.set(
-        name,
-        Object.freeze({ name, secret: await makeSecret(known, config.values.auth_type, old), limits: null }),
-      );
+      const secret = await makeSecret(known, config.values, old);
+      users.set(name, Object.freeze({ name, secret, limits: makeLimits(config.values.users[name]) }));
     }
   };
   await Promise.all(Array.from({ length: PARALLEL_DERIVATIONS }, work));
   return users;
 }
 
-async function makeSecret(known: KnownUser, authType: string, old?: UserSecret): Promise<UserSecret> {
+/** Null for a user with no limits of its own. */
+function makeLimits(user: UserValues | undefined): UserLimits | null {
+  if (user === undefined) return null;
+  const limits: UserLimits = {
+    poolMode: user.pool_mode ?? null,
+    poolSize: user.pool_size === undefined ? null : poolSize(user.pool_size),
+    reservePoolSize: user.reserve_pool_size ?? null,
+    maxUserConnections: user.max_user_connections ?? null,
+    maxUserClientConnections: user.max_user_client_connections ?? null,
+    queryTimeoutMs: user.query_timeout ?? null,
+    queryWaitTimeoutMs: user.query_wait_timeout ?? null,
+    idleTransactionTimeoutMs: user.idle_transaction_timeout ?? null,
+    transactionTimeoutMs: user.transaction_timeout ?? null,
+    clientIdleTimeoutMs: user.client_idle_timeout ?? null,
+  };
+  return Object.values(limits).every((limit) => limit === null) ? null : Object.freeze(limits);
+}
+
+async function makeSecret(known: KnownUser, values: ConfigValues, old?: UserSecret): Promise<UserSecret> {
   const { password, verifier } = known;
   const md5 = verifier !== null && MD5_SECRET.test(verifier) ? verifier : null;
   let scram = verifier === null || md5 !== null ? null : parseScramVerifier(verifier);
-  if (scram === null && password !== null && authType === 'scram-sha-256') {
-    scram = old?.password === password && old.scram !== null ? old.scram : await deriveVerifier(password);
+  if (scram === null && password !== null && values.auth_type === 'scram-sha-256') {
+    const iterations = values.scram_iterations;
+    const isKnown = old?.password === password && old.scram?.iterations === iterations;
+    scram = isKnown ? old.scram : await deriveVerifier(password, iterations);
   }
   return Object.freeze({ password, md5, scram });
 }
 
-async function deriveVerifier(password: string) {
+async function deriveVerifier(password: string, iterations: number) {
   const salt = randomBytes(SALT_BYTES);
-  const salted = await deriveKey(saslPrep(password), salt, SCRAM_ITERATIONS, KEY_BYTES, 'sha256');
-  return makeScramVerifier(salted, salt, SCRAM_ITERATIONS);
+  const salted = await deriveKey(saslPrep(password), salt, iterations, KEY_BYTES, 'sha256');
+  return makeScramVerifier(salted, salt, iterations);
 }
 
 function makeDatabase(
@@ -104,14 +177,34 @@ function makeDatabase(
   users: ReadonlyMap<string, UserSettings>,
 ): DatabaseSettings {
   return Object.freeze<DatabaseSettings>({
-    ...NO_DATABASE_SETTINGS,
     name,
-    addresses: Object.freeze([serverAddress(database)]),
+    addresses: serverAddresses(database),
+    loadBalanceHosts: database.load_balance_hosts ?? 'round-robin',
     serverDatabase: database.dbname ?? null,
     forcedUser: forcedUser(database, users),
     poolMode: database.pool_mode ?? null,
-    poolSize: database.pool_size ?? null,
+    poolSize: database.pool_size === undefined ? null : poolSize(database.pool_size),
+    minPoolSize: database.min_pool_size ?? null,
+    reservePoolSize: database.reserve_pool_size ?? null,
+    maxDbConnections: database.max_db_connections ?? null,
+    maxDbClientConnections: database.max_db_client_connections ?? null,
+    serverLifetimeMs: database.server_lifetime ?? null,
+    queryWaitTimeoutMs: database.query_wait_timeout ?? null,
+    connectQuery: database.connect_query || null,
+    startupParameters: startupParameters(database),
+    authUser: database.auth_user ?? null,
+    authQuery: database.auth_query ?? null,
+    authDbname: database.auth_dbname ?? null,
   });
+}
+
+function startupParameters(database: DatabaseValues): ReadonlyMap<string, string> {
+  const parameters = new Map<string, string>();
+  for (const name of ['client_encoding', 'datestyle', 'timezone', 'application_name'] as const) {
+    const value = database[name];
+    if (value !== undefined) parameters.set(name, value);
+  }
+  return parameters;
 }
 
 function forcedUser(database: DatabaseValues, users: ReadonlyMap<string, UserSettings>): UserSettings | null {
@@ -122,18 +215,22 @@ function forcedUser(database: DatabaseValues, users: ReadonlyMap<string, UserSet
   return Object.freeze({
     name,
     secret: Object.freeze({ password: password || null, md5: null, scram: null }),
-    limits: null,
+    limits: known?.limits ?? null,
   });
 }
 
-/** A host that begins with `/` is the folder of a unix socket, as in libpq. */
-export function serverAddress({
+/** The servers of a host list, in its order. One port serves all hosts; a list of ports has one for each. */
+export function serverAddresses({
   host,
   port,
-}: {
-  readonly host: string;
-  readonly port: number;
-}): ServerAddress {
+}: Pick<DatabaseValues, 'host' | 'port'>): readonly ServerAddress[] {
+  const hosts = host.split(',').map((part) => part.trim());
+  const ports = typeof port === 'number' ? hosts.map(() => port) : port;
+  return Object.freeze(hosts.map((name, index) => serverAddress(name, ports[index] ?? ports[0]!)));
+}
+
+/** A host that begins with `/` is the folder of a unix socket, as in libpq. */
+export function serverAddress(host: string, port: number): ServerAddress {
   if (!host.startsWith('/')) return Object.freeze({ host, port });
   return Object.freeze({ socketPath: path.posix.join(host, `.s.PGSQL.${port}`) });
 }

@@ -36,6 +36,8 @@ export function collectUsers(
   for (const [name, { password, verifier }] of Object.entries(values.users)) {
     const path = ['users', name, 'verifier'];
     if (verifier !== undefined) checkVerifier(verifier, formatKey(path), origins.get(path), problems);
+    // An entry that only sets limits leaves the secret to auth_file.
+    if (password === undefined && verifier === undefined && users.has(name)) continue;
     // As in PostgreSQL, an empty password is no password.
     users.set(name, { password: password || null, verifier: verifier ?? null });
   }

@@ -101,7 +101,7 @@ users:
   const MISTAKES: readonly (readonly [string, string])[] = [
     [
       'default_pool_size: many',
-      'sluice.yaml:3:1: default_pool_size: found "many", expected a whole number from 1 to 100000',
+      'sluice.yaml:3:1: default_pool_size: found "many", expected a whole number from 0 to 100000',
     ],
     [
       'max_client_conn: -5',
@@ -134,7 +134,7 @@ users:
     ],
     [
       'server_tls_sslmode: require',
-      "sluice.yaml:3:1: server_tls_sslmode: no such setting; it is one of PgBouncer's that Sluice doesn't have",
+      'sluice.yaml:3:1: server_tls_sslmode: require is not supported yet: there is no TLS',
     ],
     ['colour: red', 'sluice.yaml:3:1: colour: no such setting; "sluice config docs" lists all'],
     [
@@ -177,6 +177,15 @@ users:
       'app: postgres://b/?pool_mode=tx',
       /^sluice.yaml:3:3: databases.app.pool_mode: found "postgres:.*expected one of session/,
     ],
+    [
+      'app: { host: "a,b", port: "1,2,3" }',
+      /^sluice.yaml:3:23: databases.app.port: found 3 ports for 2 hosts/,
+    ],
+    [
+      'app: { port: "1,x" }',
+      /^sluice.yaml:3:10: databases.app.port: found "1,x", expected a whole number from 1 to 65535/,
+    ],
+    ['pgbouncer: {}', /^sluice.yaml:3:3: databases.pgbouncer: this name is reserved for the console$/],
     ['app: { password: x }', /^sluice.yaml:3:10: databases.app.password: whose password\?/],
     [
       'app: { password: [hunter2] }',

@@ -6,8 +6,10 @@ import { collectUsers, type KnownUser } from './known-users.js';
 import { type ListenAddress, listenAddresses, parseListenFlag } from './listen-address.js';
 import { OriginMap } from './origin-map.js';
 import { ConfigError, formatKey, type Problem } from './problem.js';
-import type { ConfigInput, ConfigValues } from './schema.js';
+import { CONSOLE_DATABASE } from './schema/database.js';
+import { type ConfigInput, type ConfigValues, FILE_SETTINGS, LIST_NAMES } from './schema.js';
 import { hidePassword, parseDatabaseFlag, UrlError } from './server-url.js';
+import { unsupported } from './unsupported.js';
 import { parseUserlist, type UserlistEntry } from './userlist.js';
 import { type ConfigTree, readYaml } from './yaml-source.js';
 
@@ -25,9 +27,17 @@ export interface ConfigSources {
   readonly listen?: readonly string[];
 }
 
+/** With these, somebody can log in only if the gateway knows of a user. */
+const NEEDS_USERS: ReadonlySet<string> = new Set(['plain', 'md5', 'scram-sha-256']);
+
+/** `sluice`: YAML and flags. */
+export type ConfigDialect = 'sluice' | 'pgbouncer';
+
 /** A configuration that has passed every check. */
 export interface SluiceConfig {
-  /** Every setting with its value; durations are in ms. */
+  /** Whose defaults and rules hold: PgBouncer's for a `pgbouncer.ini`. */
+  readonly dialect: ConfigDialect;
+  /** Every setting with its value; durations are in ms, paths of files are absolute or relative to the process. */
   readonly values: ConfigValues;
   readonly listen: readonly ListenAddress[];
   /** From `users`, from auth_file, or (without both) from the logins of `databases`. */
@@ -44,7 +54,7 @@ export async function loadConfig(sources: ConfigSources): Promise<SluiceConfig> 
       ? { values: {}, origins: new OriginMap() }
       : readYaml(await readConfigFile(sources.file), sources.file);
   // A heading with nothing (or only comments) under it.
-  for (const key of ['databases', 'users']) if (tree.values[key] === null) delete tree.values[key];
+  for (const key of LIST_NAMES) if (tree.values[key] === null) delete tree.values[key];
   Object.assign(tree.values, sources.values);
   const flagProblems = [
     ...applySettings(tree, sources.set ?? []),
@@ -54,11 +64,12 @@ export async function loadConfig(sources: ConfigSources): Promise<SluiceConfig> 
 
   const problems: Problem[] = [];
   const listen = resolveListen(tree, values, sources.listen ?? [], problems);
-  const listed = await readUserlist(tree, values, sources.file, problems);
+  resolveFiles(values, tree.origins, sources.file);
+  const listed = await readUserlist(tree, values, problems);
   const users = collectUsers(values, listed, tree.origins, problems);
-  problems.push(...contradictions(values, users, tree.origins));
+  problems.push(...contradictions(values, users, tree.origins), ...unsupported(values, tree.origins));
   if (problems.length > 0) throw new ConfigError(problems);
-  return { values, listen, users };
+  return { dialect: 'sluice', values, listen, users };
 }
 
 /** The schema's problems and those of the flags are told together. */
@@ -160,16 +171,23 @@ function resolveListen(
   return addresses;
 }
 
+/** In a file, a relative path counts from its folder; anywhere else, from the process's. */
+function resolveFiles(values: ConfigValues, origins: OriginMap, configFile: string | undefined): void {
+  const folder = path.dirname(configFile ?? '.');
+  for (const name of FILE_SETTINGS) {
+    const value = values[name] as string;
+    if (value === '' || origins.get([name]).kind !== 'file') continue;
+    (values as Record<string, unknown>)[name] = path.isAbsolute(value) ? value : path.join(folder, value);
+  }
+}
+
 async function readUserlist(
   tree: ConfigTree,
   values: ConfigValues,
-  configFile: string | undefined,
   problems: Problem[],
 ): Promise<UserlistEntry[]> {
-  if (values.auth_file === '') return [];
-  const fromFlag = tree.origins.get(['auth_file']).kind === 'flag';
-  const folder = fromFlag || configFile === undefined ? '.' : path.dirname(configFile);
-  const file = path.isAbsolute(values.auth_file) ? values.auth_file : path.join(folder, values.auth_file);
+  const file = values.auth_file;
+  if (file === '') return [];
   try {
     return parseUserlist(await readFile(file, 'utf8'), file);
   } catch (error) {
@@ -202,7 +220,21 @@ function contradictions(
       problems.push({ origin: origins.get(path), key: formatKey(path), message });
     }
   }
-  if (values.auth_type !== 'trust' && users.size === 0 && databases.length > 0) {
+  for (const [name, { host, port }] of databases) {
+    if (typeof port === 'number' || port.length === host.split(',').length) continue;
+    const path = ['databases', name, 'port'];
+    const message = `found ${port.length} ports for ${host.split(',').length} hosts, expected one, or one for each`;
+    problems.push({ origin: origins.get(path), key: formatKey(path), message });
+  }
+  if (CONSOLE_DATABASE in values.databases) {
+    const path = ['databases', CONSOLE_DATABASE];
+    const message = 'this name is reserved for the console';
+    problems.push({ origin: origins.get(path), key: formatKey(path), message });
+  }
+  const asksServer =
+    values.auth_user !== '' || databases.some(([, { auth_user }]) => auth_user !== undefined);
+  const needsUsers = NEEDS_USERS.has(values.auth_type) && !asksServer;
+  if (needsUsers && users.size === 0 && databases.length > 0) {
     const message =
       `with ${values.auth_type} nobody could log in, because no user's password is known. ` +
       'Name users under users or in auth_file, give a database a user and password, or set auth_type to trust';

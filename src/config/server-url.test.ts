@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { DATABASE_KEYS } from './schema.js';
 import { hidePassword, parseDatabaseFlag, parseServerUrl, UrlError } from './server-url.js';
 
 describe('connection URLs', () => {
@@ -58,15 +59,23 @@ describe('connection URLs', () => {
     );
   });
 
-  test('what is no URL, or several hosts, is refused without showing a secret', () => {
-    for (const url of [
-      '',
-      'db1',
-      'mysql://a:secret@b/c',
-      'postgres://a:se/cret@b/c',
-      'postgres://h:12x/',
-      'postgres://h1,h2/',
-    ]) {
+  test('may name several hosts, each with its port', () => {
+    assert.deepEqual(parseServerUrl('postgres://h1,h2/x'), { host: 'h1,h2', dbname: 'x' });
+    assert.deepEqual(parseServerUrl('postgres://u@h1,[::1]:7/x'), {
+      user: 'u',
+      host: 'h1,::1',
+      port: '5432,7',
+      dbname: 'x',
+    });
+  });
+
+  test('takes every key of a database as a parameter', () => {
+    const url = `postgres://h/?${DATABASE_KEYS.map((key) => `${key}=1`).join('&')}`;
+    assert.deepEqual(Object.keys(parseServerUrl(url)).toSorted(), [...DATABASE_KEYS].toSorted());
+  });
+
+  test('what is no URL is refused without showing a secret', () => {
+    for (const url of ['', 'db1', 'mysql://a:secret@b/c', 'postgres://a:se/cret@b/c', 'postgres://h:12x/']) {
       assert.throws(
         () => parseServerUrl(url),
         (error) => error instanceof UrlError && !error.message.includes('secret'),

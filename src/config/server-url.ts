@@ -4,23 +4,41 @@
  */
 import { nearestName } from './nearest-name.js';
 
+/** The keys of an entry of `databases`, all of which a URL may have as parameters (`?pool_size=5`). */
+const PARAMETERS = [
+  'host',
+  'port',
+  'dbname',
+  'user',
+  'password',
+  'pool_size',
+  'min_pool_size',
+  'reserve_pool_size',
+  'pool_mode',
+  'max_db_connections',
+  'max_db_client_connections',
+  'server_lifetime',
+  'query_wait_timeout',
+  'load_balance_hosts',
+  'connect_query',
+  'client_encoding',
+  'datestyle',
+  'timezone',
+  'application_name',
+  'auth_user',
+  'auth_query',
+  'auth_dbname',
+] as const;
+
 /** What a URL says; what it doesn't say is missing. Texts are percent-decoded, but not validated further. */
-export interface ServerUrl {
-  host?: string;
-  port?: string;
-  dbname?: string;
-  user?: string;
-  password?: string;
-  pool_size?: string;
-  pool_mode?: string;
-}
+export type ServerUrl = { -readonly [Key in (typeof PARAMETERS)[number]]?: string };
 
 /** What is wrong with a URL: a sentence that shows no secret. */
 export class UrlError extends Error {}
 
 const SCHEME = /^postgres(?:ql)?:\/\//i;
+const DEFAULT_PORT = '5432';
 const NAMED = /^([^=]*)=(postgres(?:ql)?:\/\/.*)$/is;
-const PARAMETERS = ['host', 'port', 'dbname', 'user', 'password', 'pool_size', 'pool_mode'] as const;
 /** Both sides speak clear text, so these modes of libpq ask for nothing that would be missing. */
 const CLEAR_SSL_MODES = new Set(['disable', 'allow', 'prefer']);
 
@@ -71,17 +89,25 @@ function readAuthority(authority: string, server: ServerUrl): void {
     if (user !== '') server.user = user;
     if (colon < login.length) server.password = decode(login.slice(colon + 1), 'the password');
   }
-  const place = authority.slice(at + 1);
-  if (place.includes(',')) throw new UrlError('a list of hosts is not supported: name one host');
+  const places = authority
+    .slice(at + 1)
+    .split(',')
+    .map(readPlace);
+  if (places.some(({ host }) => host !== '')) server.host = places.map(({ host }) => host).join(',');
+  if (places.some(({ port }) => port !== '')) {
+    server.port = places.map(({ port }) => port || DEFAULT_PORT).join(',');
+  }
+}
+
+/** `host:port`, either of which may be empty. */
+function readPlace(place: string): { readonly host: string; readonly port: string } {
   const match = /^(\[[^\]]*\]|[^:]*)(?::(\d*))?$/.exec(place);
   if (!match) {
     throw new UrlError(
       'expected host:port before the database name (percent-encode / ? # in a password: %2F %3F %23)',
     );
   }
-  const host = decode(match[1]!.replace(/^\[|\]$/g, ''), 'the host');
-  if (host !== '') server.host = host;
-  if (match[2]) server.port = match[2];
+  return { host: decode(match[1]!.replace(/^\[|\]$/g, ''), 'the host'), port: match[2] ?? '' };
 }
 
 function readParameter(pair: string, server: ServerUrl): void {

@@ -27,6 +27,17 @@ export function wholeNumber(min: number, max: number) {
   return z.union([number, text.transform(Number).pipe(number)], { error });
 }
 
+/** `5432,5433`: ports of a host list; the output is a list of numbers. */
+export function portList() {
+  const error = 'ports from 1 to 65535 with commas between, one for each host';
+  return z.string({ error }).transform((value, context) => {
+    const ports = value.split(',').map((part) => (/^\s*\d{1,5}\s*$/.test(part) ? Number(part) : 0));
+    if (ports.every((port) => port >= 1 && port <= 65_535)) return ports;
+    context.issues.push({ code: 'custom', message: error, input: value });
+    return z.NEVER;
+  });
+}
+
 /** 0, 1, true, false, on, off, yes or no. */
 export function booleanWord() {
   const error = 'one of 1, 0, true, false, on, off, yes, no';
