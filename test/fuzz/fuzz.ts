@@ -52,12 +52,23 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
       const report = await attackAndWatch(gateway, options);
       await assertUnharmed(server, gateway);
       return report;
+    } catch (error) {
+      throw new Error(`${(error as Error).stack}\nOn the server:\n${await sessionsOf(server)}`);
     } finally {
       await gateway.stop();
     }
   } finally {
     await server.discard();
   }
+}
+
+/** What each of the server's sessions does, a line each. */
+async function sessionsOf(server: PostgresServer): Promise<string> {
+  const sessions = await server.query(
+    `SELECT pid, state, wait_event, xact_start, left(query, 100) AS query FROM pg_stat_activity
+     WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`,
+  );
+  return sessions.map((session) => JSON.stringify(session)).join('\n');
 }
 
 async function attackAndWatch(gateway: GatewayUnderTest, options: FuzzOptions): Promise<FuzzReport> {
@@ -96,7 +107,7 @@ async function attackAndWatch(gateway: GatewayUnderTest, options: FuzzOptions): 
     stop.now = true;
     await attacked;
     const where = `seed ${seed}, attacks up to ${attacks}, the last ones: ${recent.join(',')}`;
-    throw new Error(`${where}\n${(error as Error).stack}\n${gateway.log.slice(-4000)}`);
+    throw new Error(`${where}\n${(error as Error).stack}\n${gateway.log.slice(-2000)}`);
   }
   const answers = bystanders.reduce((sum, bystander) => sum + bystander.answers, 0);
   return { attacks, answers, residentBytes: [early, gateway.residentBytes()] };

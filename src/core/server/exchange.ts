@@ -130,6 +130,15 @@ export class Exchange {
     return this.queue.entries();
   }
 
+  /** For reports: the oldest of what is owed. */
+  get owed(): string {
+    const oldest = [...this.queue.entries()].slice(0, 8).map(([request, detail]) => {
+      const flags = `${(request & Request.SWALLOWED) !== 0 ? ' (ours)' : ''}${detail === null ? '' : ` ${detail.what}`}`;
+      return `${Request.NAMES[request & Request.KIND_MASK]}${flags}`;
+    });
+    return (oldest.length === 0 ? 'nothing' : oldest.join(', ')) + (this.doubtful ? ', in doubt' : '');
+  }
+
   /** Notes a request that is being sent. */
   expect(request: number, detail: ClientRequest | null): void {
     const kind = request & Request.KIND_MASK;
@@ -235,7 +244,7 @@ export class Exchange {
     this.ignoredSyncs = 0;
     if (!ends || (detail?.what === 'barrier' && !detail.reached)) return 'stray';
     if (detail?.what === 'barrier') this.doubtful = false;
-    if (kind === Request.QUERY && detail === null) this.clientQueries -= 1;
+    if (kind === Request.QUERY && (detail === null || detail.what === 'query')) this.clientQueries -= 1;
     return 'answer';
   }
 

@@ -18,6 +18,23 @@ export const CLOSE = 9; // CloseComplete
 /** The client has ended COPY FROM STDIN here. No answer of its own: it goes with its predecessor. */
 export const COPY_END = 10;
 
+/** The kinds' names, for reports. */
+export const NAMES: readonly string[] = [
+  ...[
+    '',
+    'Query',
+    'FunctionCall',
+    'Sync',
+    'Parse',
+    'Parse (unnamed)',
+    'Bind',
+    'Describe',
+    'Execute',
+    'Close',
+  ],
+  'CopyDone or CopyFail',
+];
+
 export const KIND_MASK = 0x0f;
 /** The request is ours: its answer is not passed on. */
 export const SWALLOWED = 0x10;

@@ -3,7 +3,7 @@
  * were sent, passes on what belongs to the linked client, and drops what answers the gateway's own requests.
  */
 import * as Backend from '../../wire/backend.js';
-import { buildCopyFail, buildQuery, buildSync, buildTerminate } from '../../wire/client-messages.js';
+import { buildQuery } from '../../wire/client-messages.js';
 import { type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
 import { END, FORWARD, FrameReader, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
 import type { GatewayContext } from '../context.js';
@@ -14,6 +14,7 @@ import type { ParameterSet } from '../parameters.js';
 import type { PoolMode } from '../settings.js';
 import { mayBeTelling, tellingTag } from './command-tags.js';
 import { type ClientRequest, Exchange, type StatementRequest, syntheticAnswer } from './exchange.js';
+import { EMPTY_QUERY, END_OF_INPUT, TERMINATE } from './own-messages.js';
 import { releasePolicy } from './release.js';
 import * as Request from './request-queue.js';
 import { connectionFailure, duplicateRefused, protocolFailure, readReported } from './server-errors.js';
@@ -483,18 +484,17 @@ export class ServerConnection extends FrameReader {
   }
 
   private unexpected(type: number): Verdict {
-    return this.violation(`unexpected message type 0x${type.toString(16)}`);
+    return this.violation(`unexpected message type 0x${type.toString(16)} (owed: ${this.exchange.owed})`);
   }
 
   private violation(what: string): Verdict {
     this.context.counters.protocolViolations += 1;
     this.lastError = protocolFailure(what);
-    this.context.io.report({ level: 'error', message: this.lastError.message });
+    this.context.io.report({
+      level: this.exchange.doubtful ? 'info' : 'error',
+      message: this.lastError.message,
+    });
     this.close();
     return END;
   }
 }
-
-const TERMINATE = buildTerminate();
-const EMPTY_QUERY = buildQuery('');
-const END_OF_INPUT = Buffer.concat([buildCopyFail('the client has ended'), buildSync()]);
