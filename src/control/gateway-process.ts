@@ -4,6 +4,7 @@ import { toGatewaySettings } from '../config/gateway-settings.js';
 import type { ListenAddress } from '../config/listen-address.js';
 import { formatListenAddress } from '../config/listen-address.js';
 import type { SluiceConfig } from '../config/load.js';
+import type { CommandOutcome, GatewayCommand } from '../core/command.js';
 import type { GatewaySettings } from '../core/settings.js';
 import type { Snapshot } from '../core/snapshot.js';
 import { chooseDriver } from '../reactor/choose-driver.js';
@@ -24,7 +25,10 @@ export interface RunningGateway {
   readonly driverReason: string;
   /** Changes the settings of the running gateway. Warns of those that take effect at the next start only. */
   reload(config: SluiceConfig): Promise<void>;
-  snapshot(): Promise<Snapshot>;
+  /** @param withConnections whether to list every client and server connection. */
+  snapshot(withConnections?: boolean): Promise<Snapshot>;
+  /** Carries out an operator's command; resolves when it has taken effect. */
+  execute(command: GatewayCommand): Promise<CommandOutcome>;
   /** Resolves when the gateway has ended: with null after {@link stop}, with an error if it broke down. */
   readonly ended: Promise<Error | null>;
   /** Tells clients that the gateway goes away (57P01), closes everything, and resolves when it is done. Idempotent. */
@@ -113,8 +117,12 @@ class GatewayProcess implements RunningGateway {
     this.#reactor.applySettings(settings);
   }
 
-  snapshot(): Promise<Snapshot> {
-    return this.#reactor.snapshot();
+  snapshot(withConnections = false): Promise<Snapshot> {
+    return this.#reactor.snapshot(withConnections);
+  }
+
+  execute(command: GatewayCommand): Promise<CommandOutcome> {
+    return this.#reactor.execute(command);
   }
 
   stop(): Promise<void> {

@@ -32,6 +32,11 @@ export class CancelRequest {
     this.connection = context.io.connect(order.address);
   }
 
+  /** Whose query is cancelled. */
+  get target(): ServerConnection {
+    return this.order.server;
+  }
+
   get hasEnded(): boolean {
     return this.done;
   }

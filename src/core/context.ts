@@ -12,4 +12,8 @@ export interface GatewayContext {
   readonly catalogue: StatementCatalogue;
   readonly parameterSets: ParameterSets;
   readonly counters: Counters;
+  /** A number for a client or server connection, which nobody else has had. */
+  readonly newId: () => number;
+  /** Nothing is read from clients (SUSPEND). */
+  suspended: boolean;
 }

@@ -6,8 +6,11 @@ import * as Backend from '../wire/backend.js';
 import type { ErrorFields } from '../wire/error-fields.js';
 import { MessageWriter } from '../wire/message-writer.js';
 import { SqlState } from '../wire/sqlstate.js';
+import { Administration } from './administration.js';
 import { type CancelOrder, CancelRequest } from './cancel-request.js';
+import type { CommandOutcome, GatewayCommand } from './command.js';
 import type { GatewayContext } from './context.js';
+import { Databases } from './databases.js';
 import type { ConnectionId, Io, IoEvents, ServerAddress } from './io.js';
 import {
   ADVANCE_MS_MAX,
@@ -26,6 +29,7 @@ import { StatementTraffic } from './session/statement-traffic.js';
 import type { DatabaseSettings, GatewaySettings, UserSettings } from './settings.js';
 import type { Counters, Snapshot } from './snapshot.js';
 import { StatementCatalogue } from './statements.js';
+import { type Observed, takeSnapshot } from './take-snapshot.js';
 
 type Connection = Session | ServerConnection | CancelRequest;
 
@@ -33,20 +37,23 @@ const NONCE_BYTES = 18;
 const MOCK_KEY_BYTES = 32;
 const CANCEL_SECRET_BYTES = 4;
 
-export class Gateway implements IoEvents, SessionOwner, PoolOwner {
+export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
   private readonly io: Io;
-  private readonly context: GatewayContext;
+  readonly context: GatewayContext;
+  readonly databases = new Databases();
+  readonly administration: Administration;
   private readonly connections: (Connection | undefined)[] = [];
-  private readonly sessions = new Set<Session>();
-  private readonly loggingIn = new Set<Session>();
-  private readonly pools = new Map<string, Pool>();
-  private readonly cancels = new Set<CancelRequest>();
+  readonly sessions = new Set<Session>();
+  readonly loggingIn = new Set<Session>();
+  readonly pools = new Map<string, Pool>();
+  readonly cancels = new Set<CancelRequest>();
   private readonly derivations = new Map<number, ServerConnection>();
   private readonly mockKey: Uint8Array;
   private readonly writer = new MessageWriter();
   private lastDerivation = 0;
   private openConnections = 0;
-  private servers = 0;
+  servers = 0;
+  private lastId = 0;
   private stopping = false;
   private housekeepingMs: number;
   /** Time in ms of the next housekeeping. Whatever begins later is due later than that by its own timeout. */
@@ -62,7 +69,10 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner {
       catalogue: new StatementCatalogue(),
       parameterSets: new ParameterSets(),
       counters: newCounters(),
+      newId: () => ++this.lastId,
+      suspended: false,
     };
+    this.administration = new Administration(this);
   }
 
   // --- Events -------------------------------------------------------------------------------------------------
@@ -151,6 +161,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner {
       next = Math.min(next, cancel.advance(now));
       if (cancel.hasEnded) this.cancels.delete(cancel);
     }
+    next = Math.min(next, this.administration.advance(now));
     for (const [key, pool] of this.pools) {
       next = Math.min(next, pool.advance(now));
       if (pool.isUnused) this.pools.delete(key);
@@ -204,12 +215,18 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner {
     }
     const user = database.forcedUser ?? settings.users.get(userName) ?? withoutSecret(userName);
     const { reported, fixed } = this.splitStartup(asked);
-    const pool = this.poolFor(database, { database: databaseName, user, startupParameters: fixed });
+    client.userName = userName;
+    client.database = this.databases.use(databaseName, database.name !== databaseName);
+    const closed = this.administration.refusal(client.database);
+    if (closed !== null) return client.fail(closed);
+    client.database.totals.clientLogins += 1;
+    const identity = { database: client.database, user, startupParameters: fixed };
+    const pool = this.poolFor(database, identity);
     if (pool === null) return client.fail(TOO_MANY_POOLS);
     client.startupParameters = this.context.parameterSets.overlay(this.context.parameterSets.empty, reported);
     client.pool = pool;
     if (pool.sharesServers) {
-      client.statements = new StatementTraffic(this.context, client, pool);
+      client.statements = new StatementTraffic(this.context, client, pool, client.database.totals);
     }
     if (settings.logConnections) this.reportClient(client, 'client logged in');
     pool.join(client);
@@ -235,11 +252,11 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner {
 
   private poolFor(database: DatabaseSettings, identity: PoolIdentity): Pool | null {
     const sorted = [...identity.startupParameters].sort(([a], [b]) => (a < b ? -1 : 1));
-    const key = JSON.stringify([identity.database, identity.user.name, sorted]);
+    const key = JSON.stringify([identity.database.name, identity.user.name, sorted]);
     const known = this.pools.get(key);
     if (known !== undefined) return known;
     if (this.pools.size >= POOLS_MAX) return null;
-    const pool = new Pool(this.context, this, identity, this.poolLimits(database, identity.database));
+    const pool = new Pool(this.context, this, identity, this.poolLimits(database, identity.database.name));
     this.pools.set(key, pool);
     return pool;
   }
@@ -248,6 +265,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner {
     const { settings } = this.context;
     return {
       address: database.addresses[0]!,
+      loadBalanceHosts: database.loadBalanceHosts,
       serverDatabase: database.serverDatabase ?? name,
       mode: database.poolMode ?? settings.poolMode,
       size: database.poolSize ?? settings.defaultPoolSize,
@@ -307,6 +325,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner {
     this.loggingIn.delete(client);
     this.connections[client.connection] = undefined;
     if (this.context.settings.logDisconnections) this.reportClient(client, 'client disconnected');
+    this.administration.connectionGone();
   }
 
   private reportClient(client: Session, message: string): void {
@@ -336,6 +355,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner {
 
   serverClosed(server: ServerConnection): void {
     this.servers -= 1;
+    this.administration.connectionGone();
     this.connections[server.connection] = undefined;
   }
 
@@ -346,7 +366,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner {
     this.context.settings = settings;
     this.housekeepingMs = housekeepingMs(settings);
     for (const pool of this.pools.values()) {
-      const name = pool.identity.database;
+      const { name } = pool.database;
       const database = settings.databases.get(name) ?? settings.databases.get('*');
       if (database !== undefined) pool.applyLimits(this.poolLimits(database, name));
     }
@@ -370,16 +390,14 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner {
     return this.openConnections === 0;
   }
 
-  snapshot(): Snapshot {
-    const now = this.io.now();
-    return {
-      clients: this.sessions.size,
-      clientsLoggingIn: this.loggingIn.size,
-      servers: this.servers,
-      preparedStatements: this.context.catalogue.size,
-      pools: [...this.pools.values()].map((pool) => pool.snapshot(now)),
-      counters: { ...this.context.counters },
-    };
+  /** @param withConnections whether to list every client and server connection. */
+  snapshot(withConnections = false): Snapshot {
+    return takeSnapshot(this, withConnections);
+  }
+
+  /** Begins a command of an operator's; `done` is called once, when it has taken effect. */
+  execute(command: GatewayCommand, done: (outcome: CommandOutcome) => void): void {
+    this.administration.execute(command, done);
   }
 }
 
@@ -432,10 +450,7 @@ function newCounters(): Counters {
     protocolViolations: 0,
     serverConnections: 0,
     serverConnectFailures: 0,
-    transactions: 0,
     queryWaitTimeouts: 0,
     cancelRequests: 0,
-    parsesForwarded: 0,
-    parsesAnswered: 0,
   };
 }

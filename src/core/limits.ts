@@ -9,6 +9,9 @@ export const PARSE_BYTES_MAX = 64 * 1024 * 1024;
 /** What a server may say during its login in one message. Bytes. */
 export const SERVER_LOGIN_MESSAGE_BYTES_MAX = 64 * 1024;
 
+/** How much of an error is read for the gateway's own use; a longer one is passed on unread. Bytes. */
+export const ERROR_BYTES_READ_MAX = 64 * 1024;
+
 /** A message of a client that is not logged in yet (PostgreSQL: PG_MAX_AUTH_TOKEN_LENGTH). Bytes. */
 export const AUTH_MESSAGE_BYTES_MAX = 65_535;
 

@@ -1,13 +1,30 @@
+import type { HostBalancing, PoolMode } from './settings.js';
+
 /** What one gateway is doing at a moment: the single source of console, metrics, dashboard and logs. */
 export interface PoolSnapshot {
   readonly database: string;
   readonly user: string;
-  /** Clients that hold a server connection. */
+  readonly poolMode: PoolMode;
+  readonly loadBalanceHosts: HostBalancing;
+  /** Clients that hold a server connection, or need none for now. */
   readonly clActive: number;
-  /** Clients that wait for one. */
+  /** Clients that wait for a server connection. */
   readonly clWaiting: number;
+  /** Cancel requests that have been passed on, and that wait for that. */
+  readonly clActiveCancelReq: number;
+  readonly clWaitingCancelReq: number;
+  /** Server connections that serve a client. */
   readonly svActive: number;
+  /** Server connections over which a cancel request goes. */
+  readonly svActiveCancel: number;
+  /** Server connections that could serve, but for a cancel request that has not ended. */
+  readonly svBeingCanceled: number;
+  /** Free server connections that may be used at once. */
   readonly svIdle: number;
+  /** Free server connections that must be tested before. */
+  readonly svUsed: number;
+  /** Server connections that are being tested or made clean. */
+  readonly svTested: number;
   /** Server connections that are being established. */
   readonly svLogin: number;
   /** How long the oldest waiting client has waited, in ms. */
@@ -22,11 +39,8 @@ export interface Counters {
   protocolViolations: number;
   serverConnections: number;
   serverConnectFailures: number;
-  transactions: number;
   queryWaitTimeouts: number;
   cancelRequests: number;
-  parsesForwarded: number;
-  parsesAnswered: number;
 }
 
 export interface Snapshot {
@@ -36,7 +50,18 @@ export interface Snapshot {
   readonly servers: number;
   readonly preparedStatements: number;
   readonly pools: readonly PoolSnapshot[];
+  readonly databases: readonly DatabaseSnapshot[];
+  readonly totals: readonly DatabaseTotals[];
+  readonly users: readonly UserSnapshot[];
   readonly counters: Readonly<Counters>;
+  /** The gateway's clock, in ms, to which the times of connections are to be compared. */
+  readonly now: number;
+  readonly state: 'active' | 'paused' | 'suspended';
+  /** Null unless they were asked for: there may be many. */
+  readonly connections: {
+    readonly clients: readonly ConnectionSnapshot[];
+    readonly servers: readonly ConnectionSnapshot[];
+  } | null;
 }
 
 /** Both ends of one connection, for `SHOW CLIENTS` and `SHOW SERVERS`. Times are the gateway's monotonic ms. */

@@ -1,4 +1,5 @@
 /** What the main thread and a reactor's worker say to each other. Values only: they cross by structured clone. */
+import type { CommandOutcome, GatewayCommand } from '../core/command.js';
 import type { KeyRequest, Report } from '../core/io.js';
 import type { GatewaySettings } from '../core/settings.js';
 import type { Snapshot } from '../core/snapshot.js';
@@ -16,7 +17,8 @@ export interface WorkerStart {
 
 export type ToWorker =
   | { readonly kind: 'settings'; readonly settings: GatewaySettings }
-  | { readonly kind: 'snapshot'; readonly id: number }
+  | { readonly kind: 'snapshot'; readonly id: number; readonly withConnections: boolean }
+  | { readonly kind: 'command'; readonly id: number; readonly command: GatewayCommand }
   | { readonly kind: 'key'; readonly id: number; readonly key: Uint8Array | null }
   | { readonly kind: 'host'; readonly id: number; readonly answer: ResolvedHost }
   | { readonly kind: 'shutdown' };
@@ -34,4 +36,5 @@ export type FromWorker =
   | { readonly kind: 'reports'; readonly reports: readonly Report[] }
   | { readonly kind: 'deriveKey'; readonly request: KeyRequest }
   | { readonly kind: 'resolveHost'; readonly id: number; readonly host: string }
-  | { readonly kind: 'snapshot'; readonly id: number; readonly snapshot: Snapshot };
+  /** Answers to `snapshot` and `command`, with the same `id`. */
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: Snapshot | CommandOutcome };

@@ -5,6 +5,7 @@ import { closeSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 
 import type { ListenAddress } from '../config/listen-address.js';
+import type { CommandOutcome, GatewayCommand } from '../core/command.js';
 import type { KeyRequest, Report } from '../core/io.js';
 import type { GatewaySettings } from '../core/settings.js';
 import type { Snapshot } from '../core/snapshot.js';
@@ -31,7 +32,12 @@ export interface ReactorHandle {
   readonly ended: Promise<Error | null>;
   applySettings(settings: GatewaySettings): void;
   /** @throws when the reactor has ended */
-  snapshot(): Promise<Snapshot>;
+  snapshot(withConnections?: boolean): Promise<Snapshot>;
+  /**
+   * Carries out an operator's command; resolves when it has taken effect.
+   * @throws when the reactor has ended
+   */
+  execute(command: GatewayCommand): Promise<CommandOutcome>;
   /** Tells clients that the gateway goes away, closes everything, and resolves when the thread has ended. */
   shutdown(): Promise<void>;
 }
@@ -83,7 +89,9 @@ export async function startReactor(options: ReactorOptions): Promise<ReactorHand
     listening,
     ended: thread.ended,
     applySettings: (settings) => thread.tell({ kind: 'settings', settings }),
-    snapshot: () => thread.snapshot(),
+    snapshot: (withConnections = false) =>
+      thread.ask({ kind: 'snapshot', withConnections }) as Promise<Snapshot>,
+    execute: (command) => thread.ask({ kind: 'command', command }) as Promise<CommandOutcome>,
     shutdown: () => thread.shutdown(),
   };
 }
@@ -110,6 +118,11 @@ async function resolveHost(host: string): Promise<ResolvedHost> {
   }
 }
 
+type Answer = Snapshot | CommandOutcome;
+type Question =
+  | Omit<Extract<ToWorker, { kind: 'snapshot' }>, 'id'>
+  | Omit<Extract<ToWorker, { kind: 'command' }>, 'id'>;
+
 /** The main thread's side of a worker. */
 class ReactorThread {
   readonly ended: Promise<Error | null>;
@@ -121,8 +134,8 @@ class ReactorThread {
     () => {};
   #wakeDescriptor: number;
   #failure: Error | null = null;
-  readonly #snapshots = new Map<number, { resolve(snapshot: Snapshot): void; reject(error: Error): void }>();
-  #lastSnapshot = 0;
+  readonly #asked = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void }>();
+  #lastAsked = 0;
   readonly #wakeAtExit = (): void => this.#wake();
 
   constructor(start: WorkerStart, onReport: (report: Report) => void) {
@@ -167,12 +180,12 @@ class ReactorThread {
     this.#wake();
   }
 
-  snapshot(): Promise<Snapshot> {
+  ask(question: Question): Promise<Answer> {
     if (this.#hasEnded) return Promise.reject(this.#failure ?? new Error('the reactor has ended'));
     return new Promise((resolve, reject) => {
-      const id = ++this.#lastSnapshot;
-      this.#snapshots.set(id, { resolve, reject });
-      this.tell({ kind: 'snapshot', id });
+      const id = ++this.#lastAsked;
+      this.#asked.set(id, { resolve, reject });
+      this.tell({ ...question, id });
     });
   }
 
@@ -194,9 +207,9 @@ class ReactorThread {
     this.#wakeDescriptor = -1;
     if (code !== 0) this.#failure ??= new Error(`the reactor's thread ended with code ${code}`);
     this.#settleStart(this.#failure ?? new Error('the reactor ended before it listened'));
-    for (const asked of this.#snapshots.values())
+    for (const asked of this.#asked.values())
       asked.reject(this.#failure ?? new Error('the reactor has ended'));
-    this.#snapshots.clear();
+    this.#asked.clear();
     return this.#failure;
   }
 
@@ -212,10 +225,10 @@ class ReactorThread {
       case 'resolveHost':
         void resolveHost(message.host).then((answer) => this.tell({ kind: 'host', id: message.id, answer }));
         return;
-      case 'snapshot': {
-        const asked = this.#snapshots.get(message.id);
-        this.#snapshots.delete(message.id);
-        return asked?.resolve(message.snapshot);
+      case 'answer': {
+        const asked = this.#asked.get(message.id);
+        this.#asked.delete(message.id);
+        return asked?.resolve(message.answer);
       }
     }
   }

@@ -4,8 +4,10 @@
  */
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 
+import type { CommandOutcome } from '../core/command.js';
 import { Gateway } from '../core/gateway.js';
 import type { Report } from '../core/io.js';
+import type { Snapshot } from '../core/snapshot.js';
 import type { Driver, Listener } from './driver.js';
 import { loadAddon } from './load-addon.js';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
@@ -83,7 +85,10 @@ class ReactorThread implements SlowWork {
       case 'settings':
         return this.#gateway.applySettings(message.settings);
       case 'snapshot':
-        return this.#tell({ kind: 'snapshot', id: message.id, snapshot: this.#gateway.snapshot() });
+        return this.#answer(message.id, this.#gateway.snapshot(message.withConnections));
+      case 'command':
+        if (message.command.kind === 'drain') this.#driver.closeListeners();
+        return this.#gateway.execute(message.command, (outcome) => this.#answer(message.id, outcome));
       case 'key':
         return this.#gateway.keyDerived(message.id, message.key);
       case 'host':
@@ -93,6 +98,10 @@ class ReactorThread implements SlowWork {
         this.#driver.closeListeners();
         return this.#gateway.shutdown();
     }
+  }
+
+  #answer(id: number, answer: Snapshot | CommandOutcome): void {
+    this.#tell({ kind: 'answer', id, answer });
   }
 
   #readMessages(): void {

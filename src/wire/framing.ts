@@ -101,7 +101,7 @@ export abstract class FrameReader {
     return this.carryLength;
   }
 
-  protected get isBlocked(): boolean {
+  get isBlocked(): boolean {
     return this.blocked;
   }
 

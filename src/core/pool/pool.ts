@@ -7,28 +7,35 @@ import type { ErrorFields } from '../../wire/error-fields.js';
 import { SqlState } from '../../wire/sqlstate.js';
 import { buildStartup } from '../../wire/startup.js';
 import type { GatewayContext } from '../context.js';
+import type { Database } from '../databases.js';
 import type { ConnectionId, ServerAddress } from '../io.js';
 import { differenceQuery, type ParameterSet } from '../parameters.js';
 import { ServerConnection } from '../server/server-connection.js';
 import type { ServerLogin } from '../server/server-login.js';
 import type { ServerOwner } from '../server/server-owner.js';
 import type { ClientPool, Session } from '../session/session.js';
-import type { PoolMode, UserSettings } from '../settings.js';
-import type { PoolSnapshot } from '../snapshot.js';
+import type { HostBalancing, PoolMode, UserSettings } from '../settings.js';
 import { WaiterQueue } from './waiter-queue.js';
 
 /** What distinguishes a pool. */
 export interface PoolIdentity {
-  /** The database's name as clients know it. */
-  readonly database: string;
+  readonly database: Database;
   /** The user that logs in to the server. */
   readonly user: UserSettings;
   /** Startup parameters that every server connection of the pool is opened with. */
   readonly startupParameters: ReadonlyMap<string, string>;
 }
 
+/** Who belongs to a pool. */
+export interface PoolMembers {
+  readonly servers: ReadonlySet<ServerConnection>;
+  readonly clients: ReadonlySet<Session>;
+  readonly waiters: Pick<WaiterQueue<Session>, 'first' | 'length'>;
+}
+
 /** What may change on reload. */
 export interface PoolLimits {
+  readonly loadBalanceHosts: HostBalancing;
   readonly address: ServerAddress;
   readonly serverDatabase: string;
   readonly mode: PoolMode;
@@ -47,19 +54,19 @@ export interface PoolOwner {
   greet(client: Session): void;
 }
 
-export class Pool implements ServerOwner<ServerConnection>, ClientPool {
+export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMembers {
   readonly identity: PoolIdentity;
   limits: PoolLimits;
   /** Reported parameters of a fresh server connection; null until there was one. */
   defaults: ParameterSet | null = null;
   private readonly context: GatewayContext;
   private readonly owner: PoolOwner;
-  private readonly servers = new Set<ServerConnection>();
+  readonly servers = new Set<ServerConnection>();
   /** Free connections; the one used last is taken first, so that the others can grow old and be closed. */
   private readonly idle: ServerConnection[] = [];
-  private readonly waiters = new WaiterQueue<Session>();
+  readonly waiters = new WaiterQueue<Session>();
   /** Clients of this pool, waiting, linked or neither. */
-  private readonly clients = new Set<Session>();
+  readonly clients = new Set<Session>();
   /** What clients see, by what they asked for at startup: values that a server has accepted. */
   private readonly greeted = new Map<ParameterSet, ParameterSet>();
   private launching = 0;
@@ -76,7 +83,11 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool {
   }
 
   get name(): string {
-    return `${this.identity.database}/${this.identity.user.name}`;
+    return `${this.database.name}/${this.identity.user.name}`;
+  }
+
+  get database(): Database {
+    return this.identity.database;
   }
 
   get isUnused(): boolean {
@@ -104,7 +115,8 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool {
   }
 
   acquire(client: Session): boolean {
-    const server = this.waiters.length === 0 ? this.idle.pop() : undefined;
+    const mayLink = this.waiters.length === 0 && !this.database.paused;
+    const server = mayLink ? this.idle.pop() : undefined;
     if (server !== undefined) return this.link(client, server);
     client.waitingSince = this.context.io.now();
     this.waiters.push(client);
@@ -114,6 +126,10 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool {
 
   /** Binds the two; true when the client can go on at once, false when the server is being prepared for it. */
   private link(client: Session, server: ServerConnection): boolean {
+    const { totals } = this.database;
+    totals.serverAssignments += 1;
+    if (client.waitingSince > 0) totals.waitMs += this.context.io.now() - client.waitingSince;
+    client.waitingSince = 0;
     client.link = server;
     server.bind(client, this.limits.mode);
     if (client.phase === 'welcoming') client.parameters = this.expectedParameters(client, server);
@@ -259,6 +275,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool {
       !server.isClean ||
       server.closeNeeded ||
       this.isTooOld(server) ||
+      this.database.paused ||
       this.servers.size > this.limits.size
     ) {
       server.close();
@@ -280,7 +297,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool {
   private dispatch(): void {
     if (this.dispatching) return;
     this.dispatching = true;
-    while (this.idle.length > 0) {
+    while (this.idle.length > 0 && !this.database.paused) {
       const client = this.waiters.shift();
       if (client === null) break;
       if (this.link(client, this.idle.pop() as ServerConnection)) this.go(client);
@@ -290,6 +307,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool {
 
   /** Opens as many connections as waiters lack, within the pool's size. */
   private launch(): void {
+    if (this.database.paused) return;
     while (
       this.launching < this.waiters.length &&
       this.servers.size < this.limits.size &&
@@ -417,31 +435,41 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool {
     if (!moved) return;
     this.defaults = null;
     this.greeted.clear();
+    this.replaceServers();
+  }
+
+  /** Closes every server connection as soon as it serves nobody; new ones are made when they are needed. */
+  replaceServers(): void {
     for (const server of [...this.servers]) {
       server.closeNeeded = true;
-      if (server.link === null) server.close();
+      if (server.isResting) server.close();
     }
+  }
+
+  get serverCount(): number {
+    return this.servers.size;
+  }
+
+  get hasServersToClose(): boolean {
+    for (const server of this.servers) if (server.closeNeeded) return true;
+    return false;
+  }
+
+  get outstandingRequests(): number {
+    let sum = 0;
+    for (const server of this.servers) sum += server.outstandingRequests;
+    return sum;
+  }
+
+  /** Goes on after its database was paused. */
+  resume(): void {
+    this.dispatch();
+    this.launch();
   }
 
   /** Closes every server connection. */
   closeServers(): void {
     for (const server of [...this.servers]) server.close();
-  }
-
-  snapshot(now: number): PoolSnapshot {
-    let active = 0;
-    for (const server of this.servers) if (server.link !== null) active += 1;
-    const oldest = this.waiters.first;
-    return {
-      database: this.identity.database,
-      user: this.identity.user.name,
-      clActive: active,
-      clWaiting: this.waiters.length,
-      svActive: active,
-      svIdle: this.idle.length,
-      svLogin: this.launching,
-      maxWaitMs: oldest === null ? 0 : now - oldest.waitingSince,
-    };
   }
 }
 

@@ -24,6 +24,10 @@ export type Missing = 'nothing' | 'parse' | 'close-and-parse';
 
 export class PreparedStatements {
   private readonly entries = new Map<Statement, PreparedEntry>();
+
+  get count(): number {
+    return this.entries.size;
+  }
   private readonly catalogue: StatementCatalogue;
   private uses = 0;
   /** Statements that are not being evicted. */

@@ -12,8 +12,8 @@ export interface ReleaseFacts {
   /** The last ReadyForQuery's status byte. */
   readonly status: number;
   readonly outstandingRequests: number;
-  /** Extended-protocol messages were sent, and not yet the Sync that ends them. */
-  readonly batchOpen: boolean;
+  /** `batchOpen`: extended-protocol messages were sent, and not yet the Sync that ends them. */
+  readonly exchange: { readonly batchOpen: boolean };
   readonly clientMidMessage: boolean;
 }
 
@@ -22,7 +22,7 @@ export const releasePolicy = {
     return (
       server.status === Backend.Idle &&
       server.outstandingRequests === 0 &&
-      !server.batchOpen &&
+      !server.exchange.batchOpen &&
       !server.clientMidMessage
     );
   },

@@ -8,7 +8,7 @@ import { type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
 import { END, FORWARD, FrameReader, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
 import type { GatewayContext } from '../context.js';
 import type { ConnectionId } from '../io.js';
-import { SERVER_LOGIN_MESSAGE_BYTES_MAX } from '../limits.js';
+import { ERROR_BYTES_READ_MAX, SERVER_LOGIN_MESSAGE_BYTES_MAX } from '../limits.js';
 import type { ClientEnd } from '../link.js';
 import type { ParameterSet } from '../parameters.js';
 import type { PoolMode } from '../settings.js';
@@ -21,18 +21,18 @@ import { connectionFailure, duplicateRefused, protocolFailure, readReported } fr
 import type { LoginProgress, ServerLogin } from './server-login.js';
 import type { ServerOwner } from './server-owner.js';
 import { ServerStatements } from './server-statements.js';
+import { Timing } from './timing.js';
 
 type Phase = 'connecting' | 'login' | 'ready' | 'closed';
 
-/** How much of an error is read for the gateway's own use; a longer one is passed on unread. Bytes. */
-const ERROR_BYTES_READ_MAX = 64 * 1024;
-
 export class ServerConnection extends FrameReader {
+  readonly id: number;
   readonly connection: ConnectionId;
   /** The prepared statements that it has. */
   readonly statements: ServerStatements;
   /** What was sent, and what is owed an answer. */
   readonly exchange = new Exchange();
+  readonly timing: Timing;
   readonly createdAt: number;
   /** When its login was over, in ms; its lifetime counts from there. */
   readyAt = 0;
@@ -77,6 +77,8 @@ export class ServerConnection extends FrameReader {
     super();
     this.context = context;
     this.owner = owner;
+    this.id = context.newId();
+    this.timing = new Timing(owner.database.totals);
     this.connection = connection;
     this.login = login;
     this.statements = new ServerStatements(context.catalogue, owner);
@@ -158,10 +160,6 @@ export class ServerConnection extends FrameReader {
 
   get outstandingRequests(): number {
     return this.exchange.outstanding;
-  }
-
-  get batchOpen(): boolean {
-    return this.exchange.batchOpen;
   }
 
   get clientMidMessage(): boolean {
@@ -256,6 +254,7 @@ export class ServerConnection extends FrameReader {
 
   /** Notes a request that is being sent. */
   expect(request: number, detail: ClientRequest | null = null): void {
+    this.timing.asked(request, this.context.io.now(), this.exchange.outstanding === 0);
     this.exchange.expect(request, detail);
   }
 
@@ -280,6 +279,7 @@ export class ServerConnection extends FrameReader {
 
   protected forward(bytes: Uint8Array, start: number, end: number): void {
     if (this.link === null) return;
+    this.timing.totals.bytesSent += end - start;
     if (this.link.fromServer(bytes, start, end) && !this.readingPaused) {
       this.readingPaused = true;
       this.context.io.pauseReading(this.connection);
@@ -406,7 +406,7 @@ export class ServerConnection extends FrameReader {
     const verdict = this.complete();
     if (detail?.what === 'query') this.link?.unnamedAnswered('parsed');
     if (detail?.what === 'own') this.owner.ownQueryDone(this, detail.error);
-    else if (status === Backend.Idle) this.context.counters.transactions += 1;
+    else this.timing.answered(status, this.context.io.now());
     return verdict;
   }
 

@@ -1,7 +1,10 @@
 import type { ErrorFields } from '../../wire/error-fields.js';
+import type { Database } from '../databases.js';
 
 /** A pool, as its server connections see it. */
 export interface ServerOwner<Server> {
+  /** Whose server it is. */
+  readonly database: Database;
   /** The packet that opens a session on the server. */
   startupPacket(): Buffer;
   /** Logged in: it can serve. */

@@ -21,6 +21,7 @@ import { ProtocolViolation } from '../../wire/protocol-violation.js';
 import { SqlState } from '../../wire/sqlstate.js';
 import { MAX_STARTUP_PACKET_LENGTH } from '../../wire/startup.js';
 import type { GatewayContext } from '../context.js';
+import type { Database } from '../databases.js';
 import type { ConnectionId } from '../io.js';
 import { AUTH_MESSAGE_BYTES_MAX, HELD_BYTES_MAX } from '../limits.js';
 import type { ServerLoss } from '../link.js';
@@ -62,8 +63,13 @@ const READY_IDLE = Uint8Array.of(Backend.ReadyForQuery, 0, 0, 0, 5, Backend.Idle
 
 export class Session extends FrameReader implements StatementClient {
   readonly connection: ConnectionId;
+  readonly id: number;
   phase: Phase = 'login';
   link: ServerConnection | null = null;
+  /** The database that it asked for; null until it has logged in. */
+  database: Database | null = null;
+  userName = '';
+  isConsole = false;
   pool: ClientPool | null = null;
   parameters: ParameterSet;
   /** The reported parameters that its startup packet named, as it spelled the values. */
@@ -93,6 +99,7 @@ export class Session extends FrameReader implements StatementClient {
 
   constructor(context: GatewayContext, owner: SessionOwner, connection: ConnectionId, login: ClientLogin) {
     super();
+    this.id = context.newId();
     this.context = context;
     this.owner = owner;
     this.connection = connection;
@@ -147,8 +154,6 @@ export class Session extends FrameReader implements StatementClient {
   closed(): void {
     this.end();
   }
-
-  // --- Ending -------------------------------------------------------------------------------------------------
 
   /** Closes the connection once everything sent has reached the client. */
   close(): void {
@@ -330,14 +335,14 @@ export class Session extends FrameReader implements StatementClient {
     this.context.io.send(this.connection, message, 0, message.length);
   }
 
-  private pauseReading(): void {
+  pauseReading(): void {
     if (this.readingPaused) return;
     this.readingPaused = true;
     this.context.io.pauseReading(this.connection);
   }
 
-  private resumeReading(): void {
-    if (!this.readingPaused) return;
+  resumeReading(): void {
+    if (!this.readingPaused || this.context.suspended) return;
     this.readingPaused = false;
     this.context.io.resumeReading(this.connection);
   }
@@ -364,6 +369,7 @@ export class Session extends FrameReader implements StatementClient {
 
   protected forward(bytes: Uint8Array, start: number, end: number): void {
     if (this.link === null) return;
+    this.link.timing.totals.bytesReceived += end - start;
     if (this.context.io.send(this.link.connection, bytes, start, end)) this.pauseReading();
   }
 

@@ -12,6 +12,7 @@ import { BLOCK, FORWARD, HEADER_BYTES, MORE, SWALLOW, type Verdict, WHOLE } from
 import * as Frontend from '../../wire/frontend.js';
 import { MessageWriter } from '../../wire/message-writer.js';
 import type { GatewayContext } from '../context.js';
+import type { Totals } from '../databases.js';
 import { PARSE_BYTES_MAX, STATEMENTS_PER_CLIENT_MAX } from '../limits.js';
 import type { ClientEnd } from '../link.js';
 import { type ClientRequest, QUERY_IN_BATCH, type StatementRequest } from '../server/exchange.js';
@@ -57,6 +58,7 @@ export class StatementTraffic {
   private readonly context: GatewayContext;
   private readonly session: StatementClient;
   private readonly pool: object;
+  private readonly totals: Totals;
   /** False with max_prepared_statements = 0: names are passed on as they are, and only the unnamed one is looked after. */
   private readonly renames: boolean;
   private named: Map<string, Statement> | null = null;
@@ -72,8 +74,9 @@ export class StatementTraffic {
   private unnamedBatch = 0;
 
   /** `pool`: the identity of the client's pool. */
-  constructor(context: GatewayContext, session: StatementClient, pool: object) {
+  constructor(context: GatewayContext, session: StatementClient, pool: object, totals: Totals) {
     this.context = context;
+    this.totals = totals;
     this.pool = pool;
     this.renames = context.settings.maxPreparedStatements > 0;
     this.session = session;
@@ -117,7 +120,7 @@ export class StatementTraffic {
 
   /** A simple Query destroys the unnamed statement, within a batch only if nothing fails before it. */
   queryComes(): ClientRequest | null {
-    if (this.session.link?.batchOpen === true) {
+    if (this.session.link?.exchange.batchOpen === true) {
       this.unnamedPending ??= [];
       this.unnamedPending.push(null);
       this.unnamedBatch = this.session.link.exchange.batch;
@@ -183,7 +186,7 @@ export class StatementTraffic {
     if (this.session.link === null && namesake === undefined && known?.acceptedIn.has(this.pool) === true) {
       // A client that prepares its statements at connect, as most drivers do, holds no server connection for it.
       this.define(name, known);
-      this.context.counters.parsesAnswered += 1;
+      this.totals.clientParses += 1;
       this.session.answerParseComplete();
       return SWALLOW;
     }
@@ -197,12 +200,12 @@ export class StatementTraffic {
       link.status === Backend.InFailedTransaction ||
       (link.status === Backend.InTransaction && link.exchange.earlierBatchOpen);
     if (!mayHaveFailed && link.statements.missing(statement, link.exchange) === 'nothing') {
-      this.context.counters.parsesAnswered += 1;
+      this.totals.clientParses += 1;
       this.session.flushBefore(bytes, position);
       link.answerLocally(Request.PARSE, this.naming(link, 'parse', statement, name));
       return SWALLOW;
     }
-    this.context.counters.parsesForwarded += 1;
+    this.totals.clientParses += 1;
     this.prepare(link, bytes, position, statement, { clientName: name, mayExist: mayHaveFailed });
     return SWALLOW;
   }
@@ -409,6 +412,7 @@ export class StatementTraffic {
       link.expect(Request.CLOSE | Request.SWALLOWED);
       this.session.insert(bytes, position, closeMessage(statement.serverName));
     }
+    this.totals.serverParses += 1;
     const entry = link.statements.named.parsing(statement, link.exchange.batch);
     const request = clientName === null ? Request.PARSE | Request.SWALLOWED : Request.PARSE;
     link.expect(request, { what: 'parse', statement, entry, clientName, batch: link.exchange.batch });

@@ -1,0 +1,66 @@
+/** What is known of each database beside its settings: whether it is held up, and what has been counted. */
+
+/** Sums since the start. They only grow; plain numbers, since they are added to per message. */
+export class Totals {
+  serverAssignments = 0;
+  transactions = 0;
+  queries = 0;
+  bytesReceived = 0;
+  bytesSent = 0;
+  transactionMs = 0;
+  queryMs = 0;
+  waitMs = 0;
+  clientParses = 0;
+  serverParses = 0;
+  binds = 0;
+  clientLogins = 0;
+}
+
+/** One database as clients know it, with all its pools. */
+export class Database {
+  readonly name: string;
+  /** No server connection is given out (PAUSE, KILL). */
+  paused = false;
+  /** New clients are refused (DISABLE). */
+  disabled = false;
+  /** It has no entry of its own: a client asked for it, and `*` serves any. */
+  readonly isAuto: boolean;
+  readonly totals = new Totals();
+  clientConnections = 0;
+  serverConnections = 0;
+
+  constructor(name: string, isAuto: boolean) {
+    this.name = name;
+    this.isAuto = isAuto;
+  }
+}
+
+/** The databases that are or have been in use, by the names that clients ask for. */
+export class Databases {
+  /** Databases that come later are paused too. */
+  allPaused = false;
+  private readonly byName = new Map<string, Database>();
+
+  [Symbol.iterator](): IterableIterator<Database> {
+    return this.byName.values();
+  }
+
+  find(name: string): Database | undefined {
+    return this.byName.get(name);
+  }
+
+  /** The database of this name, known from now on. */
+  use(name: string, isAuto: boolean): Database {
+    let database = this.byName.get(name);
+    if (database === undefined) {
+      database = new Database(name, isAuto);
+      database.paused = this.allPaused;
+      this.byName.set(name, database);
+    }
+    return database;
+  }
+
+  forget(name: string): void {
+    this.byName.delete(name);
+  }
+}

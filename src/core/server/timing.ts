@@ -1,0 +1,38 @@
+/** How long a server connection's requests and transactions take, and how many they are. */
+import * as Backend from '../../wire/backend.js';
+import type { Totals } from '../databases.js';
+import * as Request from './request-queue.js';
+
+export class Timing {
+  /** When the oldest unanswered request began, in ms; only meaningful while one is outstanding. */
+  requestedAt = 0;
+  private transactionAt = 0;
+  private inTransaction = false;
+  readonly totals: Totals;
+
+  constructor(totals: Totals) {
+    this.totals = totals;
+  }
+
+  /** A client's request is sent. */
+  asked(kind: number, now: number, isFirst: boolean): void {
+    if (isFirst) {
+      this.requestedAt = now;
+      if (!this.inTransaction) this.transactionAt = now;
+      this.inTransaction = true;
+    }
+    if (kind === Request.BIND) this.totals.binds += 1;
+  }
+
+  /** ReadyForQuery for a client's request. */
+  answered(status: number, now: number): void {
+    const { totals } = this;
+    totals.queries += 1;
+    totals.queryMs += now - this.requestedAt;
+    this.requestedAt = now;
+    if (status !== Backend.Idle) return;
+    totals.transactions += 1;
+    totals.transactionMs += now - this.transactionAt;
+    this.inTransaction = false;
+  }
+}

@@ -1,0 +1,193 @@
+/** Looks at a running gateway. Owns nothing and changes nothing. */
+import type { Administration } from './administration.js';
+import type { CancelRequest } from './cancel-request.js';
+import type { GatewayContext } from './context.js';
+import type { Database, Databases } from './databases.js';
+import type { Io } from './io.js';
+import type { Pool } from './pool/pool.js';
+import type { ServerConnection } from './server/server-connection.js';
+import type { Session } from './session/session.js';
+import type { ConnectionSnapshot, DatabaseTotals, PoolSnapshot, Snapshot, UserSnapshot } from './snapshot.js';
+
+/** What is looked at. */
+export interface Observed {
+  readonly context: GatewayContext;
+  readonly databases: Databases;
+  readonly pools: ReadonlyMap<string, Pool>;
+  readonly sessions: ReadonlySet<Session>;
+  readonly loggingIn: ReadonlySet<Session>;
+  readonly cancels: ReadonlySet<CancelRequest>;
+  readonly administration: Administration;
+  readonly servers: number;
+}
+
+/** @param withConnections whether to list every client and server connection. */
+export function takeSnapshot(gateway: Observed, withConnections: boolean): Snapshot {
+  const { context, databases, sessions } = gateway;
+  const now = context.io.now();
+  const pools = [...gateway.pools.values()];
+  const perDatabase = countConnections(pools);
+  return {
+    clients: sessions.size,
+    clientsLoggingIn: gateway.loggingIn.size,
+    servers: gateway.servers,
+    preparedStatements: context.catalogue.size,
+    pools: pools.map((pool) => poolSnapshot(pool, gateway.cancels, now)),
+    databases: [...databases].map((database) => ({
+      name: database.name,
+      serverConnections: perDatabase.get(database)?.servers ?? 0,
+      clientConnections: perDatabase.get(database)?.clients ?? 0,
+      paused: database.paused,
+      disabled: database.disabled,
+      isAuto: database.isAuto,
+    })),
+    totals: [...databases].map(totalsOf),
+    users: usersOf(pools),
+    counters: { ...context.counters },
+    now,
+    state: gateway.administration.state,
+    connections: withConnections ? listConnections(gateway, pools, now) : null,
+  };
+}
+
+function countConnections(pools: readonly Pool[]): Map<Database, { servers: number; clients: number }> {
+  const counts = new Map<Database, { servers: number; clients: number }>();
+  for (const pool of pools) {
+    const before = counts.get(pool.database) ?? { servers: 0, clients: 0 };
+    counts.set(pool.database, {
+      servers: before.servers + pool.serverCount,
+      clients: before.clients + pool.clients.size,
+    });
+  }
+  return counts;
+}
+
+function poolSnapshot(pool: Pool, cancels: ReadonlySet<CancelRequest>, now: number): PoolSnapshot {
+  const { servers, clients, waiters } = pool;
+  const count = { active: 0, idle: 0, tested: 0, login: 0, beingCanceled: 0 };
+  for (const server of servers) count[serverState(server)] += 1;
+  let cancelling = 0;
+  for (const cancel of cancels) if (servers.has(cancel.target)) cancelling += 1;
+  const oldest = waiters.first;
+  return {
+    database: pool.database.name,
+    user: pool.identity.user.name,
+    poolMode: pool.limits.mode,
+    loadBalanceHosts: pool.limits.loadBalanceHosts,
+    clActive: clients.size - waiters.length,
+    clWaiting: waiters.length,
+    clActiveCancelReq: cancelling,
+    clWaitingCancelReq: 0,
+    svActive: count.active,
+    svActiveCancel: cancelling,
+    svBeingCanceled: count.beingCanceled,
+    svIdle: count.idle,
+    svUsed: 0,
+    svTested: count.tested,
+    svLogin: count.login,
+    maxWaitMs: oldest === null ? 0 : now - oldest.waitingSince,
+  };
+}
+
+function serverState(server: ServerConnection): 'active' | 'idle' | 'tested' | 'login' | 'beingCanceled' {
+  if (server.phase !== 'ready') return 'login';
+  if (server.link !== null) return 'active';
+  if (server.cancelsInFlight > 0) return 'beingCanceled';
+  return server.isResting ? 'idle' : 'tested';
+}
+
+function totalsOf({ name, totals }: Database): DatabaseTotals {
+  const { transactionMs, queryMs, waitMs, ...counts } = totals;
+  const toUs = (ms: number): number => Math.round(ms * 1000);
+  return {
+    database: name,
+    ...counts,
+    transactionUs: toUs(transactionMs),
+    queryUs: toUs(queryMs),
+    waitUs: toUs(waitMs),
+  };
+}
+
+function usersOf(pools: readonly Pool[]): UserSnapshot[] {
+  const users = new Map<string, { server: number; client: number }>();
+  const userOf = (name: string) => {
+    const known = users.get(name) ?? { server: 0, client: 0 };
+    users.set(name, known);
+    return known;
+  };
+  for (const pool of pools) {
+    userOf(pool.identity.user.name).server += pool.serverCount;
+    for (const client of pool.clients) userOf(client.userName).client += 1;
+  }
+  return [...users].map(([name, { server, client }]) => ({
+    name,
+    serverConnections: server,
+    clientConnections: client,
+  }));
+}
+
+function listConnections(gateway: Observed, pools: readonly Pool[], now: number) {
+  const clients = [...gateway.sessions].map((session) => clientSnapshot(session, gateway.context.io, now));
+  const servers = pools.flatMap((pool) =>
+    [...pool.servers].map((server) => serverSnapshot(server, pool, gateway.context.io)),
+  );
+  return { clients, servers };
+}
+
+function clientSnapshot(session: Session, io: Io, now: number): ConnectionSnapshot {
+  const link = session.link as ServerConnection | null;
+  const requestedAt = session.waiting
+    ? session.waitingSince
+    : (link?.timing.requestedAt ?? session.acceptedAt);
+  return {
+    ...ends(io.peerAddress(session.connection)),
+    id: session.id,
+    database: session.database?.name ?? '',
+    user: session.userName,
+    replication: 'none',
+    state: clientState(session),
+    connectedAt: session.acceptedAt,
+    requestedAt,
+    waitMs: session.waiting ? now - session.waitingSince : 0,
+    closeNeeded: session.inputEnded,
+    link: link?.id ?? null,
+    remotePid: 0,
+    tls: '',
+    applicationName: session.parameters.values.get('application_name') ?? '',
+    preparedStatements: session.statements?.size ?? 0,
+  };
+}
+
+function clientState(session: Session): string {
+  if (session.phase === 'login') return 'login';
+  if (session.waiting) return 'waiting';
+  return session.link === null && !session.isConsole ? 'idle' : 'active';
+}
+
+function serverSnapshot(server: ServerConnection, pool: Pool, io: Io): ConnectionSnapshot {
+  const client = server.link as Session | null;
+  const state = serverState(server);
+  return {
+    ...ends(io.peerAddress(server.connection)),
+    id: server.id,
+    database: pool.database.name,
+    user: pool.identity.user.name,
+    replication: 'none',
+    state: state === 'beingCanceled' ? 'being_canceled' : state,
+    connectedAt: server.createdAt,
+    requestedAt: server.timing.requestedAt || server.createdAt,
+    waitMs: 0,
+    closeNeeded: server.closeNeeded,
+    link: client?.id ?? null,
+    remotePid: server.processId,
+    tls: '',
+    applicationName: server.parameters.values.get('application_name') ?? '',
+    preparedStatements: server.statements.named.count,
+  };
+}
+
+/** `10.0.0.7:51234`, `[::1]:51234` or `unix`. */
+function ends(peer: string) {
+  const [, address, port] = /^\[?(.*?)\]?:(\d+)$/.exec(peer) ?? [null, peer, '0'];
+  return { address: address ?? '', port: Number(port), localAddress: '', localPort: 0 };
+}
