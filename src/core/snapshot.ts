@@ -43,6 +43,7 @@ export interface Counters {
   cancelRequests: number;
 }
 
+/** All of it. */
 export interface Snapshot {
   /** Clients that are logged in, or on the way. */
   readonly clients: number;
@@ -122,6 +123,7 @@ export interface DatabaseSnapshot {
   readonly isAuto: boolean;
 }
 
+/** What one user, by the name it logs in with, has open. */
 export interface UserSnapshot {
   readonly name: string;
   readonly serverConnections: number;

@@ -3,6 +3,8 @@ import type { SeededRandom } from './random.js';
 
 type Mutation = (messages: Buffer[], random: SeededRandom) => Buffer[];
 
+/** More would only keep this process busy, which the well-behaved clients share. */
+const DUPLICATES_BYTES_MAX = 8 << 20;
 /** Lengths at which codecs break. */
 const LENGTHS = [
   -1, -2_147_483_648, 0, 1, 3, 4, 5, 6, 255, 8191, 65_536, 1_000_000, 0x3fff_ffff, 0x7fff_ffff,
@@ -67,7 +69,8 @@ const swap: Mutation = (messages, random) => {
 
 const duplicate: Mutation = (messages, random) => {
   const at = random.below(messages.length);
-  const times = random.chance(0.1) ? random.below(2000) : 1 + random.below(3);
+  const many = Math.min(2000, Math.ceil(DUPLICATES_BYTES_MAX / ((messages[at]?.length ?? 0) + 1)));
+  const times = random.chance(0.1) ? random.below(many) : 1 + random.below(3);
   const copies = Array.from({ length: times }, () => messages[at] as Buffer);
   return [...messages.slice(0, at), ...copies, ...messages.slice(at)];
 };
