@@ -48,6 +48,11 @@ function explainIssue(issue: Issue, parent: PropertyKey[], root: unknown, origin
     const meant = issue.errors.find((branch) => branch.length > 0 && !branch.some(isWrongKind));
     if (meant) return meant.flatMap((inner) => explainIssue(inner, path, root, origins));
   }
+  if (issue.code === 'invalid_key') {
+    const found = JSON.stringify(String(path.at(-1)));
+    const message = `found ${found}, expected ${issue.issues[0]?.message ?? 'another key'}`;
+    return [{ origin: origins.get(path), key: formatKey(path), message }];
+  }
   const key = formatKey(path);
   const origin = origins.get(path);
   if (issue.code === 'custom' && issue.params?.sentence === true) {

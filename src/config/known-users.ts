@@ -3,6 +3,7 @@ import { parseScramVerifier } from '../wire/scram.js';
 import type { OriginMap } from './origin-map.js';
 import { formatKey, type Origin, type Problem } from './problem.js';
 import type { ConfigValues } from './schema.js';
+import type { ConfigDialect } from './sources.js';
 import type { UserlistEntry } from './userlist.js';
 
 /** A user's secrets as they were written. Both may be missing: such a user can log in with `trust` alone. */
@@ -13,24 +14,32 @@ export interface KnownUser {
   readonly verifier: string | null;
 }
 
+/** Where users are named. */
+interface UserSources {
+  readonly dialect: ConfigDialect;
+  readonly values: ConfigValues;
+  readonly origins: OriginMap;
+}
+
 /** PostgreSQL's form of an MD5 secret: `md5`, then md5(password || user) in lower-case hex. */
 export const MD5_SECRET = /^md5[0-9a-f]{32}$/;
 const SCRAM_PREFIX = 'SCRAM-SHA-256$';
 
 /**
  * Joins the users of all sources: `users` wins over `auth_file`. Without both, whoever a database entry logs in as
- * may log in here with the same password. Adds what is wrong to `problems`.
+ * may log in here with the same password (not with a `pgbouncer.ini`). Adds what is wrong to `problems`, and what is
+ * wrong with `auth_file` to `listProblems`.
  */
 export function collectUsers(
-  values: ConfigValues,
+  { dialect, values, origins }: UserSources,
   listed: readonly UserlistEntry[],
-  origins: OriginMap,
   problems: Problem[],
+  listProblems: Problem[],
 ): Map<string, KnownUser> {
   const users = new Map<string, KnownUser>();
   for (const { name, secret, origin } of listed) {
     const user = fromSecret(secret);
-    if (user.verifier !== null) checkVerifier(user.verifier, JSON.stringify(name), origin, problems);
+    if (user.verifier !== null) checkVerifier(user.verifier, JSON.stringify(name), origin, listProblems);
     users.set(name, user);
   }
   for (const [name, { password, verifier }] of Object.entries(values.users)) {
@@ -41,7 +50,8 @@ export function collectUsers(
     // As in PostgreSQL, an empty password is no password.
     users.set(name, { password: password || null, verifier: verifier ?? null });
   }
-  if (users.size === 0 && values.auth_file === '') addDatabaseLogins(users, values, origins, problems);
+  if (dialect === 'sluice' && users.size === 0 && values.auth_file === '')
+    addDatabaseLogins(users, values, origins, problems);
   return users;
 }
 

@@ -18,6 +18,14 @@ export class OriginMap {
     this.set(path, origin);
   }
 
+  /** A copy in which a path has another origin. */
+  with(path: readonly PropertyKey[], origin: Origin): OriginMap {
+    const copy = new OriginMap();
+    for (const [known, its] of this.#origins) copy.#origins.set(known, its);
+    copy.replace(path, origin);
+    return copy;
+  }
+
   get(path: readonly PropertyKey[]): Origin {
     for (let length = path.length; length > 0; length--) {
       const origin = this.#origins.get(join(path.slice(0, length)));

@@ -2,7 +2,7 @@
  * PgBouncer's user file (its manual, "Authentication file format"): one user a line, `"name" "secret"`, a `"` in
  * either is doubled, whatever follows is ignored; empty lines and lines that begin with `;` are skipped.
  */
-import { ConfigError, type Origin, type Problem } from './problem.js';
+import type { Origin, Problem } from './problem.js';
 
 /** A line of the file. */
 export interface UserlistEntry {
@@ -14,8 +14,11 @@ export interface UserlistEntry {
 
 const ENTRY = /^\s*"((?:[^"]|"")*)"\s+"((?:[^"]|"")*)"/;
 
-/** @throws {ConfigError} with every line that can't be read */
-export function parseUserlist(source: string, file: string): UserlistEntry[] {
+/** The users that could be read, and what is wrong with the other lines. */
+export function parseUserlist(
+  source: string,
+  file: string,
+): { readonly entries: UserlistEntry[]; readonly problems: readonly Problem[] } {
   const entries: UserlistEntry[] = [];
   const problems: Problem[] = [];
   const seen = new Map<string, number>();
@@ -41,6 +44,5 @@ export function parseUserlist(source: string, file: string): UserlistEntry[] {
     seen.set(name, index + 1);
     entries.push({ name, secret: quotedSecret.replaceAll('""', '"'), origin });
   });
-  if (problems.length > 0) throw new ConfigError(problems);
-  return entries;
+  return { entries, problems };
 }

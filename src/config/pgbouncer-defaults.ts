@@ -1,0 +1,15 @@
+/** What a `pgbouncer.ini` leaves out is as PgBouncer 1.25 has it (its manual, "pgbouncer.ini"): what differs from ours. */
+import type { ConfigInput } from './schema.js';
+
+export const PGBOUNCER_DEFAULTS = Object.freeze({
+  listen_addr: '',
+  listen_backlog: 128,
+  unix_socket_dir: '/tmp',
+  pool_mode: 'session',
+  max_client_conn: 100,
+  server_login_retry: 15,
+  auth_type: 'md5',
+  log_connections: true,
+  log_disconnections: true,
+  log_stats: true,
+}) satisfies ConfigInput;
