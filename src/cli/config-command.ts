@@ -11,7 +11,7 @@ export function registerConfig(program: Command): void {
   config
     .command('check')
     .description('Checks a configuration file; says everything that is wrong, by line and key.')
-    .argument('<FILE>', 'configuration file (YAML)')
+    .argument('<FILE>', 'configuration file: YAML, or a pgbouncer.ini by its ending')
     .action(async (file: string) => {
       const { loadConfig } = await import('../config/load.js');
       await printCheck(await loadConfig({ file }), file);
@@ -34,12 +34,13 @@ export function registerConfig(program: Command): void {
 
 /** Says that a configuration is right, and what may still surprise. */
 export async function printCheck(config: SluiceConfig, name: string): Promise<void> {
-  const [{ adviseOn }, { readMachineLimits }] = await Promise.all([
+  const [{ adviseOn, honouredElsewhere }, { readMachineLimits }] = await Promise.all([
     import('../config/advice.js'),
     import('../control/machine-limits.js'),
   ]);
-  for (const advice of adviseOn(config, await readMachineLimits()))
-    process.stdout.write(`warning: ${advice}\n`);
+  const warnings = [...config.warnings, ...adviseOn(config, await readMachineLimits())];
+  for (const warning of warnings) process.stdout.write(`warning: ${warning}\n`);
+  for (const note of honouredElsewhere(config)) process.stdout.write(`${note}\n`);
   const databases = Object.keys(config.values.databases).length;
   process.stdout.write(
     `${name}: no mistakes (${databases} ${databases === 1 ? 'database' : 'databases'}, ` +

@@ -3,11 +3,12 @@
  * The command line. Nothing but arguments, output and calls: each command loads what it needs when it runs, so that
  * `--help` is quick.
  */
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { ConfigError } from '../config/problem.js';
 import { StartError } from '../control/listen-error.js';
+import { SLUICE_VERSION } from '../control/version.js';
 import { registerConfig } from './config-command.js';
+import { registerPgbouncer, runPgbouncer } from './pgbouncer.js';
 import { registerServe } from './serve.js';
 import { registerUp } from './up.js';
 import { UsageError } from './usage-error.js';
@@ -18,14 +19,16 @@ Examples:
   sluice serve --database postgres://app:secret@127.0.0.1:5432/app
                                                          a pooler in front of a database that exists already
   sluice serve sluice.yaml                               the same from a file
+  sluice pgbouncer -d /etc/pgbouncer/pgbouncer.ini       in PgBouncer's place
   sluice config docs                                     every setting, explained
 
 Applications connect to port 6432 instead of 5432; nothing else changes for them.`;
 
 async function main(argv: readonly string[]): Promise<number> {
+  if (argv[2] === 'pgbouncer') return runPgbouncer(argv.slice(3));
   const program = new Command('sluice')
     .description('The connection layer of PostgreSQL: many clients over few server connections.')
-    .version(`sluice ${packageVersion()}`, '-V, --version', 'print the version')
+    .version(`sluice ${SLUICE_VERSION}`, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand('help [command]', 'print the help of a command')
     .showSuggestionAfterError()
@@ -35,17 +38,13 @@ async function main(argv: readonly string[]): Promise<number> {
   registerUp(program);
   registerServe(program);
   registerConfig(program);
+  registerPgbouncer(program);
   if (argv.length <= 2) {
     program.outputHelp();
     return 0;
   }
   await program.parseAsync(argv);
   return Number(process.exitCode ?? 0);
-}
-
-function packageVersion(): string {
-  const file = new URL('../../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
 
 /** Says what went wrong and returns the exit code: 2 for a wrong usage, 1 for everything else. */

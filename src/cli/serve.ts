@@ -26,6 +26,8 @@ Examples:
       Any database of that server; the gateway asks nobody for a password.
   sluice serve --database "sales=postgres://app:secret@db1/prod?host=/run/postgresql" --listen "*:5432"
       Through a unix socket to the server, under another name, on all addresses of the machine.
+  sluice serve /etc/pgbouncer/pgbouncer.ini
+      What PgBouncer would do with that file.
   sluice serve sluice.yaml --set pool_mode=session --check
       Only says whether the file and the flags are right.
 
@@ -38,9 +40,9 @@ export function registerServe(program: Command): void {
     .command('serve')
     .summary('a gateway in front of databases that exist')
     .description(
-      'Starts the gateway in front of PostgreSQL servers, from a YAML file, from flags, or from both.',
+      'Starts the gateway in front of PostgreSQL servers, from a file (YAML or pgbouncer.ini), from flags, or from both.',
     )
-    .argument('[FILE]', 'configuration file (YAML)')
+    .argument('[FILE]', 'configuration file: YAML, or a pgbouncer.ini by its ending')
     .option(
       '-d, --database <URL>',
       'a database: postgres://user:password@host:port/db or NAME=URL (repeatable)',
@@ -57,8 +59,11 @@ export function registerServe(program: Command): void {
         .default('info'),
     )
     .addOption(
-      new Option('--log-format <FORMAT>', 'auto is pretty on a terminal, json otherwise')
-        .choices(['auto', 'pretty', 'json'])
+      new Option(
+        '--log-format <FORMAT>',
+        'auto is pretty on a terminal, json otherwise; pgbouncer is that of PgBouncer',
+      )
+        .choices(['auto', 'pretty', 'json', 'pgbouncer'])
         .default('auto'),
     )
     .option('--check', 'check the configuration and end')
@@ -86,24 +91,24 @@ async function serve(file: string | undefined, flags: ServeFlags): Promise<void>
     await printCheck(config, file ?? 'the configuration');
     return;
   }
-  const [{ createLogger }, { superviseGateway }, { describeStart }, { colourAllowed }] = await Promise.all([
+  const [{ openLog }, { superviseGateway }, { describeStart }, { colourAllowed }] = await Promise.all([
     import('../control/logging.js'),
     import('../control/supervise.js'),
     import('./start-line.js'),
     import('./terminal.js'),
   ]);
-  const logger = await createLogger({
+  const log = await openLog({
     level: flags.logLevel,
     format: flags.logFormat,
     terminal: process.stdout.isTTY === true,
     colours: colourAllowed(process.stdout, process.env),
   });
+  log.configure(config.values);
   const code = await superviseGateway({
     config,
-    reread: file === undefined ? null : () => loadConfig(sources),
-    logger,
+    log,
     // Whatever the level: it is what people and scripts wait for.
-    onReady: (gateway) => logger.child({}, { level: 'info' }).info(describeStart(config, gateway)),
+    onReady: (gateway) => log.logger.child({}, { level: 'info' }).info(describeStart(config, gateway)),
   });
   // Not left to the event loop: after a second signal, connections may still be open.
   process.exit(code);

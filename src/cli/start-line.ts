@@ -4,6 +4,7 @@ import type { SluiceConfig } from '../config/load.js';
 import type { RunningGateway } from '../control/gateway-process.js';
 
 const NAMES_SHOWN = 5;
+const ANY_HOSTS: ReadonlySet<string> = new Set(['*', '0.0.0.0']);
 
 /** `listening on 127.0.0.1:6432; driver uring; transaction pooling; database app; connect with: psql ...` */
 export function describeStart(
@@ -38,7 +39,7 @@ function psqlPlace(address: ListenAddress | undefined): string {
     const [, folder, port] = /^(.*)\/\.s\.PGSQL\.(\d+)$/.exec(address.socketPath) ?? [];
     return `-h ${quote(folder ?? '')} -p ${port ?? ''}`;
   }
-  const host = address.host === '0.0.0.0' ? '127.0.0.1' : address.host === '::' ? '::1' : address.host;
+  const host = ANY_HOSTS.has(address.host) ? '127.0.0.1' : address.host === '::' ? '::1' : address.host;
   return `-h ${host} -p ${address.port}`;
 }
 

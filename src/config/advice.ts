@@ -1,7 +1,7 @@
 /** Settings that are allowed, and yet will probably not do what is hoped for: warnings with numbers and what to do. */
 import { type KnownUser, MD5_SECRET } from './known-users.js';
 import type { SluiceConfig } from './load.js';
-import type { ConfigValues } from './schema.js';
+import { type ConfigValues, SETTINGS } from './schema.js';
 
 /** Descriptors that a process needs beside those of its connections: listeners, epoll, logs, libraries. */
 const OTHER_DESCRIPTORS = 64;
@@ -18,6 +18,14 @@ export interface MachineLimits {
 /** Sentences without a full stop, worth a warning at start. */
 export function adviseOn(config: SluiceConfig, limits: MachineLimits): string[] {
   return [...adviseOnOpenFiles(config, limits), ...adviseOnPoolSizes(config), ...adviseOnUsers(config)];
+}
+
+/** What the settings that do nothing themselves are replaced by, for those that the sources name. */
+export function honouredElsewhere({ gathered }: SluiceConfig): string[] {
+  return Object.keys(gathered.tree.values).flatMap((name) => {
+    const instead = SETTINGS.get(name)?.instead;
+    return instead === undefined ? [] : [`${name} is honoured in another way: ${instead}`];
+  });
 }
 
 function adviseOnOpenFiles({ values }: SluiceConfig, { openFiles }: MachineLimits): string[] {

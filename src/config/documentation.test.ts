@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { configJsonSchema, configMarkdown } from './documentation.js';
-import { DATABASE_KEYS, SETTING_NAMES, USER_KEYS } from './schema.js';
+import { DATABASE_KEYS, PEER_KEYS, SETTING_NAMES, SETTINGS, USER_KEYS } from './schema.js';
+
+/** Settings that PgBouncer lacks. */
+const OURS: ReadonlySet<string> = new Set(['io']);
 
 test('docs/configuration.md is current (if not: sluice config docs > docs/configuration.md)', () => {
   const committed = readFileSync(new URL('../../../docs/configuration.md', import.meta.url), 'utf8');
@@ -12,7 +15,7 @@ test('docs/configuration.md is current (if not: sluice config docs > docs/config
 test('every setting is documented, with a type and a default', () => {
   const page = configMarkdown();
   for (const name of SETTING_NAMES) assert.match(page, new RegExp(`^##+ ${name}$`, 'm'));
-  for (const name of [...DATABASE_KEYS, ...USER_KEYS])
+  for (const name of [...DATABASE_KEYS, ...USER_KEYS, ...PEER_KEYS])
     assert.match(page, new RegExp(`^\\| \`${name}\` \\| \\w`, 'm'));
   assert.doesNotMatch(page, /undefined|\[object/);
   assert.match(page, /### query_wait_timeout\n\nType: duration .*\. Default: `120`\./);
@@ -27,4 +30,17 @@ test('the JSON Schema refuses unknown keys and knows the defaults', () => {
   assert.deepEqual(Object.keys(schema.properties), [...SETTING_NAMES]);
   assert.equal(schema.properties.pool_mode?.default, 'transaction');
   assert.equal(schema.properties.listen_port?.default, 6432);
+});
+
+test("docs/pgbouncer-compatibility.md says what becomes of each of PgBouncer's settings", () => {
+  const page = readFileSync(new URL('../../../docs/pgbouncer-compatibility.md', import.meta.url), 'utf8');
+  for (const [name, { instead }] of SETTINGS) {
+    if (OURS.has(name)) continue;
+    const line = page.split('\n').find((row) => row.startsWith(`| \`${name}\` |`));
+    assert.match(
+      line ?? '',
+      instead === undefined ? /\| (honoured|refused|elsewhere) \|/ : /\| elsewhere \|/,
+      name,
+    );
+  }
 });

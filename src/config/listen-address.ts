@@ -2,10 +2,11 @@
 import { isIPv6 } from 'node:net';
 import path from 'node:path';
 import type { ConfigValues } from './schema.js';
+import type { ConfigDialect } from './sources.js';
 
 /** Where to listen. */
 export type ListenAddress =
-  /** `host` is an address or a name; `0.0.0.0` is all IPv4 addresses of the machine, `::` all IPv6 addresses. */
+  /** `host` is an address or a name; `0.0.0.0` is all IPv4 addresses of the machine, `::` all IPv6 addresses, `*` both. */
   | { readonly host: string; readonly port: number }
   /** The socket file itself, and its permission bits. */
   | { readonly socketPath: string; readonly mode?: number };
@@ -13,10 +14,13 @@ export type ListenAddress =
 /** What `*` stands for. */
 const ANY_ADDRESS = '0.0.0.0';
 
-/** The addresses that listen_addr, listen_port, unix_socket_dir and unix_socket_mode ask for. */
-export function listenAddresses(values: ConfigValues): ListenAddress[] {
+/**
+ * The addresses that listen_addr, listen_port, unix_socket_dir and unix_socket_mode ask for. In a `pgbouncer.ini`
+ * a `*` means IPv6, too.
+ */
+export function listenAddresses(values: ConfigValues, dialect: ConfigDialect): ListenAddress[] {
   const hosts = values.listen_addr.map((address) =>
-    address === '*' ? ANY_ADDRESS : address.replace(/^\[|\]$/g, ''),
+    address === '*' && dialect === 'sluice' ? ANY_ADDRESS : address.replace(/^\[|\]$/g, ''),
   );
   const addresses: ListenAddress[] = hosts.map((host) => ({ host, port: values.listen_port }));
   if (values.unix_socket_dir !== '') addresses.push(socketAddress(values.unix_socket_dir, values));

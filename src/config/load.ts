@@ -64,7 +64,7 @@ export async function assembleConfig(
   const { dialect, tree } = gathered;
   const values = checkWithFlags(gathered);
   const problems: Problem[] = [];
-  const listen = resolveListen(tree.origins, values, sources.listen ?? [], problems);
+  const listen = resolveListen(gathered, values, sources.listen ?? [], problems);
   if (dialect === 'sluice') resolveFiles(values, tree.origins, sources.file);
   // PgBouncer says what is wrong with its auth_file, and goes on with what it could read.
   const listProblems: Problem[] = dialect === 'pgbouncer' ? [] : problems;
@@ -92,16 +92,16 @@ function checkWithFlags({ dialect, tree, problems }: GatheredConfig): ConfigValu
 }
 
 function resolveListen(
-  origins: OriginMap,
+  { dialect, tree }: GatheredConfig,
   values: ConfigValues,
   flags: readonly string[],
   problems: Problem[],
 ): ListenAddress[] {
   if (flags.length === 0) {
-    const addresses = listenAddresses(values);
+    const addresses = listenAddresses(values, dialect);
     if (addresses.length === 0) {
       const message = 'no place to listen: give listen_addr (127.0.0.1) or unix_socket_dir a value';
-      problems.push({ origin: origins.get(['listen_addr']), key: 'listen_addr', message });
+      problems.push({ origin: tree.origins.get(['listen_addr']), key: 'listen_addr', message });
     }
     return addresses;
   }

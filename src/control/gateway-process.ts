@@ -1,9 +1,10 @@
 /** A gateway in this process: the control plane's side of its life, from start through reloads to the end. */
-import { adviseOn } from '../config/advice.js';
+import { adviseOn, honouredElsewhere } from '../config/advice.js';
 import { toGatewaySettings } from '../config/gateway-settings.js';
 import type { ListenAddress } from '../config/listen-address.js';
 import { formatListenAddress } from '../config/listen-address.js';
 import type { SluiceConfig } from '../config/load.js';
+import { SETTINGS } from '../config/schema.js';
 import type { CommandOutcome, GatewayCommand } from '../core/command.js';
 import type { GatewaySettings } from '../core/settings.js';
 import type { Snapshot } from '../core/snapshot.js';
@@ -12,8 +13,16 @@ import { ListenError, type ReactorHandle, startReactor } from '../reactor/start.
 import { explainListenError, StartError } from './listen-error.js';
 import { type Logger, logReport } from './logging.js';
 import { readMachineLimits } from './machine-limits.js';
+import { giveSocketsToGroup } from './socket-group.js';
 
 const MANY_PASSWORDS = 250;
+/** The settings that make up where to listen. */
+const LISTENING: ReadonlySet<string> = new Set([
+  'listen_addr',
+  'listen_port',
+  'unix_socket_dir',
+  'unix_socket_mode',
+]);
 
 /** A gateway that accepts clients. */
 export interface RunningGateway {
@@ -23,6 +32,8 @@ export interface RunningGateway {
   readonly driver: string;
   /** Why this driver and not a better one; empty if it is the best. */
   readonly driverReason: string;
+  /** What is in force: what it was started with, or reloaded last. */
+  readonly config: SluiceConfig;
   /** Changes the settings of the running gateway. Warns of those that take effect at the next start only. */
   reload(config: SluiceConfig): Promise<void>;
   /** @param withConnections whether to list every client and server connection. */
@@ -40,11 +51,13 @@ export interface RunningGateway {
  * @throws {StartError} when it can't listen, with what to do about it
  */
 export async function startGateway(config: SluiceConfig, logger: Logger): Promise<RunningGateway> {
-  const limits = await readMachineLimits();
-  for (const advice of adviseOn(config, limits)) logger.warn(advice);
+  for (const warning of config.warnings) logger.warn(warning);
+  for (const advice of adviseOn(config, await readMachineLimits())) logger.warn(advice);
+  for (const note of honouredElsewhere(config)) logger.info(note);
   sayIfSlow(config, logger);
   const settings = await toGatewaySettings(config);
   const reactor = await openReactor(config, settings, logger);
+  await giveSocketsToGroup(config, logger);
   return new GatewayProcess(config, settings, reactor, logger);
 }
 
@@ -72,6 +85,7 @@ async function openReactor(
     return await startReactor({
       io: config.values.io,
       listen: config.listen,
+      backlog: config.values.listen_backlog,
       settings,
       onReport: (report) => logReport(logger, report),
     });
@@ -93,6 +107,7 @@ class GatewayProcess implements RunningGateway {
   readonly #reactor: ReactorHandle;
   readonly #logger: Logger;
   readonly #startedWith: SluiceConfig;
+  #config: SluiceConfig;
   #settings: GatewaySettings;
   #stopped: Promise<void> | null = null;
 
@@ -102,18 +117,27 @@ class GatewayProcess implements RunningGateway {
     this.driverReason = reactor.driverReason;
     this.ended = reactor.ended;
     this.#startedWith = config;
+    this.#config = config;
     this.#settings = settings;
     this.#reactor = reactor;
     this.#logger = logger;
   }
 
+  get config(): SluiceConfig {
+    return this.#config;
+  }
+
   async reload(config: SluiceConfig): Promise<void> {
+    for (const warning of config.warnings) this.#logger.warn(warning);
+    const said = new Set(honouredElsewhere(this.#config));
+    for (const note of honouredElsewhere(config)) if (!said.has(note)) this.#logger.info(note);
     for (const name of settingsForNextStart(this.#startedWith, config)) {
       this.#logger.warn(`${name} has changed, which takes effect at the next start only`);
     }
     for (const advice of adviseOn(config, await readMachineLimits())) this.#logger.warn(advice);
     const settings = await toGatewaySettings(config, this.#settings);
     this.#settings = settings;
+    this.#config = config;
     this.#reactor.applySettings(settings);
   }
 
@@ -141,6 +165,10 @@ export function settingsForNextStart(running: SluiceConfig, wanted: SluiceConfig
   if (places(running) !== places(wanted)) {
     names.push(`where to listen (now ${wanted.listen.map(formatListenAddress).join(', ')})`);
   }
-  if (running.values.io !== wanted.values.io) names.push('io');
+  for (const [name, { reload, instead }] of SETTINGS) {
+    if (reload || instead !== undefined || LISTENING.has(name)) continue;
+    const key = name as keyof typeof wanted.values;
+    if (String(running.values[key]) !== String(wanted.values[key])) names.push(name);
+  }
   return names;
 }

@@ -1,8 +1,9 @@
 /** Runs one gateway as a service: from start to the signal that ends it. */
 import type { SluiceConfig } from '../config/load.js';
-import { ConfigError, formatProblem } from '../config/problem.js';
 import { type RunningGateway, startGateway } from './gateway-process.js';
-import type { Logger } from './logging.js';
+import type { Logger, ProcessLog } from './logging.js';
+import { rereadGateway } from './reload.js';
+import { SignalQueue } from './signal-queue.js';
 
 /** Within this time, the same signal is the same Ctrl-C, delivered twice: package runners pass it on as well. */
 const SAME_KEYSTROKE_MS = 1000;
@@ -10,9 +11,8 @@ const SAME_KEYSTROKE_MS = 1000;
 /** What a supervised gateway is made of. */
 export interface Supervision {
   readonly config: SluiceConfig;
-  /** Reads the configuration again, at SIGHUP. Null: there is no file, so there is nothing to read again. */
-  readonly reread: (() => Promise<SluiceConfig>) | null;
-  readonly logger: Logger;
+  /** Configured for `config` already. */
+  readonly log: ProcessLog;
   /** Called once, when clients are accepted. */
   readonly onReady: (gateway: RunningGateway) => void;
 }
@@ -23,7 +23,8 @@ export interface Supervision {
  * @throws {StartError} when it can't start
  * @throws {Error} when it breaks down
  */
-export async function superviseGateway({ config, reread, logger, onReady }: Supervision): Promise<number> {
+export async function superviseGateway({ config, log, onReady }: Supervision): Promise<number> {
+  const { logger } = log;
   // Until it listens, a signal may simply end the process.
   const gateway = await startGateway(config, logger);
   const signals = new SignalQueue(['SIGHUP', 'SIGTERM', 'SIGINT']);
@@ -33,7 +34,7 @@ export async function superviseGateway({ config, reread, logger, onReady }: Supe
       const signal = await Promise.race([signals.next(), gateway.ended.then(asBreakdown)]);
       if (signal instanceof Error) throw signal;
       if (signal !== 'SIGHUP') return await endGateway(gateway, signal, signals, logger);
-      await reloadGateway(gateway, reread, logger);
+      await rereadAtSignal(gateway, log);
     }
   } finally {
     signals.close();
@@ -71,53 +72,12 @@ async function impatience(first: NodeJS.Signals, signals: SignalQueue): Promise<
   }
 }
 
-/** A configuration with mistakes changes nothing, and every mistake is told. */
-async function reloadGateway(
-  gateway: RunningGateway,
-  reread: Supervision['reread'],
-  logger: Logger,
-): Promise<void> {
-  if (reread === null) {
-    logger.warn('SIGHUP: there is no configuration file to read again; everything stays as it is');
-    return;
-  }
-  try {
-    await gateway.reload(await reread());
-    logger.info('SIGHUP: configuration reloaded');
-  } catch (error) {
-    const reasons = error instanceof ConfigError ? error.problems.map(formatProblem) : [String(error)];
-    for (const reason of reasons) logger.error(reason);
-    logger.error('SIGHUP: the configuration was not reloaded; everything stays as it was');
-  }
-}
-
-/** Signals in the order in which they came, so that none is lost while another is being handled. */
-class SignalQueue {
-  readonly #signals: readonly NodeJS.Signals[];
-  readonly #waiting: NodeJS.Signals[] = [];
-  #wake: () => void = () => {};
-  readonly #listener = (signal: NodeJS.Signals): void => {
-    this.#waiting.push(signal);
-    this.#wake();
-  };
-
-  constructor(signals: readonly NodeJS.Signals[]) {
-    this.#signals = signals;
-    for (const signal of signals) process.on(signal, this.#listener);
-  }
-
-  /** The next signal; one reader at a time. */
-  async next(): Promise<NodeJS.Signals> {
-    for (;;) {
-      const signal = this.#waiting.shift();
-      if (signal !== undefined) return signal;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-  }
-
-  close(): void {
-    for (const signal of this.#signals) process.off(signal, this.#listener);
+async function rereadAtSignal(gateway: RunningGateway, log: ProcessLog): Promise<void> {
+  if (gateway.config.sources.file === undefined) {
+    log.logger.warn('SIGHUP: there is no configuration file to read again; everything stays as it is');
+  } else if (await rereadGateway(gateway, log)) {
+    log.logger.info('SIGHUP: configuration reloaded');
+  } else {
+    log.logger.error('SIGHUP: the configuration was not reloaded; everything stays as it was');
   }
 }

@@ -4,11 +4,18 @@ import type { ResolvedHost } from './slow-work.js';
 /** The drivers, fastest first. */
 export type DriverName = 'uring' | 'epoll' | 'node';
 
-/** A place to listen, without host names. `index` is what `IoEvents.accepted` tells. */
+interface AnyListener {
+  /** What `IoEvents.accepted` tells. */
+  readonly index: number;
+  /** How many clients may wait to be accepted; the kernel lowers it to net.core.somaxconn. */
+  readonly backlog?: number;
+}
+
+/** A place to listen, without host names. */
 export type Listener =
-  | { readonly index: number; readonly ip: string; readonly port: number }
+  | (AnyListener & { readonly ip: string; readonly port: number })
   /** `mode`: permission bits of the socket file; null leaves them to the umask. */
-  | { readonly index: number; readonly socketPath: string; readonly mode: number | null };
+  | (AnyListener & { readonly socketPath: string; readonly mode: number | null });
 
 /** What the worker does between the turns of a driver's loop. */
 export interface LoopHooks {
@@ -41,5 +48,5 @@ export const HIGH_WATER_BYTES = 256 * 1024;
 /** Below so many unsent bytes a congested connection is drained again. */
 export const LOW_WATER_BYTES = 64 * 1024;
 
-/** Clients that may wait to be accepted; the kernel lowers it to net.core.somaxconn. */
+/** A listener's `backlog` where it is not said. */
 export const LISTEN_BACKLOG = 4096;

@@ -174,10 +174,11 @@ export class NativeIo implements Driver {
   // ---- the loop ----
 
   async listen(listener: Listener): Promise<number> {
+    const { index, backlog = LISTEN_BACKLOG } = listener;
     const result =
       'socketPath' in listener
-        ? this.#native.listenUnix(listener.index, listener.socketPath, listener.mode ?? -1, LISTEN_BACKLOG)
-        : this.#native.listenTcp(listener.index, listener.ip, listener.port, LISTEN_BACKLOG);
+        ? this.#native.listenUnix(index, listener.socketPath, listener.mode ?? -1, backlog)
+        : this.#native.listenTcp(index, listener.ip, listener.port, backlog);
     if (result < 0) throw systemError(-result);
     return result;
   }

@@ -159,10 +159,11 @@ export class NodeIo implements Driver {
       if (this.#connections[connection]?.socket === socket && !socket.destroyed) socket.resume();
     });
     this.#servers.push(server);
+    const { backlog = LISTEN_BACKLOG } = listener;
     if ('socketPath' in listener) {
-      await listenOnSocketFile(server, listener.socketPath, listener.mode, LISTEN_BACKLOG);
+      await listenOnSocketFile(server, listener.socketPath, listener.mode, backlog);
     } else {
-      await listenOnTcp(server, listener.ip, listener.port, LISTEN_BACKLOG);
+      await listenOnTcp(server, listener.ip, listener.port, backlog);
     }
     const address = server.address();
     return address !== null && typeof address === 'object' ? address.port : 0;

@@ -18,6 +18,8 @@ import type { ResolvedHost } from './slow-work.js';
 export interface ReactorOptions {
   readonly io: DriverSetting;
   readonly listen: readonly ListenAddress[];
+  /** How many clients may wait to be accepted, at each place. */
+  readonly backlog?: number;
   readonly settings: GatewaySettings;
   readonly onReport: (report: Report) => void;
 }
@@ -60,6 +62,8 @@ export class ListenError extends Error {
 
 /** An eventfd takes a number of 8 bytes, in the machine's order; any but 0 wakes. */
 const WAKE = new Uint8Array(8).fill(1);
+/** All of the machine's, both kinds; a machine may lack one of them. */
+const ANY_ADDRESSES: ResolvedHost = Object.freeze({ addresses: ['0.0.0.0', '::'] });
 const SALTED_PASSWORD_BYTES = 32;
 
 /**
@@ -71,8 +75,10 @@ export async function startReactor(options: ReactorOptions): Promise<ReactorHand
   const loaded = loadAddon();
   const choice = chooseDriver(options.io, loaded);
   const listeners: Listener[] = [];
-  for (const [index, place] of options.listen.entries())
-    listeners.push(...(await resolvePlace(index, place)));
+  for (const [index, place] of options.listen.entries()) {
+    const found = await resolvePlace(index, place);
+    listeners.push(...found.map((listener) => withBacklog(listener, options.backlog)));
+  }
   const wakeDescriptor =
     choice.driver === 'node' || !('addon' in loaded) ? -1 : loaded.addon.createWakeDescriptor();
   const start: WorkerStart = { driver: choice.driver, wakeDescriptor, listeners, settings: options.settings };
@@ -96,10 +102,14 @@ export async function startReactor(options: ReactorOptions): Promise<ReactorHand
   };
 }
 
+function withBacklog(listener: Listener, backlog: number | undefined): Listener {
+  return backlog === undefined ? listener : { ...listener, backlog };
+}
+
 /** A host name may stand for several addresses (localhost: IPv4 and IPv6); each is listened on. */
 async function resolvePlace(index: number, place: ListenAddress): Promise<Listener[]> {
   if ('socketPath' in place) return [{ index, socketPath: place.socketPath, mode: place.mode ?? null }];
-  const answer = await resolveHost(place.host);
+  const answer = place.host === '*' ? ANY_ADDRESSES : await resolveHost(place.host);
   if ('error' in answer) throw new ListenError('ENOTFOUND', answer.error, place);
   // Port 0 means any, which can't be the same for several addresses.
   const addresses = place.port === 0 ? answer.addresses.slice(0, 1) : answer.addresses;

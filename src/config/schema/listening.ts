@@ -47,6 +47,7 @@ export const listeningSettings = {
   so_reuseport: onOff(LISTENING, false, {
     description:
       'Let several processes listen on the same TCP port (`SO_REUSEPORT`); the kernel spreads the clients. Cancel requests then need `peer_id` and `peers`.',
+    instead: 'not yet: a second process that listens on the same port is refused',
     reload: false,
   }),
 };
@@ -54,23 +55,28 @@ export const listeningSettings = {
 export const socketSettings = {
   tcp_keepalive: onOff(SOCKETS, true, {
     description: 'Switch TCP keep-alive on, so that a peer which vanished is noticed.',
+    instead: 'keep-alive is always on',
   }),
   tcp_keepidle: count(SOCKETS, 0, [0, 32_767], {
     unit: 'seconds',
     description: "Rest before the first keep-alive probe. 0: the system's default.",
+    instead: "keep-alive has the system's timing",
   }),
   tcp_keepintvl: count(SOCKETS, 0, [0, 32_767], {
     unit: 'seconds',
     description: "Time between keep-alive probes. 0: the system's default.",
+    instead: "keep-alive has the system's timing",
   }),
   tcp_keepcnt: count(SOCKETS, 0, [0, 127], {
     unit: 'probes',
     description: "Unanswered probes after which the connection is given up. 0: the system's default.",
+    instead: "keep-alive has the system's timing",
   }),
   tcp_user_timeout: count(SOCKETS, 0, [0, 2_147_483_647], {
     unit: 'milliseconds',
     description:
       "How long sent bytes may stay unacknowledged before the connection is given up. 0: the system's default.",
+    instead: "the system's own limit for unacknowledged bytes holds",
   }),
   tcp_defer_accept: onOff(SOCKETS, true, {
     description: 'Wake up for a new connection only when its first bytes are there.',
