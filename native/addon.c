@@ -36,6 +36,7 @@ static void close_reactor(struct reactor *r) {
   r->driver->close(r);
   listeners_close(r);
   connections_close(r);
+  tls_close(r);
   arena_close(r);
 }
 
@@ -61,7 +62,7 @@ static void control_freed(napi_env env, void *data, void *hint) {
 
 /* ---- arguments and results ---- */
 
-#define MAX_ARGUMENTS 6
+#define MAX_ARGUMENTS 8
 
 struct call {
   napi_env env;
@@ -229,6 +230,26 @@ static napi_value js_peer_address(napi_env env, napi_callback_info info) {
   return text_result(env, text);
 }
 
+static napi_value js_peer_credentials(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!begin(env, info, &call)) return NULL;
+  struct reactor *r = &call.instance->reactor;
+  uint32_t slot = (uint32_t)int_argument(&call, 0);
+  struct ucred peer;
+  socklen_t length = sizeof peer;
+  int fd = slot < r->connections_made ? r->connections[slot].fd : -1;
+  /* For a connection by TCP the kernel gives an answer without a process. */
+  if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 || peer.pid == 0) {
+    return text_result(env, NULL);
+  }
+  napi_value result, uid;
+  napi_create_array_with_length(env, 2, &result);
+  napi_create_uint32(env, peer.uid, &uid);
+  napi_set_element(env, result, 0, uid);
+  napi_set_element(env, result, 1, int_result(env, peer.pid));
+  return result;
+}
+
 static napi_value js_destroy(napi_env env, napi_callback_info info) {
   struct call call;
   if (!begin(env, info, &call)) return NULL;
@@ -236,14 +257,121 @@ static napi_value js_destroy(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-/* ---- making one ---- */
-
 static int64_t option(napi_env env, napi_value options, const char *name) {
   napi_value value;
   int64_t number = 0;
   if (napi_get_named_property(env, options, name, &value) == napi_ok) napi_get_value_int64(env, value, &number);
   return number;
 }
+
+#ifdef SLUICE_TLS
+
+/* To be freed. */
+static char *text_option(napi_env env, napi_value options, const char *name) {
+  napi_value value;
+  size_t length = 0;
+  napi_get_named_property(env, options, name, &value);
+  napi_get_value_string_utf8(env, value, NULL, 0, &length);
+  char *text = calloc(1, length + 1);
+  if (text) napi_get_value_string_utf8(env, value, text, length + 1, &length);
+  return text;
+}
+
+static napi_value js_tls_context(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!begin(env, info, &call)) return NULL;
+  napi_value o = call.arguments[0];
+  static const char *const names[] = {"certificate",  "key",    "authorities",        "ciphers",
+                                      "cipherSuites", "curves", "applicationProtocol"};
+  enum { TEXTS = sizeof names / sizeof *names };
+  char *texts[TEXTS];
+  bool complete = true;
+  for (size_t i = 0; i < TEXTS; i++) {
+    texts[i] = text_option(env, o, names[i]);
+    complete = complete && texts[i];
+  }
+  struct tls_options options = {.accepts = option(env, o, "accepts") != 0,
+                                .verify = (int)option(env, o, "verify"),
+                                .min_version = (int)option(env, o, "minVersion"),
+                                .max_version = (int)option(env, o, "maxVersion"),
+                                .version_options = (uint64_t)option(env, o, "versionOptions"),
+                                .certificate = texts[0],
+                                .key = texts[1],
+                                .authorities = texts[2],
+                                .ciphers = texts[3],
+                                .cipher_suites = texts[4],
+                                .curves = texts[5],
+                                .protocol = texts[6]};
+  const char *reason = "out of memory";
+  int32_t id = complete ? tls_context_new(&call.instance->reactor, &options, &reason) : -1;
+  for (size_t i = 0; i < TEXTS; i++) {
+    if (texts[i]) explicit_bzero(texts[i], strlen(texts[i]));
+    free(texts[i]);
+  }
+  if (id < 0) napi_throw_error(env, "ERR_TLS_CONTEXT", reason);
+  return int_result(env, id);
+}
+
+static napi_value js_tls_context_free(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!begin(env, info, &call)) return NULL;
+  tls_context_forget(&call.instance->reactor, int_argument(&call, 0));
+  return NULL;
+}
+
+/* NULL where there is no such connection, or none with TLS. */
+static struct connection *tls_connection(struct call *call) {
+  struct reactor *r = &call->instance->reactor;
+  uint32_t slot = (uint32_t)int_argument(call, 0);
+  return slot < r->connections_made && r->connections[slot].tls ? &r->connections[slot] : NULL;
+}
+
+static napi_value js_start_tls(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!begin(env, info, &call)) return NULL;
+  struct reactor *r = &call.instance->reactor;
+  uint32_t slot = (uint32_t)int_argument(&call, 0);
+  char name[256];
+  text_argument(&call, 2, name, sizeof name);
+  if (slot >= r->connections_made) return int_result(env, -EBADF);
+  return int_result(env, tls_start(r, &r->connections[slot], int_argument(&call, 1), name, int_argument(&call, 3),
+                                   (uint32_t)int_argument(&call, 4), (uint32_t)int_argument(&call, 5)));
+}
+
+static napi_value js_tls_facts(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!begin(env, info, &call)) return NULL;
+  struct connection *c = tls_connection(&call);
+  if (!c) return text_result(env, NULL);
+  struct tls_description d;
+  tls_describe(c, &d);
+  napi_value result, value = text_result(env, NULL);
+  napi_create_array_with_length(env, 4, &result);
+  napi_set_element(env, result, 0, text_result(env, d.version));
+  napi_set_element(env, result, 1, text_result(env, d.cipher));
+  if (d.protocol_length > 0) napi_create_string_utf8(env, d.protocol, d.protocol_length, &value);
+  napi_set_element(env, result, 2, value);
+  value = text_result(env, NULL);
+  if (d.peer_length > 0) {
+    void *bytes;
+    napi_create_arraybuffer(env, (size_t)d.peer_length, &bytes, &value);
+    memcpy(bytes, d.peer, (size_t)d.peer_length);
+  }
+  napi_set_element(env, result, 3, value);
+  tls_description_free(&d);
+  return result;
+}
+
+static napi_value js_tls_error(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!begin(env, info, &call)) return NULL;
+  struct connection *c = tls_connection(&call);
+  return text_result(env, c ? tls_reason(c) : NULL);
+}
+
+#endif
+
+/* ---- making one ---- */
 
 static int open_reactor(struct instance *instance, size_t arena_bytes, uint32_t capacity) {
   struct reactor *r = &instance->reactor;
@@ -274,16 +402,32 @@ static const struct method METHODS[] = {
     {"takeStaging", js_take_staging}, {"reserve", js_reserve},
     {"dial", js_dial},           {"listenTcp", js_listen_tcp},
     {"listenUnix", js_listen_unix}, {"closeListeners", js_close_listeners},
-    {"peerAddress", js_peer_address}, {"destroy", js_destroy},
+    {"peerAddress", js_peer_address}, {"peerCredentials", js_peer_credentials},
+    {"destroy", js_destroy},
 };
+
+#ifdef SLUICE_TLS
+static const struct method TLS_METHODS[] = {
+    {"tlsContext", js_tls_context}, {"tlsContextFree", js_tls_context_free}, {"startTls", js_start_tls},
+    {"tlsFacts", js_tls_facts},     {"tlsError", js_tls_error},
+};
+#endif
+
+static void set_methods(napi_env env, napi_value object, void *data, const struct method *methods, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    napi_value value;
+    napi_create_function(env, methods[i].name, NAPI_AUTO_LENGTH, methods[i].function, data, &value);
+    napi_set_named_property(env, object, methods[i].name, value);
+  }
+}
 
 static napi_value reactor_object(napi_env env, struct instance *instance) {
   napi_value object, value;
   napi_create_object(env, &object);
-  for (size_t i = 0; i < sizeof METHODS / sizeof *METHODS; i++) {
-    napi_create_function(env, METHODS[i].name, NAPI_AUTO_LENGTH, METHODS[i].function, instance, &value);
-    napi_set_named_property(env, object, METHODS[i].name, value);
-  }
+  set_methods(env, object, instance, METHODS, sizeof METHODS / sizeof *METHODS);
+#ifdef SLUICE_TLS
+  if (tls_available()) set_methods(env, object, instance, TLS_METHODS, sizeof TLS_METHODS / sizeof *TLS_METHODS);
+#endif
   instance->holders = 3;
   napi_add_env_cleanup_hook(env, environment_ends, instance);
   napi_create_external_arraybuffer(env, instance->reactor.memory, instance->memory_bytes, memory_freed, instance,
@@ -342,10 +486,13 @@ static napi_value js_create_wake_descriptor(napi_env env, napi_callback_info inf
 NAPI_MODULE_INIT() {
   static const struct method functions[] = {
       {"create", js_create}, {"probe", js_probe}, {"createWakeDescriptor", js_create_wake_descriptor}};
-  for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-    napi_value value;
-    napi_create_function(env, functions[i].name, NAPI_AUTO_LENGTH, functions[i].function, NULL, &value);
-    napi_set_named_property(env, exports, functions[i].name, value);
-  }
+  set_methods(env, exports, NULL, functions, sizeof functions / sizeof *functions);
+  bool has_tls = false;
+#ifdef SLUICE_TLS
+  has_tls = tls_available();
+#endif
+  napi_value value;
+  napi_get_boolean(env, has_tls, &value);
+  napi_set_named_property(env, exports, "hasTls", value);
   return exports;
 }

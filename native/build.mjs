@@ -4,7 +4,7 @@
  * on its `node` driver. Set CC to choose the compiler.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -20,6 +20,13 @@ function findNodeHeaders() {
   } catch {
     return null;
   }
+}
+
+/** Folders that may hold the headers of OpenSSL 3: Node's own, or the system's, whose interface is the same. */
+function findOpenSslHeaders() {
+  const besideNode = join(dirname(realpathSync(process.execPath)), '..', 'include', 'node');
+  const folders = [besideNode, '/usr/local/include/node', '/usr/include'];
+  return folders.filter((folder) => existsSync(join(folder, 'openssl', 'ssl.h')));
 }
 
 function isUpToDate(inputs) {
@@ -53,9 +60,21 @@ function build() {
     '-fvisibility=hidden',
     '-DNAPI_VERSION=8',
   ];
-  const result = spawnSync(compiler, [...flags, `-I${include}`, '-o', fresh, ...sources], {
-    encoding: 'utf8',
-  });
+  const compile = (extra) =>
+    spawnSync(compiler, [...flags, ...extra, `-I${include}`, '-o', fresh, ...sources], { encoding: 'utf8' });
+  let result = null;
+  for (const folder of findOpenSslHeaders()) {
+    result = compile(['-DSLUICE_TLS', `-idirafter${folder}`]);
+    if (result.status === 0) break;
+  }
+  if (result?.status !== 0) {
+    result = compile([]);
+    if (result.status === 0) {
+      console.log(
+        "sluice: native I/O was built without TLS: OpenSSL's headers were not found beside Node.js",
+      );
+    }
+  }
   if (result.error) return `the C compiler "${compiler}" could not be started (${result.error.code})`;
   if (result.stderr) process.stderr.write(result.stderr);
   if (result.status !== 0) {

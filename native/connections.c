@@ -35,6 +35,7 @@ void connections_close(struct reactor *r) {
     struct connection *c = &r->connections[i];
     if (c->state != STATE_FREE && c->fd >= 0) close(c->fd);
     free(c->address);
+    tls_free(c);
   }
   if (r->connections) munmap(r->connections, r->connection_capacity * sizeof *r->connections);
   if (r->attention) munmap(r->attention, r->connection_capacity * sizeof *r->attention);
@@ -68,6 +69,7 @@ static void connection_free(struct reactor *r, struct connection *c) {
   connection_drop_queue(r, c);
   free(c->address);
   c->address = NULL;
+  tls_free(c);
   c->state = STATE_FREE;
   c->next_free = r->first_free;
   r->first_free = slot_of(r, c);
@@ -84,6 +86,7 @@ void settle_all(struct reactor *r) {
   while (taken < count && events_have_room(r)) {
     struct connection *c = &r->connections[r->attention[taken++]];
     c->flags &= ~ATTENTION;
+    if (c->tls) tls_resume(r, c);
     r->driver->settle(r, c);
   }
   r->attention_count -= taken;
@@ -218,7 +221,7 @@ static bool append_packed(struct reactor *r, struct connection *c, uint32_t offs
 }
 
 /* A range never crosses the end of its buffer: receives don't, and JavaScript splits what it stages. */
-static bool queue_range(struct reactor *r, struct connection *c, uint32_t offset, uint32_t length) {
+bool connection_queue(struct reactor *r, struct connection *c, uint32_t offset, uint32_t length) {
   uint32_t buffer = offset >> BUFFER_SHIFT;
   if (c->tail != NO_SEGMENT) {
     struct segment *tail = &r->segments[c->tail];
@@ -297,7 +300,9 @@ static void take_send(struct reactor *r, struct connection *c, uint32_t offset, 
   bool open = (c->state <= STATE_OPEN && !(c->flags & SEND_DEAD)) || c->address;
   if (!open) {
     *pending -= (int32_t)length;
-  } else if (!queue_range(r, c, offset, length)) {
+  } else if (c->tls) {
+    tls_send(r, c, offset, length);
+  } else if (!connection_queue(r, c, offset, length)) {
     *pending -= (int32_t)length;
     connection_failed(r, c, ENOMEM);
   }
@@ -313,6 +318,7 @@ static void take_command(struct reactor *r, struct connection *c, int32_t comman
     if (c->state == STATE_RESERVED || c->state == STATE_DIALLING || c->state == STATE_CONNECTING) {
       connection_failed(r, c, 0);
     } else {
+      if (c->tls) tls_finish(c);
       c->state = STATE_FINISHING;
       c->flags &= ~WANT_READ;
       if (c->flags & SEND_DEAD) connection_failed(r, c, c->error);
@@ -354,7 +360,7 @@ void commands_take(struct reactor *r, uint32_t count) {
 bool connection_ready_to_close(struct reactor *r, struct connection *c) {
   if (c->state == STATE_FINISHING && c->head == NO_SEGMENT) {
     c->flags |= ORDERLY;
-    connection_failed(r, c, 0);
+    connection_failed(r, c, c->error);
   }
   return c->state == STATE_CLOSING;
 }
@@ -383,6 +389,7 @@ void connection_established(struct reactor *r, struct connection *c) {
 
 void connection_received(struct reactor *r, struct connection *c, uint32_t offset, uint32_t length) {
   if (c->state != STATE_OPEN) return;
+  if (c->tls) return tls_received(r, c, offset, length);
   buffer_keep(r, offset >> BUFFER_SHIFT);
   emit(r, EVENT_RECEIVED, (int32_t)slot_of(r, c), (int32_t)offset, (int32_t)length);
 }

@@ -5,9 +5,7 @@
  * Nothing here knows PostgreSQL, and nothing is global: every function takes the reactor, so that several worker
  * threads can each have their own. Readiness and transfer are a driver's business (uring.c, epoll.c); order of bytes,
  * references on buffers and the life of a connection are decided in connections.c alone.
- *
- * TLS will sit between the two: a connection with a TLS state hands received ranges to it before event_received(),
- * and its queued segments before gather_segments().
+ * TLS (tls.c) sits between the two: a connection with a TLS state hands what it receives and what it is to send to it.
  */
 #ifndef SLUICE_REACTOR_H
 #define SLUICE_REACTOR_H
@@ -40,6 +38,7 @@
 
 /* Events, four int32 each: kind, connection, and two values. Mirrored in src/reactor/native-addon.ts. */
 enum event_kind {
+  EVENT_NONE = 0,
   EVENT_ACCEPTED = 1,  /* listener */
   EVENT_CONNECTED = 2,
   EVENT_RECEIVED = 3,  /* offset, length; the buffer is kept until the next turn */
@@ -49,6 +48,7 @@ enum event_kind {
   EVENT_WOKEN = 7,
   EVENT_ACCEPT_PAUSED = 8, /* connection field: listener; errno */
   EVENT_EVICTED = 9,   /* pending bytes: the arena was full, this reader had been stalled longest */
+  EVENT_SECURED = 10,  /* a TLS handshake is over */
 };
 
 /* Commands, three int32 each: connection, then offset and length of a send, or one of these and 0. */
@@ -91,6 +91,9 @@ enum connection_flag {
   ORDERLY = 1 << 16,       /* finished: everything was sent */
 };
 
+struct tls;
+struct tls_state;
+
 struct segment {
   uint32_t offset, length, next;
 };
@@ -117,6 +120,7 @@ struct connection {
   uint32_t stall_previous, stall_next;
   int64_t stalled_since;   /* ms; moves on with every byte that the peer takes */
   union address *address;  /* while dialling and connecting */
+  struct tls *tls;         /* NULL: what is on the wire is what JavaScript sees */
 };
 
 struct listener {
@@ -182,6 +186,8 @@ struct reactor {
   int wake_fd;
   int64_t now;             /* ms, monotonic */
 
+  struct tls_state *tls;   /* made with the first context */
+
   /* shared with JavaScript */
   int32_t *commands;
   int32_t *events;
@@ -215,7 +221,8 @@ void pauses_take(struct reactor *r);
 void events_release(struct reactor *r);
 void attend(struct reactor *r, struct connection *c);
 void settle_all(struct reactor *r);
-static inline bool events_have_room(const struct reactor *r) { return r->event_count + 4 <= EVENT_CAPACITY; }
+/* One receive makes that many events at most: with TLS the end of a handshake, several buffers, and the end. */
+static inline bool events_have_room(const struct reactor *r) { return r->event_count + 8 <= EVENT_CAPACITY; }
 void emit(struct reactor *r, int32_t kind, int32_t connection, int32_t a, int32_t b);
 /* What a driver has found out. */
 struct connection *connection_accepted(struct reactor *r, int fd, int32_t listener);
@@ -227,6 +234,8 @@ void connection_sent(struct reactor *r, struct connection *c, uint32_t bytes);
 void connection_stalled(struct reactor *r, struct connection *c);
 void connection_send_failed(struct reactor *r, struct connection *c, int error);
 void connection_drop_queue(struct reactor *r, struct connection *c);
+/* Queues a range of the arena for sending, as it is. False: out of memory. */
+bool connection_queue(struct reactor *r, struct connection *c, uint32_t offset, uint32_t length);
 /* Tells JavaScript that the queue is short again, where it waits for that. */
 void connection_report_drained(struct reactor *r, struct connection *c);
 /* Moves a finishing connection on when all is sent; true when it should be closed as soon as nothing is in flight. */
@@ -255,6 +264,58 @@ void accepting_paused(struct reactor *r, struct listener *l, int error);
 /* Lets paused listeners try again when a descriptor was closed or some time has passed. */
 void accepting_retry(struct reactor *r, bool descriptor_freed);
 void listeners_close(struct reactor *r);
+
+/* tls.c; built only where OpenSSL's headers are (SLUICE_TLS). */
+struct tls_options {
+  bool accepts;
+  int verify; /* 0: no, 1: what is shown must be good, 2: must be shown */
+  int min_version, max_version;
+  uint64_t version_options;
+  const char *certificate, *key, *authorities, *ciphers, *cipher_suites, *curves, *protocol;
+};
+
+struct tls_description {
+  const char *version, *cipher;
+  const char *protocol; /* not terminated */
+  uint32_t protocol_length;
+  uint8_t *peer;        /* its certificate, DER */
+  int peer_length;
+};
+
+#ifdef SLUICE_TLS
+/* Whether the executable that has loaded us brings the OpenSSL that we were built for. */
+bool tls_available(void);
+/* The context's number, or -1 and a reason that lives as long as OpenSSL. */
+int32_t tls_context_new(struct reactor *r, const struct tls_options *o, const char **reason);
+void tls_context_forget(struct reactor *r, int32_t id);
+void tls_close(struct reactor *r);
+int32_t tls_start(struct reactor *r, struct connection *c, int32_t id, const char *server_name, int32_t at,
+                  uint32_t offset, uint32_t length);
+void tls_free(struct connection *c);
+void tls_received(struct reactor *r, struct connection *c, uint32_t offset, uint32_t length);
+/* Goes on with ciphertext that was kept at tls_start(). */
+void tls_resume(struct reactor *r, struct connection *c);
+void tls_send(struct reactor *r, struct connection *c, uint32_t offset, uint32_t length);
+/* Queues a close_notify. */
+void tls_finish(struct connection *c);
+/* Why OpenSSL has given up; NULL: it hasn't. */
+const char *tls_reason(const struct connection *c);
+/* After SECURED; to be freed. */
+void tls_describe(const struct connection *c, struct tls_description *out);
+void tls_description_free(struct tls_description *d);
+#else
+/* No connection has a TLS state then. */
+static inline void tls_close(struct reactor *r) { (void)r; }
+static inline void tls_free(struct connection *c) { (void)c; }
+static inline void tls_received(struct reactor *r, struct connection *c, uint32_t offset, uint32_t length) {
+  (void)r, (void)c, (void)offset, (void)length;
+}
+static inline void tls_resume(struct reactor *r, struct connection *c) { (void)r, (void)c; }
+static inline void tls_send(struct reactor *r, struct connection *c, uint32_t offset, uint32_t length) {
+  (void)r, (void)c, (void)offset, (void)length;
+}
+static inline void tls_finish(struct connection *c) { (void)c; }
+#endif
 
 /* Drivers. */
 extern const struct driver uring_driver;

@@ -3,6 +3,7 @@ import { GSSENCRequestCode, ProtocolVersion3, SSLRequestCode } from '../src/wire
 import * as Packets from './packets.js';
 import { DATABASES, type Plan, WRONG_DATABASE } from './plan.js';
 import type { Random } from './random.js';
+import { CLIENT_HELLO } from './sim-io.js';
 
 export interface ClientIdentity {
   readonly user: string;
@@ -33,12 +34,14 @@ export function makeIdentity(plan: Plan, random: Random): ClientIdentity {
 }
 
 /** What a client begins with, packet by packet: it waits for an answer to each before it sends the next. */
-export function loginPackets(identity: ClientIdentity, random: Random): Buffer[] {
-  const asks = random.weighted<number[]>([
-    [6, []],
-    [2, [SSLRequestCode]],
-    [1, [GSSENCRequestCode, SSLRequestCode]],
-  ]);
+export function loginPackets(identity: ClientIdentity, plan: Plan, random: Random): Buffer[] {
+  const asks = [
+    ...random.weighted<number[]>([
+      [6, []],
+      [2, [SSLRequestCode]],
+      [1, [GSSENCRequestCode, SSLRequestCode]],
+    ]),
+  ];
   const version = random.weighted([
     [8, ProtocolVersion3],
     [1, ProtocolVersion3 | 2],
@@ -46,5 +49,11 @@ export function loginPackets(identity: ClientIdentity, random: Random): Buffer[]
   ]);
   const parameters = new Map(identity.startup);
   if (version !== ProtocolVersion3 && random.chance(0.5)) parameters.set('_pq_.grease', '');
-  return [...asks.map((code) => Packets.untyped(Packets.int32(code))), Packets.startup(version, parameters)];
+  const { clientMode } = plan.settings.tls;
+  if (clientMode === 'require' && !asks.includes(SSLRequestCode)) asks.push(SSLRequestCode);
+  const packets = asks.map((code) => Packets.untyped(Packets.int32(code)));
+  // Direct TLS: no word before the handshake.
+  if (clientMode !== 'disable' && random.chance(0.2))
+    packets.splice(0, packets.length, Buffer.of(CLIENT_HELLO));
+  return [...packets, Packets.startup(version, parameters)];
 }

@@ -1,9 +1,10 @@
 /** Clients that never log in properly: garbage, wrong lengths, endless startup packets, silence. */
-import { ProtocolVersion3 } from '../src/wire/frontend.js';
+import { ProtocolVersion3, SSLRequestCode } from '../src/wire/frontend.js';
 import type { Ground } from './ground.js';
 import * as Packets from './packets.js';
 import type { Random } from './random.js';
 import type { Peer, SimConnection } from './sim-connection.js';
+import { CLIENT_HELLO } from './sim-io.js';
 import { tokens } from './sql.js';
 
 /** How long after client_login_timeout the gateway must have closed the connection, in ms. */
@@ -28,7 +29,9 @@ export class HostileClient implements Peer {
       this.connection = connection;
       return this;
     });
-    const bytes = this.random.pick(FIRST_WORDS)(this.random);
+    const isTlsOffered = plan.settings.tls.clientMode !== 'disable';
+    const words = isTlsOffered ? [...FIRST_WORDS, ...TLS_WORDS] : FIRST_WORDS;
+    const bytes = this.random.pick(words)(this.random);
     ledger.trace(() => `${this.label} -> ${bytes.toString('hex', 0, 40)}`);
     this.connection.toGateway.write(bytes);
     // Stalls may hold up what the gateway sends, and with it the end.
@@ -40,6 +43,11 @@ export class HostileClient implements Peer {
   }
 
   received(piece: Buffer): void {
+    if (piece.length === 1 && piece[0] === ACCEPTED && this.connection.tls === 'gateway began') {
+      // Some fall silent, some go on without TLS.
+      if (this.random.chance(0.5)) this.connection.toGateway.write(Packets.startup(ProtocolVersion3, ALICE));
+      return;
+    }
     if (tokens(piece.toString('latin1')).length > 0) {
       this.ground.ledger.fail(`${this.label} received bytes of another client`);
     }
@@ -54,6 +62,19 @@ export class HostileClient implements Peer {
     this.gone = true;
   }
 }
+
+const ACCEPTED = 0x53;
+const ALICE = new Map([['user', 'alice']]);
+const SSL_REQUEST = Packets.untyped(Packets.int32(SSLRequestCode));
+
+const TLS_WORDS: readonly ((random: Random) => Buffer)[] = [
+  () => SSL_REQUEST,
+  // CVE-2021-3935: what stands behind the request must not be taken for the client's later words.
+  () => Buffer.concat([SSL_REQUEST, Packets.startup(ProtocolVersion3, ALICE)]),
+  () => Buffer.of(CLIENT_HELLO),
+  () => Buffer.of(CLIENT_HELLO, 3, 1, 0, 0),
+  () => Packets.startup(ProtocolVersion3, ALICE),
+];
 
 const FIRST_WORDS: readonly ((random: Random) => Buffer)[] = [
   () => Buffer.alloc(0),

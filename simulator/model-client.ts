@@ -2,6 +2,7 @@
  * A model client: logs in, works, and compares every message that it gets with what its own reference session (a
  * direct connection, so to speak) would have answered.
  */
+import { APPLICATION_PROTOCOL } from '../src/core/session/client-encryption.js';
 import * as Backend from '../src/wire/backend.js';
 import { type ClientIdentity, loginPackets } from './client-identity.js';
 import { ClientWork, type Standing } from './client-work.js';
@@ -13,6 +14,7 @@ import { PostgresSession } from './postgres-session.js';
 import type { Random } from './random.js';
 import { SERVER_DEFAULTS } from './session-parameters.js';
 import type { Peer, SimConnection } from './sim-connection.js';
+import { CLIENT_HELLO } from './sim-io.js';
 import { tokenOwners } from './sql.js';
 import { describePacket } from './trace.js';
 
@@ -104,8 +106,10 @@ export class ModelClient implements Peer {
       this.connection = connection;
       return this;
     });
-    this.loginRest = loginPackets(this.identity, this.random);
-    this.connection.toGateway.write(this.loginRest.shift()!);
+    this.loginRest = loginPackets(this.identity, this.ground.plan, this.random);
+    const first = this.loginRest.shift()!;
+    if (first[0] === CLIENT_HELLO) this.ground.io.peerStartsTls(this.connection, APPLICATION_PROTOCOL);
+    this.connection.toGateway.write(first);
   }
 
   /** Sends the next batch of its work. */
@@ -180,7 +184,15 @@ export class ModelClient implements Peer {
       this.connection.toGateway.write(this.loginRest.shift()!);
       rest = rest.subarray(1);
     }
+    if (this.loginRest.length > 0 && rest[0] === ACCEPTED) {
+      if (rest.length > 1) return this.violation('received bytes behind the answer to SSLRequest');
+      return this.ground.io.peerStartsTls(this.connection, null);
+    }
     if (rest.length > 0) this.framer.receive(rest);
+  }
+
+  secured(): void {
+    if (this.phase === 'login') this.connection.toGateway.write(this.loginRest.shift()!);
   }
 
   ended(): void {
@@ -365,6 +377,7 @@ export class ModelClient implements Peer {
   }
 }
 
+const ACCEPTED = 0x53;
 const REFUSED = 0x4e;
 
 function matches(expected: Packet, actual: Packet): boolean {

@@ -47,6 +47,7 @@ export class Ownership {
   }
 
   private sent(message: Packet): void {
+    if (isSslRequest(message)) return this.framer.takeUntyped();
     if (!isCopyData(message)) this.requestsSent += 1;
     const { quiet } = this;
     // What follows in the same piece follows on this message.
@@ -81,4 +82,9 @@ export class Ownership {
 /** CopyData, CopyDone and CopyFail. */
 export function isCopyData({ type }: Packet): boolean {
   return type === Frontend.CopyData || type === Frontend.CopyDone || type === Frontend.CopyFail;
+}
+
+/** What stands before a session, and is none of its messages. */
+export function isSslRequest({ type, bytes }: Packet): boolean {
+  return type === 0 && bytes.readInt32BE(4) === Frontend.SSLRequestCode;
 }

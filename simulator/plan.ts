@@ -5,12 +5,13 @@ import {
   NO_DATABASE_SETTINGS,
   NO_EXTRA_SETTINGS,
   type PoolMode,
+  type TlsSettings,
   type UserSecret,
   type UserSettings,
 } from '../src/core/settings.js';
 import type { Weather } from './channel.js';
 import { type AuthMethod, verifierOf } from './passwords.js';
-import type { Random } from './random.js';
+import { Random } from './random.js';
 
 export const PROFILES = ['calm', 'fragmented', 'hostile', 'failing', 'slow'] as const;
 export type Profile = (typeof PROFILES)[number];
@@ -22,6 +23,8 @@ export const WRONG_DATABASE = 'nowhere';
 
 export interface ServerPlan {
   readonly auth: AuthMethod;
+  /** `required`: a session without TLS is refused, as by `hostssl` lines in pg_hba.conf. */
+  readonly tls: 'none' | 'offered' | 'required';
   /** Probability that a session dies before its time. */
   readonly deaths: number;
   /** Probabilities of a connect that is refused, or never answered; of a login that is refused. */
@@ -68,6 +71,7 @@ export interface Plan {
   readonly reload: { readonly at: number; readonly settings: GatewaySettings } | null;
 }
 
+const TLS_SALT = 0x7a5_7a5;
 const USERS = ['alice', 'bob', 'carol'] as const;
 
 /** @param forced the profile; null: the seed decides. @param rashness share of rash clients. */
@@ -75,13 +79,14 @@ export function makePlan(seed: number, random: Random, forced: Profile | null, r
   const profile = forced ?? random.pick(PROFILES);
   const passwords = new Map(USERS.map((user) => [user as string, `secret of ${user}`]));
   const count = random.chance(0.15) ? random.int(11, 40) : random.int(1, 10);
-  const settings = makeSettings(random, profile, count, passwords);
+  const { tls, serverTls } = makeTls(new Random(seed ^ TLS_SALT));
+  const settings = { ...makeSettings(random, profile, count, passwords), tls };
   return {
     seed,
     profile,
     settings,
     weather: makeWeather(random, profile),
-    server: makeServerPlan(random, profile),
+    server: { ...makeServerPlan(random, profile), tls: serverTls },
     client: makeClientPlan(random, profile, count, rashness),
     highWaterBytes: random.pick([1024, 8192, 65_536]),
     passwords,
@@ -95,7 +100,7 @@ function makeSettings(
   profile: Profile,
   clients: number,
   passwords: ReadonlyMap<string, string>,
-): GatewaySettings {
+): Omit<GatewaySettings, 'tls'> {
   const users = new Map<string, UserSettings>();
   for (const [name, password] of passwords)
     users.set(name, { name, secret: secretOf(password, random), limits: null });
@@ -145,6 +150,21 @@ function makeSettings(
   };
 }
 
+/** Decided by a generator of its own, so that what a seed decides beside it doesn't depend on it. */
+function makeTls(random: Random): { tls: TlsSettings; serverTls: ServerPlan['tls'] } {
+  const serverTls = random.pick(['none', 'none', 'offered', 'required'] as const);
+  const serverMode =
+    serverTls === 'none'
+      ? random.pick(['disable', 'prefer', 'allow'] as const)
+      : random.pick(['allow', 'prefer', 'require', 'verify-full'] as const);
+  const clientMode = random.weighted([
+    [4, 'disable' as const],
+    [3, 'prefer' as const],
+    [1, 'require' as const],
+  ]);
+  return { tls: { clientMode, serverMode, serverRevision: '' }, serverTls };
+}
+
 /** Limits and times may change at any time; a pool's mode not while it has clients. */
 function makeReload(random: Random, settings: GatewaySettings): Plan['reload'] {
   return {
@@ -155,6 +175,7 @@ function makeReload(random: Random, settings: GatewaySettings): Plan['reload'] {
       maxPreparedStatements: settings.maxPreparedStatements === 0 ? 0 : random.pick([1, 3, 200]),
       serverIdleTimeoutMs: random.pick([0, 50, 600_000]),
       serverLifetimeMs: random.pick([0, 100, 3_600_000]),
+      tls: { ...settings.tls, serverRevision: random.chance(0.5) ? 'new' : '' },
     },
   };
 }
@@ -174,7 +195,7 @@ function makeWeather(random: Random, profile: Profile): Weather {
   };
 }
 
-function makeServerPlan(random: Random, profile: Profile): ServerPlan {
+function makeServerPlan(random: Random, profile: Profile): Omit<ServerPlan, 'tls'> {
   const failing = profile === 'failing';
   return {
     auth: random.pick(['trust', 'password', 'md5', 'scram-sha-256']),

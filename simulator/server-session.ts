@@ -3,7 +3,7 @@ import * as Backend from '../src/wire/backend.js';
 import * as Frontend from '../src/wire/frontend.js';
 import type { Ground } from './ground.js';
 import type { ModelServer } from './model-server.js';
-import { isCopyData, Ownership } from './ownership.js';
+import { isCopyData, isSslRequest, Ownership } from './ownership.js';
 import * as Packets from './packets.js';
 import { Framer, type Packet } from './packets.js';
 import { authenticationOk, PasswordCheck } from './passwords.js';
@@ -140,10 +140,21 @@ export class ServerSession implements Peer {
 
   private take(message: Packet): void {
     this.ground.ledger.trace(() => `${this.label} <- ${describePacket(message, false)}`);
+    if (isSslRequest(message)) return this.answerSslRequest();
     if (!isCopyData(message)) this.requestsTaken += 1;
     if (this.session !== null) this.session.push(message);
     else if (message.type === 0) this.takeUntyped(message.bytes);
     else this.takePassword(message);
+  }
+
+  private answerSslRequest(): void {
+    this.framer.takeUntyped();
+    const { plan, io } = this.ground;
+    const isOffered = plan.server.tls !== 'none';
+    if (this.random.chance(plan.server.loginErrors)) return this.dieSomehow();
+    this.connection.toGateway.write(Buffer.from(isOffered ? 'S' : 'N'));
+    if (isOffered) io.peerStartsTls(this.connection, null);
+    if (this.random.chance(plan.server.deaths / 4)) this.dieSomehow();
   }
 
   private takeUntyped(bytes: Buffer): void {
@@ -165,6 +176,9 @@ export class ServerSession implements Peer {
     this.database = this.parameters.get('database') ?? '';
     this.poolKey = JSON.stringify([...this.parameters].sort());
     this.server.checkPoolSize(this);
+    if (plan.server.tls === 'required' && this.connection.tls !== 'secured') {
+      return this.die('fatal', '28000', 'no pg_hba.conf entry for host, no encryption');
+    }
     if (this.random.chance(plan.server.loginErrors)) {
       ledger.serverTrouble = true;
       return this.die('fatal', '53300', 'sorry, too many clients already');

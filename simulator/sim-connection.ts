@@ -10,6 +10,8 @@ export interface Peer {
   ended(): void;
   /** The gateway has cut the connection. */
   cut(): void;
+  /** The TLS handshake that it began with {@link SimIo.peerStartsTls} is over. */
+  secured?(): void;
   /** The gateway has handed over bytes for sending: called at once, long before they arrive. */
   announced?(bytes: Buffer): void;
 }
@@ -32,6 +34,10 @@ export interface SimConnection {
   toPeer: Channel;
   /** `send` has said "congested", and `drained` has not come yet. */
   congested: boolean;
+  /** Who has begun a TLS handshake, and whether it is over. */
+  tls: 'none' | 'gateway began' | 'peer began' | 'handshaking' | 'secured';
+  /** What the peer has asked for by ALPN. */
+  applicationProtocol: string | null;
   /** The peer has closed both directions: what the gateway sends is answered with a reset. */
   peerGone: boolean;
   reading: boolean;

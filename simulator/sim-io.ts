@@ -3,7 +3,15 @@
  * (ranges are overwritten after the event, ids are reused at once, pieces still come after a pause), and it reports
  * every breach of the contract by the core.
  */
-import type { Io, IoEvents, KeyRequest, Report, ServerAddress } from '../src/core/io.js';
+import type {
+  Io,
+  IoEvents,
+  KeyRequest,
+  PeerCredentials,
+  Report,
+  ServerAddress,
+  TlsSide,
+} from '../src/core/io.js';
 import { Channel, PIECE_BYTES_MAX, type Weather } from './channel.js';
 import type { Random } from './random.js';
 import type { Schedule } from './schedule.js';
@@ -31,6 +39,8 @@ export type Dialled =
 
 const ARENA_BYTES = 1 << 17;
 const GARBAGE = 0xdb;
+/** All that a model ClientHello is: a single byte needs no reassembly. */
+export const CLIENT_HELLO = 0x16;
 const NOBODY: Peer = { label: 'nobody', received() {}, ended() {}, cut() {} };
 
 /** After "congested" the core may still be inside one event; more than this is back-pressure that doesn't work. */
@@ -87,6 +97,7 @@ export class SimIo implements Io {
       this.host.violation(`send to connection ${id} before it is connected`);
       return false;
     }
+    if (isHandshaking(connection)) return false;
     const copy = Buffer.from(bytes.subarray(start, end));
     connection.peer.announced?.(copy);
     if (connection.peerGone) {
@@ -168,6 +179,53 @@ export class SimIo implements Io {
     });
   }
 
+  startTls(id: number, side: TlsSide, _serverName: string | null, start: number, end: number): void {
+    const connection = this.usable(id, 'startTls');
+    if (connection === null) return;
+    if (side !== connection.kind) this.host.violation(`startTls for the wrong side of connection ${id}`);
+    if (start < end && (end - start > 1 || this.memory[start] !== CLIENT_HELLO)) {
+      return this.handshakeFails(connection);
+    }
+    if (connection.tls === 'peer began') this.handshake(connection);
+    else if (connection.tls === 'none') connection.tls = 'gateway began';
+    else this.host.violation(`startTls for connection ${id}, which speaks TLS already`);
+  }
+
+  /** The peer is ready for a TLS handshake: it takes place when the gateway is so too. */
+  peerStartsTls(connection: SimConnection, applicationProtocol: string | null): void {
+    connection.applicationProtocol = applicationProtocol;
+    if (connection.tls === 'gateway began') this.handshake(connection);
+    else connection.tls = 'peer began';
+  }
+
+  private handshake(connection: SimConnection): void {
+    connection.tls = 'handshaking';
+    this.host.schedule.after(this.host.random.fraction() * 2 * this.host.weather.latencyMsMax, () => {
+      if (connection.state !== 'open' || connection.peerGone) return;
+      connection.tls = 'secured';
+      this.event(() =>
+        this.events.secured(connection.id, {
+          description: 'TLSv1.3/TLS_AES_256_GCM_SHA384',
+          applicationProtocol: connection.applicationProtocol,
+          peer: null,
+          serverEndPoint: null,
+        }),
+      );
+      connection.peer.secured?.();
+    });
+  }
+
+  private handshakeFails(connection: SimConnection): void {
+    connection.toGateway.close();
+    connection.toPeer.close();
+    this.closeSoon(connection, 'TLS handshake error: wrong version number');
+    connection.peer.cut();
+  }
+
+  peerCredentials(): PeerCredentials | null {
+    return null;
+  }
+
   peerAddress(id: number): string {
     return `10.0.0.1:${10_000 + id}`;
   }
@@ -241,6 +299,8 @@ export class SimIo implements Io {
         },
       }),
       congested: false,
+      tls: 'none',
+      applicationProtocol: null,
       peerGone: false,
       reading: true,
       sentWhileCongested: 0,
@@ -273,6 +333,7 @@ export class SimIo implements Io {
 
   private deliver(connection: SimConnection, piece: Buffer): void {
     if (connection.state !== 'open') return;
+    if (isHandshaking(connection)) return this.handshakeFails(connection);
     const at = this.host.random.int(0, ARENA_BYTES - piece.length);
     this.memory.set(piece, at);
     this.rangeStart = at;
@@ -325,4 +386,8 @@ export class SimIo implements Io {
       this.inEvent = false;
     }
   }
+}
+
+function isHandshaking({ tls }: SimConnection): boolean {
+  return tls === 'gateway began' || tls === 'handshaking';
 }

@@ -16,6 +16,7 @@ import { type KnownUser, MD5_SECRET } from './known-users.js';
 import type { SluiceConfig } from './load.js';
 import { POOL_SIZE_MAX } from './schema/pooling.js';
 import type { ConfigValues, DatabaseValues, UserValues } from './schema.js';
+import { tlsSettings } from './tls.js';
 import { coreAuthType } from './unsupported.js';
 
 /** A query that does nothing: PgBouncer sends an empty one; this one isn't mistaken for "none". */
@@ -52,6 +53,7 @@ export async function toGatewaySettings(
     applicationNameAddHost: values.application_name_add_host,
     adminUsers: new Set(values.admin_users),
     statsUsers: new Set(values.stats_users),
+    tls: tlsSettings(values, config.tls),
     peerId: values.peer_id,
     peers: new Map(
       Object.entries(values.peers).map(([id, peer]) => [Number(id), makePeer(Number(id), peer)]),

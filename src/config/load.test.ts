@@ -133,8 +133,8 @@ users:
       'sluice.yaml:3:1: defualt_pool_size: no such setting; did you mean default_pool_size?',
     ],
     [
-      'server_tls_sslmode: require',
-      'sluice.yaml:3:1: server_tls_sslmode: require is not supported yet: there is no TLS',
+      'server_tls_ca_file: /nowhere/ca.crt',
+      'sluice.yaml:3:1: server_tls_ca_file: "/nowhere/ca.crt": there is no such file',
     ],
     ['colour: red', 'sluice.yaml:3:1: colour: no such setting; "sluice config docs" lists all'],
     [

@@ -16,6 +16,7 @@ import {
   withDefaults,
 } from './sources.js';
 import { explainUnreadable } from './unreadable.js';
+import { loadTls, type TlsConfiguration } from './tls.js';
 import { unsupported } from './unsupported.js';
 import { parseUserlist, type UserlistEntry } from './userlist.js';
 
@@ -29,6 +30,8 @@ export interface SluiceConfig {
   readonly listen: readonly ListenAddress[];
   /** From `users`, from auth_file, or (without both) from the logins of `databases`. */
   readonly users: ReadonlyMap<string, KnownUser>;
+  /** What `client_tls_*` and `server_tls_*` name, read and tried out. */
+  readonly tls: TlsConfiguration;
   /** What is wrong and doesn't keep PgBouncer from starting: sentences for the log. Without secrets. */
   readonly warnings: readonly string[];
   /** What it was made from, so that it can be read again, or changed in one setting. Holds secrets. */
@@ -70,13 +73,14 @@ export async function assembleConfig(
   const listProblems: Problem[] = dialect === 'pgbouncer' ? [] : problems;
   const listed = await readUserlist(tree.origins, values, listProblems);
   const users = collectUsers({ dialect, values, origins: tree.origins }, listed, problems, listProblems);
+  const tls = await loadTls(values, tree.origins, problems);
   problems.push(
     ...contradictions({ dialect, values, users, origins: tree.origins }),
     ...unsupported(values, tree.origins),
   );
   if (problems.length > 0) throw new ConfigError(problems);
   const warnings = listProblems.map(formatProblem);
-  return { dialect, values, listen, users, warnings, sources, gathered };
+  return { dialect, values, listen, users, warnings, sources, gathered, tls };
 }
 
 /** The schema's problems and those of the flags are told together. */

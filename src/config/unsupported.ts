@@ -8,7 +8,6 @@ import type { Problem } from './problem.js';
 import type { ConfigValues } from './schema.js';
 
 const CORE_AUTH_TYPES: ReadonlySet<string> = new Set<AuthType>(['trust', 'plain', 'md5', 'scram-sha-256']);
-const CLEAR_SSL_MODES: ReadonlySet<string> = new Set(['disable', 'allow', 'prefer']);
 
 /** The settings that would be less safe than they look. */
 export function unsupported(values: ConfigValues, origins: OriginMap): Problem[] {
@@ -17,12 +16,6 @@ export function unsupported(values: ConfigValues, origins: OriginMap): Problem[]
     problems.push({ origin: origins.get([key]), key, message });
   };
   if (!CORE_AUTH_TYPES.has(values.auth_type)) refuse('auth_type', `${values.auth_type} is not supported yet`);
-  if (!CLEAR_SSL_MODES.has(values.client_tls_sslmode)) {
-    refuse('client_tls_sslmode', `${values.client_tls_sslmode} is not supported yet: there is no TLS`);
-  }
-  if (!CLEAR_SSL_MODES.has(values.server_tls_sslmode)) {
-    refuse('server_tls_sslmode', `${values.server_tls_sslmode} is not supported yet: there is no TLS`);
-  }
   return problems;
 }
 

@@ -8,7 +8,8 @@ import { SETTINGS } from '../config/schema.js';
 import type { CommandOutcome, GatewayCommand } from '../core/command.js';
 import type { GatewaySettings } from '../core/settings.js';
 import type { Snapshot } from '../core/snapshot.js';
-import { chooseDriver } from '../reactor/choose-driver.js';
+import { chooseDriver, needsTls } from '../reactor/choose-driver.js';
+import { loadAddon } from '../reactor/load-addon.js';
 import { ListenError, type ReactorHandle, startReactor } from '../reactor/start.js';
 import { explainListenError, StartError } from './listen-error.js';
 import { type Logger, logReport } from './logging.js';
@@ -77,7 +78,7 @@ async function openReactor(
   logger: Logger,
 ): Promise<ReactorHandle> {
   try {
-    chooseDriver(config.values.io);
+    chooseDriver(config.values.io, loadAddon(), needsTls(settings.tls));
   } catch (error) {
     throw new StartError(`${(error as Error).message}. Choose another one: --io auto`, { cause: error });
   }
@@ -87,6 +88,7 @@ async function openReactor(
       listen: config.listen,
       backlog: config.values.listen_backlog,
       settings,
+      tls: config.tls,
       onReport: (report) => logReport(logger, report),
     });
   } catch (error) {
@@ -138,7 +140,7 @@ class GatewayProcess implements RunningGateway {
     const settings = await toGatewaySettings(config, this.#settings);
     this.#settings = settings;
     this.#config = config;
-    this.#reactor.applySettings(settings);
+    this.#reactor.applySettings(settings, config.tls);
   }
 
   snapshot(withConnections = false): Promise<Snapshot> {

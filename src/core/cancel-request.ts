@@ -5,8 +5,9 @@
  */
 import { buildCancelRequest } from '../wire/startup.js';
 import type { GatewayContext } from './context.js';
-import type { ConnectionId, ServerAddress } from './io.js';
+import type { ConnectionId, ServerAddress, TlsFacts } from './io.js';
 import type { ServerConnection } from './server/server-connection.js';
+import { type EncryptionOwner, ServerEncryption } from './server/server-encryption.js';
 
 export interface CancelOrder {
   readonly server: ServerConnection;
@@ -17,10 +18,13 @@ export interface CancelOrder {
   finished(): void;
 }
 
-export class CancelRequest {
+export class CancelRequest implements EncryptionOwner {
   readonly connection: ConnectionId;
   private readonly context: GatewayContext;
   private readonly order: CancelOrder;
+  private readonly encryption: ServerEncryption;
+  /** The packet has been sent. */
+  private isAsked = false;
   private readonly startedAt: number;
   private done = false;
 
@@ -29,6 +33,8 @@ export class CancelRequest {
     this.order = order;
     this.startedAt = context.io.now();
     order.server.cancelsInFlight += 1;
+    const { mode, facts } = order.server.encryption;
+    this.encryption = new ServerEncryption(context.io, facts === null ? 'disable' : mode, order.address);
     this.connection = context.io.connect(order.address);
   }
 
@@ -42,17 +48,35 @@ export class CancelRequest {
   }
 
   connected(): void {
+    this.encryption.begin(this);
+  }
+
+  secured(facts: TlsFacts): void {
+    this.encryption.secured(this, facts);
+  }
+
+  /** As well encrypted as the session: the key must not be seen by others. */
+  opened(): void {
     const { server } = this.order;
     if (server.outstandingRequests === 0 || !this.order.stillWanted()) {
       this.context.io.finish(this.connection);
       return this.end();
     }
+    this.isAsked = true;
     const packet = buildCancelRequest(server.processId, server.secret);
     this.context.io.send(this.connection, packet, 0, packet.length);
   }
 
-  /** A server says nothing here. */
-  receive(): void {}
+  encryptionFailed(reason: string): void {
+    this.context.io.report({ level: 'warn', message: `cancel request failed: ${reason}` });
+    this.context.io.reset(this.connection);
+    this.end();
+  }
+
+  /** A server says nothing here but what concerns encryption. */
+  receive(bytes: Uint8Array, start: number, end: number): void {
+    if (!this.isAsked && !this.done) this.encryption.receive(this, bytes, start, end);
+  }
 
   drained(): void {}
 

@@ -11,7 +11,7 @@ import { type CancelOrder, CancelRequest } from './cancel-request.js';
 import type { CommandOutcome, GatewayCommand } from './command.js';
 import type { GatewayContext } from './context.js';
 import { Databases } from './databases.js';
-import type { ConnectionId, Io, IoEvents, ServerAddress } from './io.js';
+import type { ConnectionId, Io, IoEvents, ServerAddress, TlsFacts } from './io.js';
 import {
   ADVANCE_MS_MAX,
   ADVANCE_MS_MIN,
@@ -23,6 +23,7 @@ import { ParameterSets, reportedName } from './parameters.js';
 import { Pool, type PoolIdentity, type PoolLimits, type PoolOwner } from './pool/pool.js';
 import type { ServerConnection } from './server/server-connection.js';
 import { ServerLogin } from './server/server-login.js';
+import { ClientEncryption } from './session/client-encryption.js';
 import { ClientLogin, type LoginStep } from './session/client-login.js';
 import { Session, type SessionOwner } from './session/session.js';
 import { StatementTraffic } from './session/statement-traffic.js';
@@ -88,6 +89,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     const login = new ClientLogin({
       settings: this.context.settings,
       mockKey: this.mockKey,
+      encryption: new ClientEncryption(this.context, connection),
       send: (message) => this.io.send(connection, message, 0, message.length),
       randomBytes: (length) => this.io.randomBytes(length),
     });
@@ -100,6 +102,10 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
   connected(connection: ConnectionId): void {
     const handler = this.connections[connection];
     if (handler !== undefined && !(handler instanceof Session)) handler.connected();
+  }
+
+  secured(connection: ConnectionId, facts: TlsFacts): void {
+    this.connections[connection]?.secured(facts);
   }
 
   received(connection: ConnectionId, start: number, end: number): void {
@@ -330,7 +336,12 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
 
   private reportClient(client: Session, message: string): void {
     const address = this.io.peerAddress(client.connection);
-    this.io.report({ level: 'info', message, facts: { client: address, pool: client.pool?.name ?? '' } });
+    const tls = client.encryption.facts?.description ?? 'no';
+    this.io.report({
+      level: 'info',
+      message,
+      facts: { client: address, pool: client.pool?.name ?? '', tls },
+    });
   }
 
   // --- Server connections -------------------------------------------------------------------------------------
@@ -363,12 +374,14 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
 
   /** Replaces the settings. Clients stay; pools whose database is gone close their servers as links end. */
   applySettings(settings: GatewaySettings): void {
+    const serverTlsChanged = settings.tls.serverRevision !== this.context.settings.tls.serverRevision;
     this.context.settings = settings;
     this.housekeepingMs = housekeepingMs(settings);
     for (const pool of this.pools.values()) {
       const { name } = pool.database;
       const database = settings.databases.get(name) ?? settings.databases.get('*');
       if (database !== undefined) pool.applyLimits(this.poolLimits(database, name));
+      if (serverTlsChanged) pool.retireServers();
     }
   }
 

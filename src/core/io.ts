@@ -50,6 +50,41 @@ export interface ReportSubject {
   readonly address: string;
 }
 
+/**
+ * Which end of the gateway TLS is spoken at: towards clients (we are TLS's server, by the `client_tls_*` settings) or
+ * towards servers (we are TLS's client, by `server_tls_*`). The driver holds one configuration for each.
+ */
+export type TlsSide = 'client' | 'server';
+
+/** What a TLS handshake has settled. */
+export interface TlsFacts {
+  /** Protocol and cipher as PgBouncer shows them: `TLSv1.3/TLS_AES_256_GCM_SHA384`. */
+  readonly description: string;
+  /** The application protocol that both agreed on (ALPN), e.g. `postgresql`; null: none. */
+  readonly applicationProtocol: string | null;
+  /** The peer's certificate, **verified** against the CA; null: it has shown none, or it was not verified. */
+  readonly peer: TlsPeer | null;
+  /**
+   * Hash of the server's certificate of this connection (ours towards a client, the server's towards a server) for
+   * SCRAM's channel binding `tls-server-end-point` (RFC 5929); null where the certificate's signature defines no hash.
+   */
+  readonly serverEndPoint: Uint8Array | null;
+}
+
+/** A verified certificate. */
+export interface TlsPeer {
+  /** Its subject's last common name; null: none. */
+  readonly commonName: string | null;
+  /** DNS names and IP addresses among its subject alternative names. */
+  readonly alternativeNames: readonly string[];
+}
+
+/** The process at the other end of a unix socket, as the kernel knows it (SO_PEERCRED). */
+export interface PeerCredentials {
+  readonly uid: number;
+  readonly pid: number;
+}
+
 /** What the core asks of its driver. No call throws, and no call delivers an event before it returns. */
 export interface Io {
   /** The memory that the ranges of {@link IoEvents.received} refer to. The same object for the driver's life. */
@@ -82,6 +117,24 @@ export interface Io {
   /** Drops queued output and closes at once. No event but `closed` follows. */
   reset(connection: ConnectionId): void;
 
+  /**
+   * Begins the TLS handshake of an established connection: behind what was queued for sending, and with what the peer
+   * sends from now on. Answers with `secured`, after which `received` and `send` mean the bytes inside TLS, or with
+   * `closed` and the reason. What is sent before `secured` is dropped. `memory[start, end)` lies in the range of the
+   * `received` event being handled, and is the handshake's beginning where the peer didn't wait (direct TLS).
+   * @param serverName the host that was dialled: SNI, and checked by `verify-full`; null on the client's side
+   */
+  startTls(
+    connection: ConnectionId,
+    side: TlsSide,
+    serverName: string | null,
+    start: number,
+    end: number,
+  ): void;
+
+  /** Who is at the other end of a unix socket; null for TCP, and where the driver can't know (`node`). */
+  peerCredentials(connection: ConnectionId): PeerCredentials | null;
+
   /** The peer's address for logs: `10.0.0.7:51234`, or `unix`. */
   peerAddress(connection: ConnectionId): string;
 
@@ -98,6 +151,9 @@ export interface IoEvents {
 
   /** A connection begun with {@link Io.connect} is established. */
   connected(connection: ConnectionId): void;
+
+  /** The handshake begun with {@link Io.startTls} is over. */
+  secured(connection: ConnectionId, facts: TlsFacts): void;
 
   /** `memory[start, end)` arrived. The range is valid during the call alone (sends made in it are kept alive). */
   received(connection: ConnectionId, start: number, end: number): void;

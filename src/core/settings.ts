@@ -35,6 +35,17 @@ export interface UserLimits {
   readonly clientIdleTimeoutMs: number | null;
 }
 
+/** Whether TLS is spoken (PgBouncer's `client_tls_sslmode` and `server_tls_sslmode`). */
+export type TlsMode = 'disable' | 'allow' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
+
+/** What the core decides about TLS; certificates, keys and ciphers are the driver's. */
+export interface TlsSettings {
+  readonly clientMode: TlsMode;
+  readonly serverMode: TlsMode;
+  /** Differs after a reload that changed anything about TLS towards servers: connections made before are replaced. */
+  readonly serverRevision: string;
+}
+
 export interface UserSettings {
   readonly name: string;
   readonly secret: UserSecret;
@@ -139,6 +150,7 @@ export interface GatewaySettings {
   /** Names this process in cancel keys (PgBouncer's `peer_id`); 0: none. */
   readonly peerId: number;
   readonly peers: ReadonlyMap<number, PeerSettings>;
+  readonly tls: TlsSettings;
   /** Report every client that comes and goes. */
   readonly logConnections: boolean;
   readonly logDisconnections: boolean;
@@ -187,4 +199,9 @@ export const NO_EXTRA_SETTINGS = Object.freeze({
   statsUsers: new Set<string>(),
   peerId: 0,
   peers: new Map<number, PeerSettings>(),
+  tls: Object.freeze({
+    clientMode: 'disable',
+    serverMode: 'disable',
+    serverRevision: '',
+  }) satisfies TlsSettings,
 }) satisfies Partial<GatewaySettings>;

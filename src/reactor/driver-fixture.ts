@@ -15,7 +15,8 @@ import {
   workerData,
 } from 'node:worker_threads';
 
-import type { ConnectionId, IoEvents, ServerAddress } from '../core/io.js';
+import { NO_TLS, type TlsConfiguration } from '../config/tls.js';
+import type { ConnectionId, IoEvents, ServerAddress, TlsFacts } from '../core/io.js';
 import type { Driver, DriverName, Listener } from './driver.js';
 import { loadAddon } from './load-addon.js';
 import { NativeIo } from './native-io.js';
@@ -38,6 +39,8 @@ interface FixtureStart {
   readonly behaviour: Behaviour;
   /** Smaller than usual, to see it exhausted. */
   readonly arenaBytes?: number;
+  /** Spoken on the sides that have a configuration. */
+  readonly tls?: TlsConfiguration;
 }
 
 /** What has happened on a fixture so far. */
@@ -48,6 +51,8 @@ export interface Stats {
   /** Events that break the contract. */
   readonly violations: readonly string[];
   readonly closeReasons: readonly string[];
+  /** Of every finished handshake. */
+  readonly handshakes: readonly TlsFacts[];
   readonly reports: readonly string[];
   readonly residentBytes: number;
 }
@@ -55,6 +60,7 @@ export interface Stats {
 type Order =
   | { readonly kind: 'stats' }
   | { readonly kind: 'stop' }
+  | { readonly kind: 'tls'; readonly tls: TlsConfiguration }
   | { readonly kind: 'host'; id: number; addresses: string[] };
 
 /** So much of each chunk is copied, the rest is forwarded from where it is. */
@@ -66,25 +72,45 @@ class FixtureCore implements IoEvents {
   receivedBytes = 0;
   readonly violations: string[] = [];
   readonly closeReasons: string[] = [];
-  readonly alive = new Map<ConnectionId, 'connecting' | 'open' | 'ended' | 'silenced'>();
+  readonly handshakes: TlsFacts[] = [];
+  readonly alive = new Map<ConnectionId, 'connecting' | 'securing' | 'open' | 'ended' | 'silenced'>();
   readonly peers = new Map<ConnectionId, ConnectionId>();
-  readonly unlinked = new Set<ConnectionId>();
+  readonly servers = new Set<ConnectionId>();
   readonly io: Driver;
   readonly behaviour: Behaviour;
+  tls: TlsConfiguration;
 
-  constructor(io: Driver, behaviour: Behaviour) {
+  constructor(io: Driver, behaviour: Behaviour, tls: TlsConfiguration) {
     this.io = io;
     this.behaviour = behaviour;
+    this.tls = tls;
   }
 
   accepted(connection: ConnectionId): void {
     if (this.alive.has(connection)) this.violations.push(`accepted ${connection} while it was in use`);
     this.acceptedCount++;
     this.alive.set(connection, 'open');
+    if (this.tls.client === null) return this.begin(connection);
+    this.alive.set(connection, 'securing');
+    this.io.startTls(connection, 'client', null, 0, 0);
+  }
+
+  secured(connection: ConnectionId, facts: TlsFacts): void {
+    if (this.alive.get(connection) !== 'securing') this.violations.push(`secured ${connection} unasked`);
+    this.alive.set(connection, 'open');
+    this.handshakes.push(facts);
+    if (!this.servers.has(connection)) this.begin(connection);
+    else this.io.resumeReading(this.peers.get(connection)!);
+  }
+
+  private begin(connection: ConnectionId): void {
     if (this.behaviour.kind === 'forward') {
       const server = this.io.connect(this.behaviour.to);
       if (this.alive.has(server)) this.violations.push(`connect gave ${server}, which was in use`);
       this.alive.set(server, 'connecting');
+      this.servers.add(server);
+      // What is sent before the end of a handshake is dropped.
+      if (this.tls.server !== null) this.io.pauseReading(connection);
       this.peers.set(server, connection);
       this.peers.set(connection, server);
       // What the client sends before the server is there waits in the server connection's queue.
@@ -99,7 +125,13 @@ class FixtureCore implements IoEvents {
 
   connected(connection: ConnectionId): void {
     if (this.alive.get(connection) !== 'connecting') this.violations.push(`connected ${connection} unasked`);
-    this.alive.set(connection, 'open');
+    if (this.tls.server === null || this.behaviour.kind !== 'forward') {
+      this.alive.set(connection, 'open');
+      return;
+    }
+    this.alive.set(connection, 'securing');
+    const name = 'host' in this.behaviour.to ? this.behaviour.to.host : null;
+    this.io.startTls(connection, 'server', name, 0, 0);
   }
 
   received(connection: ConnectionId, start: number, end: number): void {
@@ -117,6 +149,7 @@ class FixtureCore implements IoEvents {
   }
 
   ended(connection: ConnectionId): void {
+    if (this.alive.get(connection) === 'securing') return this.finish(connection);
     if (this.alive.get(connection) !== 'open')
       this.violations.push(`ended while ${this.alive.get(connection)}`);
     this.alive.set(connection, 'ended');
@@ -136,6 +169,7 @@ class FixtureCore implements IoEvents {
     if (state === 'silenced' && error !== null) this.violations.push(`error after finish or reset: ${error}`);
     if (error !== null) this.closeReasons.push(error);
     this.alive.delete(connection);
+    this.servers.delete(connection);
     const peer = this.peers.get(connection);
     if (peer !== undefined) this.unlink(connection, peer);
   }
@@ -171,15 +205,18 @@ async function runFixture(port: MessagePort, start: FixtureStart): Promise<void>
     start.driver === 'node' || 'reason' in loaded
       ? new NodeIo(work)
       : new NativeIo(loaded.addon, start.driver, start.wakeDescriptor, work, start.arenaBytes);
-  const core = new FixtureCore(driver, start.behaviour);
+  const tls = start.tls ?? NO_TLS;
+  driver.configureTls(tls);
+  const core = new FixtureCore(driver, start.behaviour, tls);
   let running = true;
   const handle = (order: Order): void => {
     if (order.kind === 'host') return driver.hostResolved(order.id, { addresses: order.addresses });
+    if (order.kind === 'tls') return driver.configureTls(order.tls);
     if (order.kind === 'stop') {
       running = false;
       return driver.closeListeners();
     }
-    const { violations, closeReasons, receivedBytes } = core;
+    const { violations, closeReasons, handshakes, receivedBytes } = core;
     const residentBytes = process.memoryUsage.rss();
     const open = core.alive.size;
     const stats = {
@@ -188,6 +225,7 @@ async function runFixture(port: MessagePort, start: FixtureStart): Promise<void>
       receivedBytes,
       violations,
       closeReasons,
+      handshakes,
       reports,
       residentBytes,
     };
@@ -222,11 +260,16 @@ export class Fixture {
   readonly #ready: Promise<void>;
   #onStats: (stats: Stats) => void = () => {};
 
-  constructor(driver: DriverName, behaviour: Behaviour, listener: Listener, arenaBytes?: number) {
+  constructor(
+    driver: DriverName,
+    behaviour: Behaviour,
+    listener: Listener,
+    options: Pick<FixtureStart, 'arenaBytes' | 'tls'> = {},
+  ) {
     const loaded = loadAddon();
     this.#wakeDescriptor = driver !== 'node' && 'addon' in loaded ? loaded.addon.createWakeDescriptor() : -1;
-    const asked = { driver, wakeDescriptor: this.#wakeDescriptor, listener, behaviour };
-    const start: FixtureStart = arenaBytes === undefined ? asked : { ...asked, arenaBytes };
+    const wakeDescriptor = this.#wakeDescriptor;
+    const start: FixtureStart = { driver, wakeDescriptor, listener, behaviour, ...options };
     this.#worker = new Worker(new URL(import.meta.url), { workerData: start });
     this.#ready = new Promise((resolve, reject) => {
       this.#worker.once('error', reject);
@@ -247,6 +290,11 @@ export class Fixture {
   async start(): Promise<this> {
     await this.#ready;
     return this;
+  }
+
+  /** Replaces the certificates, as a reload does. */
+  configureTls(tls: TlsConfiguration): void {
+    this.#tell({ kind: 'tls', tls });
   }
 
   stats(): Promise<Stats> {

@@ -1,3 +1,4 @@
+import type { TlsConfiguration } from '../config/tls.js';
 import type { Io, IoEvents } from '../core/io.js';
 import type { ResolvedHost } from './slow-work.js';
 
@@ -33,6 +34,11 @@ export interface Driver extends Io {
    * @throws {SystemError}
    */
   listen(listener: Listener): Promise<number>;
+  /**
+   * Replaces what connections that begin TLS from now on use; those that speak it already keep theirs.
+   * @throws when OpenSSL refuses it, or when this driver has no TLS; what was there before stays
+   */
+  configureTls(configuration: TlsConfiguration): void;
   /** Stops accepting, and removes socket files. */
   closeListeners(): void;
   /** The answer to `SlowWork.resolveHost`. */

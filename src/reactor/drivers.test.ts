@@ -268,7 +268,9 @@ function conformance(driver: DriverName): void {
 
 /** Stalled readers fill the arena: the one that has stalled longest is given up, and others are served. */
 async function survivesFullArena(driver: DriverName): Promise<void> {
-  const flood = await new Fixture(driver, { kind: 'flood', bytes: 2_000_000 }, ANY_PORT, 8 << 20).start();
+  const flood = await new Fixture(driver, { kind: 'flood', bytes: 2_000_000 }, ANY_PORT, {
+    arenaBytes: 8 << 20,
+  }).start();
   const stalled = Array.from({ length: 20 }, () =>
     net
       .connect(flood.port, '127.0.0.1')
@@ -291,7 +293,9 @@ async function survivesFullArena(driver: DriverName): Promise<void> {
   });
   await once(source.listen(0, '127.0.0.1'), 'listening');
   const to = { host: '127.0.0.1', port: (source.address() as net.AddressInfo).port };
-  const forward = await new Fixture(driver, { kind: 'forward', to }, ANY_PORT, 4 << 20).start();
+  const forward = await new Fixture(driver, { kind: 'forward', to }, ANY_PORT, {
+    arenaBytes: 4 << 20,
+  }).start();
   const readers = Array.from({ length: 30 }, () => {
     const socket = net.connect(forward.port, '127.0.0.1').on('error', () => {});
     return socket.once('data', () => socket.pause());

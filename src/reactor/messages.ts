@@ -1,4 +1,5 @@
 /** What the main thread and a reactor's worker say to each other. Values only: they cross by structured clone. */
+import type { TlsConfiguration } from '../config/tls.js';
 import type { CommandOutcome, GatewayCommand } from '../core/command.js';
 import type { KeyRequest, Report } from '../core/io.js';
 import type { GatewaySettings } from '../core/settings.js';
@@ -13,10 +14,11 @@ export interface WorkerStart {
   readonly wakeDescriptor: number;
   readonly listeners: readonly Listener[];
   readonly settings: GatewaySettings;
+  readonly tls: TlsConfiguration;
 }
 
 export type ToWorker =
-  | { readonly kind: 'settings'; readonly settings: GatewaySettings }
+  | { readonly kind: 'settings'; readonly settings: GatewaySettings; readonly tls: TlsConfiguration }
   | { readonly kind: 'snapshot'; readonly id: number; readonly withConnections: boolean }
   | { readonly kind: 'command'; readonly id: number; readonly command: GatewayCommand }
   | { readonly kind: 'key'; readonly id: number; readonly key: Uint8Array | null }

@@ -16,6 +16,8 @@ export const EVENT = Object.freeze({
   acceptPaused: 8,
   /** Value: bytes that were unsent. A `closed` follows. */
   evicted: 9,
+  /** A TLS handshake is over. */
+  secured: 10,
 } as const);
 
 /** Commands other than "send this range": they stand where a send has its (non-negative) offset. */
@@ -32,6 +34,26 @@ export interface NativeOptions {
   readonly lowWaterBytes: number;
   /** From {@link NativeAddon.createWakeDescriptor}; writing a non-zero 8-byte number to it wakes the reactor. */
   readonly wakeDescriptor: number;
+}
+
+/** What a TLS context is made of; texts are PEM or OpenSSL's words, empty where there is nothing. */
+export interface NativeTlsOptions {
+  /** 1: for connections that are accepted, 0: for those that we make. */
+  readonly accepts: 0 | 1;
+  readonly certificate: string;
+  readonly key: string;
+  readonly authorities: string;
+  /** 0: not at all, 1: a certificate that is shown must be good, 2: one must be shown. */
+  readonly verify: 0 | 1 | 2;
+  /** As on the wire: 0x0303 is TLS 1.2. */
+  readonly minVersion: number;
+  readonly maxVersion: number;
+  readonly versionOptions: number;
+  readonly ciphers: string;
+  readonly cipherSuites: string;
+  readonly curves: string;
+  /** Required of a peer that negotiates one (ALPN). */
+  readonly applicationProtocol: string;
 }
 
 /** One reactor. Functions that return a number return a negative errno where they fail. */
@@ -58,6 +80,28 @@ export interface NativeReactor {
   listenUnix(index: number, path: string, mode: number, backlog: number): number;
   closeListeners(): void;
   peerAddress(connection: number): string;
+  /** User and process at the other end of a unix socket. */
+  peerCredentials(connection: number): readonly [uid: number, pid: number] | null;
+  /** These are missing in an addon that was built without TLS. Throws OpenSSL's reason. */
+  tlsContext?(options: NativeTlsOptions): number;
+  /** Connections that use it keep it. */
+  tlsContextFree?(context: number): void;
+  /**
+   * Begins a handshake. `at`: offset of the RECEIVED event that is being read; later ones of this connection are taken
+   * out of the event array, for the handshake. `offset`, `length`: what belongs to it of that event.
+   */
+  startTls?(
+    connection: number,
+    context: number,
+    serverName: string,
+    at: number,
+    offset: number,
+    length: number,
+  ): number;
+  /** After SECURED: protocol, cipher, application protocol, and the peer's certificate in DER. */
+  tlsFacts?(connection: number): readonly [string, string, string | null, ArrayBuffer | null];
+  /** While CLOSED is being read: why, where OpenSSL has failed. */
+  tlsError?(connection: number): string | null;
   destroy(): void;
 }
 
@@ -65,6 +109,8 @@ export interface NativeAddon {
   create(driver: NativeDriverName, options: NativeOptions): NativeReactor;
   /** Null when the kernel has what the driver needs, otherwise why not. */
   probe(driver: NativeDriverName): string | null;
+  /** False: it was built where OpenSSL's headers are missing, or was loaded by a Node.js with another OpenSSL. */
+  readonly hasTls: boolean;
   /** An eventfd, owned by the caller. */
   createWakeDescriptor(): number;
 }

@@ -8,7 +8,16 @@
 import { randomFillSync } from 'node:crypto';
 import { isIP } from 'node:net';
 
-import type { ConnectionId, IoEvents, KeyRequest, Report, ServerAddress } from '../core/io.js';
+import type { TlsConfiguration } from '../config/tls.js';
+import type {
+  ConnectionId,
+  IoEvents,
+  KeyRequest,
+  PeerCredentials,
+  Report,
+  ServerAddress,
+  TlsSide,
+} from '../core/io.js';
 import {
   type Driver,
   HIGH_WATER_BYTES,
@@ -24,6 +33,7 @@ import {
   type NativeDriverName,
   type NativeReactor,
 } from './native-addon.js';
+import { NativeTls } from './native-tls.js';
 import { type NamedDial, type ResolvedHost, type SlowWork, unresolvedHostMessage } from './slow-work.js';
 import { systemError, systemErrorMessage } from './system-errors.js';
 
@@ -44,6 +54,7 @@ export class NativeIo implements Driver {
 
   readonly #native: NativeReactor;
   readonly #work: SlowWork;
+  readonly #tls: NativeTls;
 
   readonly #clock: Float64Array;
   readonly #commands: Int32Array;
@@ -51,7 +62,7 @@ export class NativeIo implements Driver {
   readonly #events: Int32Array;
   /** Unsent bytes per connection: added to here, taken from in C. */
   readonly #pending: Int32Array;
-  /** 1 after finish or reset: nothing but `closed` is delivered, and nothing is sent. */
+  /** 1 after finish or reset: nothing but `closed` is delivered, and nothing is sent; 2: the same for our reasons. */
   readonly #silenced: Uint8Array;
   #commandLength = 0;
 
@@ -85,6 +96,7 @@ export class NativeIo implements Driver {
     });
     this.#native = native;
     this.#work = work;
+    this.#tls = new NativeTls(native);
     this.memory = new Uint8Array(native.memory);
     const commandsAt = CONTROL_HEAD_BYTES;
     const eventsAt = commandsAt + 12 * native.commandCapacity;
@@ -108,7 +120,7 @@ export class NativeIo implements Driver {
   }
 
   send(connection: ConnectionId, bytes: Uint8Array, start: number, end: number): boolean {
-    if (end <= start || this.#silenced[connection] === 1) return false;
+    if (end <= start || this.#silenced[connection] !== 0) return false;
     const pending = this.#pending[connection]! + end - start;
     this.#pending[connection] = pending;
     if (bytes === this.memory && start >= this.#rangeStart && end <= this.#rangeEnd) {
@@ -149,14 +161,35 @@ export class NativeIo implements Driver {
   }
 
   finish(connection: ConnectionId): void {
-    if (this.#silenced[connection] === 1) return;
+    const was = this.#silenced[connection];
     this.#silenced[connection] = 1;
-    this.#command(connection, COMMAND.finish, 0);
+    if (was === 0) this.#command(connection, COMMAND.finish, 0);
   }
 
   reset(connection: ConnectionId): void {
     this.#silenced[connection] = 1;
     this.#command(connection, COMMAND.reset, 0);
+  }
+
+  startTls(
+    connection: ConnectionId,
+    side: TlsSide,
+    serverName: string | null,
+    start: number,
+    end: number,
+  ): void {
+    if (this.#silenced[connection] !== 0) return;
+    // What was sent before goes out as it is.
+    this.#native.flush(this.#commandLength / 3);
+    this.#commandLength = 0;
+    const at = this.#rangeEnd > 0 ? this.#rangeStart : -1;
+    const failure = this.#tls.start(connection, side, serverName, at, start, end);
+    if (failure !== null) this.#refuse(connection, failure);
+  }
+
+  peerCredentials(connection: ConnectionId): PeerCredentials | null {
+    const found = this.#native.peerCredentials(connection);
+    return found === null ? null : { uid: found[0], pid: found[1] };
   }
 
   peerAddress(connection: ConnectionId): string {
@@ -183,6 +216,10 @@ export class NativeIo implements Driver {
     return result;
   }
 
+  configureTls(configuration: TlsConfiguration): void {
+    this.#tls.configure(configuration);
+  }
+
   closeListeners(): void {
     this.#native.closeListeners();
   }
@@ -207,7 +244,7 @@ export class NativeIo implements Driver {
       const kind = events[at]!;
       const connection = events[at + 1]!;
       if (kind === EVENT.received) {
-        if (this.#silenced[connection] === 1) continue;
+        if (this.#silenced[connection] !== 0) continue;
         const start = events[at + 2]!;
         const end = start + events[at + 3]!;
         this.#rangeStart = start;
@@ -297,13 +334,27 @@ export class NativeIo implements Driver {
     this.#command(connection, COMMAND.reset, 0);
   }
 
+  /** The same at once: the core hears of nothing but the end. */
+  #refuse(connection: ConnectionId, reason: string): void {
+    this.#silenced[connection] = 2;
+    this.#fail(connection, reason);
+  }
+
+  #secured(core: IoEvents, connection: ConnectionId): void {
+    const facts = this.#tls.secured(connection);
+    if ('error' in facts) this.#refuse(connection, facts.error);
+    else core.secured(connection, facts);
+  }
+
   #deliver(core: IoEvents, kind: number, connection: ConnectionId, value: number): void {
     if (kind === EVENT.closed) {
       this.#closed(core, connection, value);
     } else if (kind === EVENT.acceptPaused) {
       this.#reportAcceptPaused(value);
-    } else if (this.#silenced[connection] === 1) {
+    } else if (this.#silenced[connection] !== 0) {
       return;
+    } else if (kind === EVENT.secured) {
+      this.#secured(core, connection);
     } else if (kind === EVENT.accepted) {
       core.accepted(connection, value);
     } else if (kind === EVENT.connected) {
@@ -329,7 +380,8 @@ export class NativeIo implements Driver {
       this.#namedDials.delete(connection);
     }
     this.#silenced[connection] = 0;
-    let error = errno === 0 || silenced ? null : systemErrorMessage(errno);
+    const tlsError = this.#tls.closed(connection, errno);
+    let error = errno === 0 || silenced ? null : (tlsError ?? systemErrorMessage(errno));
     if (this.#failures.size > 0) {
       if (!silenced) error = this.#failures.get(connection) ?? error;
       this.#failures.delete(connection);

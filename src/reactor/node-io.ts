@@ -6,7 +6,16 @@ import { randomFillSync } from 'node:crypto';
 import net from 'node:net';
 import { performance } from 'node:perf_hooks';
 
-import type { ConnectionId, IoEvents, KeyRequest, Report, ServerAddress } from '../core/io.js';
+import type { TlsConfiguration } from '../config/tls.js';
+import type {
+  ConnectionId,
+  IoEvents,
+  KeyRequest,
+  PeerCredentials,
+  Report,
+  ServerAddress,
+  TlsSide,
+} from '../core/io.js';
 import {
   type Driver,
   HIGH_WATER_BYTES,
@@ -16,8 +25,17 @@ import {
   type LoopHooks,
 } from './driver.js';
 import { listenOnSocketFile, listenOnTcp } from './node-listen.js';
+import {
+  acceptTls,
+  connectTls,
+  handshakeError,
+  handshakeFacts,
+  type NodeTlsContext,
+  nodeTlsContext,
+} from './node-tls.js';
 import { type SlowWork, unresolvedHostMessage } from './slow-work.js';
 import { shortMessage } from './system-errors.js';
+import { HANDSHAKE_ERROR } from './tls-facts.js';
 
 /** libuv reads at most this much at once; longer chunks are delivered in pieces. */
 const MEMORY_BYTES = 64 * 1024;
@@ -25,8 +43,13 @@ const MEMORY_BYTES = 64 * 1024;
 /** How long a finished connection waits for its peer to close. */
 const LINGER_MS_MAX = 1000;
 
+const NO_CONTEXTS = Object.freeze({ client: null, server: null });
+
 interface Connection {
-  readonly socket: net.Socket;
+  /** Replaced when TLS begins. */
+  socket: net.Socket;
+  /** Between `startTls` and `secured`: nothing is sent. */
+  handshaking: boolean;
   /** `send` said congested, and a `drained` is owed. */
   congested: boolean;
   /** After finish or reset: nothing but `closed` is delivered. */
@@ -43,6 +66,7 @@ export class NodeIo implements Driver {
   readonly #connections: (Connection | undefined)[] = [];
   readonly #freeIds: ConnectionId[] = [];
   readonly #servers: net.Server[] = [];
+  #tls: { readonly client: NodeTlsContext | null; readonly server: NodeTlsContext | null } = NO_CONTEXTS;
   #core: IoEvents | null = null;
   #hooks: LoopHooks | null = null;
   #stopped: () => void = () => {};
@@ -65,13 +89,15 @@ export class NodeIo implements Driver {
 
   send(connection: ConnectionId, bytes: Uint8Array, start: number, end: number): boolean {
     const entry = this.#connections[connection];
-    if (end <= start || entry === undefined || entry.silenced || entry.socket.destroyed) return false;
+    if (end <= start || entry === undefined || entry.silenced || entry.handshaking) return false;
+    if (entry.socket.destroyed) return false;
     if (!entry.corked) {
+      const { socket } = entry;
       entry.corked = true;
-      entry.socket.cork();
+      socket.cork();
       process.nextTick(() => {
-        entry.corked = false;
-        entry.socket.uncork();
+        if (entry.socket === socket) entry.corked = false;
+        socket.uncork();
       });
     }
     // A new Uint8Array: slice() of a Buffer would not copy.
@@ -93,9 +119,15 @@ export class NodeIo implements Driver {
 
   connect(address: ServerAddress): ConnectionId {
     const target = 'socketPath' in address ? { path: address.socketPath } : address;
-    const socket = net.connect({ ...target, allowHalfOpen: true, noDelay: true, keepAlive: true });
+    // What these send is read where the core looks for it. Sockets of clients have no such option.
+    const onread = { buffer: this.memory, callback: (length: number) => received(length) };
+    const socket = net.connect({ ...target, allowHalfOpen: true, noDelay: true, keepAlive: true, onread });
     const connection = this.#adopt(socket);
     const entry = this.#connections[connection]!;
+    const received = (length: number): boolean => {
+      if (!entry.silenced) this.#deliver((core) => core.received(connection, 0, length));
+      return true;
+    };
     socket.once('connect', () => {
       if (!entry.silenced) this.#deliver((core) => core.connected(connection));
     });
@@ -126,6 +158,51 @@ export class NodeIo implements Driver {
     entry.socket.destroy();
   }
 
+  startTls(
+    connection: ConnectionId,
+    side: TlsSide,
+    serverName: string | null,
+    start: number,
+    end: number,
+  ): void {
+    const entry = this.#connections[connection];
+    if (entry === undefined || entry.silenced) return;
+    const raw = entry.socket;
+    const context = this.#tls[side];
+    if (context === null) {
+      entry.error = `${HANDSHAKE_ERROR}TLS is not configured`;
+      raw.destroy();
+      return;
+    }
+    for (const event of ['data', 'end', 'error', 'close']) raw.removeAllListeners(event);
+    raw.on('error', (error) => {
+      entry.error ??= shortMessage(error);
+    });
+    if (entry.corked) raw.uncork();
+    entry.corked = false;
+    entry.handshaking = true;
+    if (end > start) raw.unshift(Buffer.from(this.memory.subarray(start, end)));
+    const isAccepted = side === 'client';
+    const socket = isAccepted ? acceptTls(raw, context) : connectTls(raw, context, serverName);
+    entry.socket = socket;
+    socket.once('secure', () => {
+      if (entry.silenced || socket.destroyed) return;
+      const facts = handshakeFacts(socket, context, serverName, isAccepted);
+      entry.handshaking = false;
+      if ('error' in facts) {
+        entry.error = facts.error;
+        socket.destroy();
+      } else {
+        this.#deliver((core) => core.secured(connection, facts));
+      }
+    });
+    this.#listenTo(connection, entry);
+  }
+
+  peerCredentials(): PeerCredentials | null {
+    return null;
+  }
+
   peerAddress(connection: ConnectionId): string {
     const socket = this.#connections[connection]?.socket;
     if (socket === undefined) return '';
@@ -145,6 +222,13 @@ export class NodeIo implements Driver {
   }
 
   // ---- Driver ----
+
+  configureTls({ client, server }: TlsConfiguration): void {
+    this.#tls = {
+      client: client === null ? null : nodeTlsContext(client),
+      server: server === null ? null : nodeTlsContext(server),
+    };
+  }
 
   async listen(listener: Listener): Promise<number> {
     const server = net.createServer({
@@ -195,24 +279,36 @@ export class NodeIo implements Driver {
 
   #adopt(socket: net.Socket): ConnectionId {
     const connection = this.#freeIds.pop() ?? this.#connections.length;
-    const entry: Connection = { socket, congested: false, silenced: false, corked: false, error: null };
+    const entry: Connection = {
+      socket,
+      handshaking: false,
+      congested: false,
+      silenced: false,
+      corked: false,
+      error: null,
+    };
     this.#connections[connection] = entry;
+    this.#listenTo(connection, entry);
+    return connection;
+  }
+
+  #listenTo(connection: ConnectionId, entry: Connection): void {
+    const { socket } = entry;
     socket.on('data', (chunk) => this.#received(connection, entry, chunk));
     socket.on('end', () => {
       if (!entry.silenced) this.#deliver((core) => core.ended(connection));
     });
     socket.on('error', (error: NodeJS.ErrnoException & { hostname?: string }) => {
-      entry.error =
-        error.syscall === 'getaddrinfo' && error.hostname
-          ? unresolvedHostMessage(error.hostname, shortMessage(error))
-          : shortMessage(error);
+      const short = shortMessage(error);
+      if (entry.handshaking) entry.error ??= handshakeError(error, short);
+      else if (error.syscall !== 'getaddrinfo' || !error.hostname) entry.error ??= short;
+      else entry.error = unresolvedHostMessage(error.hostname, short);
     });
     socket.on('close', () => {
       this.#deliver((core) => core.closed(connection, entry.silenced ? null : entry.error));
       this.#connections[connection] = undefined;
       this.#freeIds.push(connection);
     });
-    return connection;
   }
 
   #received(connection: ConnectionId, entry: Connection, chunk: Buffer): void {

@@ -5,11 +5,12 @@ import { closeSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 
 import type { ListenAddress } from '../config/listen-address.js';
+import { NO_TLS, type TlsConfiguration } from '../config/tls.js';
 import type { CommandOutcome, GatewayCommand } from '../core/command.js';
 import type { KeyRequest, Report } from '../core/io.js';
 import type { GatewaySettings } from '../core/settings.js';
 import type { Snapshot } from '../core/snapshot.js';
-import { chooseDriver, type DriverSetting } from './choose-driver.js';
+import { chooseDriver, type DriverSetting, needsTls } from './choose-driver.js';
 import type { DriverName, Listener } from './driver.js';
 import { loadAddon } from './load-addon.js';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
@@ -21,6 +22,8 @@ export interface ReactorOptions {
   /** How many clients may wait to be accepted, at each place. */
   readonly backlog?: number;
   readonly settings: GatewaySettings;
+  /** Certificates and keys for what `settings` say of TLS; missing: none. */
+  readonly tls?: TlsConfiguration;
   readonly onReport: (report: Report) => void;
 }
 
@@ -32,7 +35,7 @@ export interface ReactorHandle {
   readonly listening: readonly ListenAddress[];
   /** Resolves when the reactor has ended: null after {@link shutdown}, otherwise why. Never rejects. */
   readonly ended: Promise<Error | null>;
-  applySettings(settings: GatewaySettings): void;
+  applySettings(settings: GatewaySettings, tls?: TlsConfiguration): void;
   /** @throws when the reactor has ended */
   snapshot(withConnections?: boolean): Promise<Snapshot>;
   /**
@@ -73,7 +76,10 @@ const SALTED_PASSWORD_BYTES = 32;
  */
 export async function startReactor(options: ReactorOptions): Promise<ReactorHandle> {
   const loaded = loadAddon();
-  const choice = chooseDriver(options.io, loaded);
+  const choice = chooseDriver(options.io, loaded, needsTls(options.settings.tls));
+  const hasTls = choice.driver === 'node' || ('addon' in loaded && loaded.addon.hasTls);
+  const speakable = (settings: GatewaySettings): GatewaySettings =>
+    hasTls ? settings : withoutTls(settings);
   const listeners: Listener[] = [];
   for (const [index, place] of options.listen.entries()) {
     const found = await resolvePlace(index, place);
@@ -81,7 +87,13 @@ export async function startReactor(options: ReactorOptions): Promise<ReactorHand
   }
   const wakeDescriptor =
     choice.driver === 'node' || !('addon' in loaded) ? -1 : loaded.addon.createWakeDescriptor();
-  const start: WorkerStart = { driver: choice.driver, wakeDescriptor, listeners, settings: options.settings };
+  const start: WorkerStart = {
+    driver: choice.driver,
+    wakeDescriptor,
+    listeners,
+    settings: speakable(options.settings),
+    tls: hasTls ? (options.tls ?? NO_TLS) : NO_TLS,
+  };
   const thread = new ReactorThread(start, options.onReport);
   const ports = await thread.listening(options.listen);
   const listening = options.listen.map((place, index): ListenAddress => {
@@ -94,7 +106,10 @@ export async function startReactor(options: ReactorOptions): Promise<ReactorHand
     driverReason: choice.reason,
     listening,
     ended: thread.ended,
-    applySettings: (settings) => thread.tell({ kind: 'settings', settings }),
+    applySettings: (settings, tls = NO_TLS) => {
+      if (!hasTls && needsTls(settings.tls)) options.onReport(TLS_NEEDS_RESTART);
+      thread.tell({ kind: 'settings', settings: speakable(settings), tls: hasTls ? tls : NO_TLS });
+    },
     snapshot: (withConnections = false) =>
       thread.ask({ kind: 'snapshot', withConnections }) as Promise<Snapshot>,
     execute: (command) => thread.ask({ kind: 'command', command }) as Promise<CommandOutcome>,
@@ -104,6 +119,22 @@ export async function startReactor(options: ReactorOptions): Promise<ReactorHand
 
 function withBacklog(listener: Listener, backlog: number | undefined): Listener {
   return backlog === undefined ? listener : { ...listener, backlog };
+}
+
+const TLS_NEEDS_RESTART: Report = {
+  level: 'error',
+  message: 'TLS is not spoken: this I/O driver was built without it; after a restart another one is chosen',
+};
+
+/** For a driver that has no TLS: nothing is offered, and what is required is refused. */
+function withoutTls(settings: GatewaySettings): GatewaySettings {
+  const { clientMode, serverMode } = settings.tls;
+  const tls = {
+    ...settings.tls,
+    clientMode: clientMode === 'allow' || clientMode === 'prefer' ? 'disable' : clientMode,
+    serverMode: serverMode === 'allow' || serverMode === 'prefer' ? 'disable' : serverMode,
+  } as const;
+  return { ...settings, tls };
 }
 
 /** A host name may stand for several addresses (localhost: IPv4 and IPv6); each is listened on. */

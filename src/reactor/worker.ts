@@ -32,6 +32,7 @@ class ReactorThread implements SlowWork {
   constructor(port: MessagePort, start: WorkerStart) {
     this.#port = port;
     this.#driver = openDriver(start, this);
+    this.#driver.configureTls(start.tls);
     this.#gateway = new Gateway(this.#driver, start.settings);
   }
 
@@ -83,7 +84,7 @@ class ReactorThread implements SlowWork {
   handle(message: ToWorker): void {
     switch (message.kind) {
       case 'settings':
-        return this.#gateway.applySettings(message.settings);
+        return this.#applySettings(message);
       case 'snapshot':
         return this.#answer(message.id, this.#gateway.snapshot(message.withConnections));
       case 'command':
@@ -102,6 +103,17 @@ class ReactorThread implements SlowWork {
 
   #answer(id: number, answer: Snapshot | CommandOutcome): void {
     this.#tell({ kind: 'answer', id, answer });
+  }
+
+  /** Certificates first: whoever begins TLS under the new settings gets the new ones. */
+  #applySettings({ settings, tls }: Extract<ToWorker, { kind: 'settings' }>): void {
+    try {
+      this.#driver.configureTls(tls);
+    } catch (error) {
+      const { message } = error as Error;
+      this.report({ level: 'error', message: `TLS was not reloaded, and stays as it was: ${message}` });
+    }
+    this.#gateway.applySettings(settings);
   }
 
   #readMessages(): void {

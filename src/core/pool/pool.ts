@@ -11,6 +11,7 @@ import type { Database } from '../databases.js';
 import type { ConnectionId, ServerAddress } from '../io.js';
 import { differenceQuery, type ParameterSet } from '../parameters.js';
 import { ServerConnection } from '../server/server-connection.js';
+import { EncryptionPolicy, ServerEncryption } from '../server/server-encryption.js';
 import type { ServerLogin } from '../server/server-login.js';
 import type { ServerOwner } from '../server/server-owner.js';
 import type { ClientPool, Session } from '../session/session.js';
@@ -69,6 +70,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   readonly clients = new Set<Session>();
   /** What clients see, by what they asked for at startup: values that a server has accepted. */
   private readonly greeted = new Map<ParameterSet, ParameterSet>();
+  private readonly encryption = new EncryptionPolicy();
   private launching = 0;
   /** No connection is tried before this time, in ms. */
   private retryAt = 0;
@@ -262,7 +264,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     this.owner.serverClosed(server);
     if (!server.wasReady) {
       this.launching -= 1;
-      this.loginFailed(error);
+      if (!this.encryption.triesOtherWay(server.encryption, error)) this.loginFailed(error);
     }
     this.launch();
   }
@@ -315,11 +317,21 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     ) {
       const connection = this.context.io.connect(this.limits.address);
       const login = this.owner.newLogin(connection, this.identity.user);
-      const server = new ServerConnection(this.context, this, connection, login);
+      const mode = this.encryption.next(this.context.settings.tls.serverMode);
+      const encryption = new ServerEncryption(this.context.io, mode, this.limits.address);
+      const server = new ServerConnection(this.context, this, connection, login, encryption);
       this.launching += 1;
       this.servers.add(server);
       this.context.counters.serverConnections += 1;
       this.owner.serverOpened(server);
+    }
+  }
+
+  /** How servers are reached has changed: the connections that are there are closed as their links end. */
+  retireServers(): void {
+    for (const server of [...this.servers]) {
+      server.closeNeeded = true;
+      if (server.isResting) server.close();
     }
   }
 

@@ -7,7 +7,7 @@ import { buildQuery } from '../../wire/client-messages.js';
 import { type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
 import { END, FORWARD, FrameReader, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
 import type { GatewayContext } from '../context.js';
-import type { ConnectionId } from '../io.js';
+import type { ConnectionId, TlsFacts } from '../io.js';
 import { ERROR_BYTES_READ_MAX, SERVER_LOGIN_MESSAGE_BYTES_MAX } from '../limits.js';
 import type { ClientEnd } from '../link.js';
 import type { ParameterSet } from '../parameters.js';
@@ -17,17 +17,20 @@ import { type ClientRequest, Exchange, type StatementRequest, syntheticAnswer } 
 import { EMPTY_QUERY, END_OF_INPUT, TERMINATE } from './own-messages.js';
 import { releasePolicy } from './release.js';
 import * as Request from './request-queue.js';
+import type { ServerEncryption } from './server-encryption.js';
 import { connectionFailure, duplicateRefused, protocolFailure, readReported } from './server-errors.js';
-import type { LoginProgress, ServerLogin } from './server-login.js';
+import type { ServerLogin } from './server-login.js';
+import { type OpeningConnection, ServerOpening } from './server-opening.js';
 import type { ServerOwner } from './server-owner.js';
 import { ServerStatements } from './server-statements.js';
 import { Timing } from './timing.js';
 
 type Phase = 'connecting' | 'login' | 'ready' | 'closed';
 
-export class ServerConnection extends FrameReader {
+export class ServerConnection extends FrameReader implements OpeningConnection {
   readonly id: number;
   readonly connection: ConnectionId;
+  readonly encryption: ServerEncryption;
   /** The prepared statements that it has. */
   readonly statements: ServerStatements;
   /** What was sent, and what is owed an answer. */
@@ -61,7 +64,8 @@ export class ServerConnection extends FrameReader {
   idleSince = 0;
   private readonly context: GatewayContext;
   private readonly owner: ServerOwner<ServerConnection>;
-  private login: ServerLogin | null;
+  /** Null when it is over. */
+  private opening: ServerOpening | null;
   private readingPaused = false;
   /** Its client has gone, and what it asked for is still being answered. */
   finishing = false;
@@ -73,6 +77,7 @@ export class ServerConnection extends FrameReader {
     owner: ServerOwner<ServerConnection>,
     connection: ConnectionId,
     login: ServerLogin,
+    encryption: ServerEncryption,
   ) {
     super();
     this.context = context;
@@ -80,13 +85,22 @@ export class ServerConnection extends FrameReader {
     this.id = context.newId();
     this.timing = new Timing(owner.database.totals);
     this.connection = connection;
-    this.login = login;
+    this.encryption = encryption;
+    this.opening = new ServerOpening(context, this, encryption, login);
     this.statements = new ServerStatements(context.catalogue, owner);
     this.parameters = context.parameterSets.empty;
     this.createdAt = context.io.now();
   }
 
   connected(): void {
+    this.opening?.connected();
+  }
+
+  secured(facts: TlsFacts): void {
+    this.opening?.secured(facts);
+  }
+
+  startSession(): void {
     this.phase = 'login';
     this.send(this.owner.startupPacket());
   }
@@ -98,6 +112,7 @@ export class ServerConnection extends FrameReader {
   }
 
   override receive(bytes: Uint8Array, start: number, end: number): void {
+    if (this.phase === 'connecting') return this.opening?.receive(bytes, start, end);
     super.receive(bytes, start, end);
     if (this.link?.awaitsAnswer === true) this.link.answersCame();
     this.releaseIfIdle();
@@ -182,8 +197,7 @@ export class ServerConnection extends FrameReader {
 
   /** The login took too long. */
   abandon(message: string): void {
-    this.lastError = connectionFailure(message);
-    this.close();
+    this.openingFailed(connectionFailure(message));
   }
 
   drained(): void {
@@ -191,7 +205,7 @@ export class ServerConnection extends FrameReader {
   }
 
   keyDerived(key: Uint8Array | null): void {
-    if (this.phase === 'login' && this.login !== null) this.loginProgress(this.login.keyDerived(key));
+    if (this.phase === 'login') this.opening?.keyDerived(key);
   }
 
   /** The connection is gone, by the peer or the system. */
@@ -223,6 +237,7 @@ export class ServerConnection extends FrameReader {
 
   private end(): void {
     this.phase = 'closed';
+    this.opening = null;
     this.endReading();
     this.statements.clear();
   }
@@ -295,7 +310,7 @@ export class ServerConnection extends FrameReader {
   }
 
   protected message(type: number, total: number, bytes: Uint8Array, position: number, end: number): Verdict {
-    if (this.phase !== 'ready') return this.loginMessage(type, total, bytes, position, end);
+    if (this.opening !== null) return this.opening.message(type, total, bytes, position, end);
     switch (type) {
       case Backend.DataRow:
       case Backend.CopyData:
@@ -452,35 +467,20 @@ export class ServerConnection extends FrameReader {
     return FORWARD;
   }
 
-  private loginMessage(
-    type: number,
-    total: number,
-    bytes: Uint8Array,
-    position: number,
-    end: number,
-  ): Verdict {
-    if (end - position < total) return WHOLE;
-    if (this.login === null) return END;
-    this.loginProgress(this.login.message(type, bytes, position + HEADER_BYTES, position + total));
-    return this.phase === ('closed' as Phase) ? END : SWALLOW;
-  }
-
-  private loginProgress(progress: LoginProgress): void {
-    if (progress === 'more') return;
-    const login = this.login as ServerLogin;
-    if (progress !== 'ready') {
-      this.lastError = progress;
-      this.close();
-      return;
-    }
+  loggedIn(login: ServerLogin): void {
     this.phase = 'ready';
     this.wasReady = true;
     this.readyAt = this.context.io.now();
-    this.login = null;
+    this.opening = null;
     this.processId = login.processId;
     this.secret = login.secret;
     this.parameters = this.context.parameterSets.overlay(this.parameters, login.parameters);
     this.owner.serverReady(this);
+  }
+
+  openingFailed(error: ErrorFields): void {
+    this.lastError = error;
+    this.close();
   }
 
   private unexpected(type: number): Verdict {

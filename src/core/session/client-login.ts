@@ -17,14 +17,17 @@ import {
 } from '../../wire/server-messages.js';
 import { SqlState } from '../../wire/sqlstate.js';
 import { buildNegotiateProtocolVersion, readStartupPacket, type StartupMessage } from '../../wire/startup.js';
-import { NEGOTIATIONS_MAX, STARTUP_PARAMETERS_MAX } from '../limits.js';
+import { STARTUP_PARAMETERS_MAX } from '../limits.js';
 import type { GatewaySettings, UserSecret } from '../settings.js';
+import type { ClientEncryption } from './client-encryption.js';
 
 /** What the dialogue needs from outside. */
 export interface ClientLoginServices {
   readonly settings: GatewaySettings;
   /** Random for the process; makes the mock exchange of unknown users the same each time. */
   readonly mockKey: Uint8Array;
+  /** Whether the client speaks TLS, and what is known of it by that. */
+  readonly encryption: ClientEncryption;
   send(message: Buffer | Uint8Array): void;
   randomBytes(length: number): Uint8Array;
 }
@@ -37,7 +40,6 @@ export type LoginStep =
   | { readonly kind: 'authenticated'; readonly startup: StartupMessage }
   | { readonly kind: 'fail'; readonly error: ErrorFields };
 
-const REFUSE_ENCRYPTION = Uint8Array.of(0x4e); // 'N'
 const SALT_BYTES = 4;
 const NONCE_BYTES = 18;
 const DEFAULT_SCRAM_ITERATIONS = 4096;
@@ -45,7 +47,6 @@ const DEFAULT_SCRAM_ITERATIONS = 4096;
 export class ClientLogin {
   startup: StartupMessage | null = null;
   private readonly services: ClientLoginServices;
-  private negotiations = 0;
   private md5Salt: Uint8Array | null = null;
   private scram: ScramServer | null = null;
   private awaiting: 'startup' | 'plain' | 'md5' | 'sasl-initial' | 'sasl-final' = 'startup';
@@ -58,18 +59,19 @@ export class ClientLogin {
     return this.awaiting === 'startup';
   }
 
-  /** Takes one whole untyped packet. */
-  startupPacket(bytes: Uint8Array, start: number, end: number): LoginStep {
+  get encryption(): ClientEncryption {
+    return this.services.encryption;
+  }
+
+  /** Takes one whole untyped packet, with so many bytes behind it in the same chunk. */
+  startupPacket(bytes: Uint8Array, start: number, end: number, bytesBehind: number): LoginStep {
     const packet = readStartupPacket(bytes, start, end);
     switch (packet.kind) {
       case 'ssl':
-      case 'gssenc':
-        this.negotiations += 1;
-        if (this.negotiations > NEGOTIATIONS_MAX) {
-          return fail(SqlState.protocol_violation, 'too many encryption requests');
-        }
-        this.services.send(REFUSE_ENCRYPTION);
-        return 'more';
+      case 'gssenc': {
+        const error = this.encryption.request(packet.kind, bytesBehind);
+        return error === null ? 'more' : { kind: 'fail', error };
+      }
       case 'cancel':
         return packet;
       case 'invalid':
@@ -80,6 +82,8 @@ export class ClientLogin {
   }
 
   private begin(startup: StartupMessage): LoginStep {
+    const unencrypted = this.encryption.refusal;
+    if (unencrypted !== null) return { kind: 'fail', error: unencrypted };
     if (startup.parameters.size > STARTUP_PARAMETERS_MAX) {
       return fail(SqlState.protocol_violation, `more than ${STARTUP_PARAMETERS_MAX} startup parameters`);
     }

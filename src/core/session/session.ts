@@ -18,11 +18,10 @@ import {
 import * as Frontend from '../../wire/frontend.js';
 import { MAX_MESSAGE_BYTES } from '../../wire/limits.js';
 import { ProtocolViolation } from '../../wire/protocol-violation.js';
-import { SqlState } from '../../wire/sqlstate.js';
 import { MAX_STARTUP_PACKET_LENGTH } from '../../wire/startup.js';
 import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
-import type { ConnectionId } from '../io.js';
+import type { ConnectionId, TlsFacts } from '../io.js';
 import { AUTH_MESSAGE_BYTES_MAX, HELD_BYTES_MAX } from '../limits.js';
 import type { ServerLoss } from '../link.js';
 import type { ParameterSet } from '../parameters.js';
@@ -30,8 +29,10 @@ import type { ClientRequest } from '../server/exchange.js';
 import * as Request from '../server/request-queue.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { Statement } from '../statements.js';
+import type { ClientEncryption } from './client-encryption.js';
 import type { ClientLogin, LoginStep } from './client-login.js';
 import { BYTES_MAX_BY_TYPE, SKIPPED } from './message-rules.js';
+import { serverLossError, TRANSACTION_REFUSED, violation } from './session-errors.js';
 import type { StatementClient, StatementTraffic } from './statement-traffic.js';
 
 /** The pool, as its clients see it. */
@@ -64,6 +65,7 @@ const READY_IDLE = Uint8Array.of(Backend.ReadyForQuery, 0, 0, 0, 5, Backend.Idle
 export class Session extends FrameReader implements StatementClient {
   readonly connection: ConnectionId;
   readonly id: number;
+  readonly encryption: ClientEncryption;
   phase: Phase = 'login';
   link: ServerConnection | null = null;
   /** The database that it asked for; null until it has logged in. */
@@ -104,6 +106,7 @@ export class Session extends FrameReader implements StatementClient {
     this.owner = owner;
     this.connection = connection;
     this.login = login;
+    this.encryption = login.encryption;
     this.parameters = context.parameterSets.empty;
     this.startupParameters = context.parameterSets.empty;
     this.acceptedAt = context.io.now();
@@ -150,8 +153,14 @@ export class Session extends FrameReader implements StatementClient {
     if (!this.isBlocked) this.resumeReading();
   }
 
+  secured(facts: TlsFacts): void {
+    const refusal = this.encryption.secured(facts);
+    if (refusal !== null) this.loginFailed(refusal);
+  }
+
   /** The connection is gone, by the peer or the system. */
-  closed(): void {
+  closed(reason: string | null): void {
+    if (this.encryption.isHandshaking && reason !== null) this.reportLoginFailure(reason);
     this.end();
   }
 
@@ -185,6 +194,7 @@ export class Session extends FrameReader implements StatementClient {
 
   private receiveStartup(bytes: Uint8Array, start: number, end: number): number {
     const kept = this.startupBytes;
+    if (kept === null && this.encryption.takesDirect(bytes, start, end)) return end;
     const have = kept === null ? 0 : kept.length;
     const piece = bytes.subarray(start, Math.min(end, start + STARTUP_PACKET_BYTES_MAX - have));
     const packet = kept === null ? piece : Buffer.concat([kept, piece]);
@@ -196,8 +206,9 @@ export class Session extends FrameReader implements StatementClient {
       }
       if (packet.length >= length) {
         this.startupBytes = null;
-        this.step(() => (this.login as ClientLogin).startupPacket(packet, 0, length));
-        return start + length - have;
+        const next = start + length - have;
+        this.step(() => (this.login as ClientLogin).startupPacket(packet, 0, length, end - next));
+        return next;
       }
     }
     this.startupBytes = Buffer.from(packet);
@@ -240,12 +251,15 @@ export class Session extends FrameReader implements StatementClient {
   }
 
   private loginFailed(error: ErrorFields): void {
-    this.context.counters.loginFailures += 1;
-    if (this.context.settings.logPoolerErrors) {
-      const client = this.context.io.peerAddress(this.connection);
-      this.context.io.report({ level: 'warn', message: `login failed: ${error.message}`, facts: { client } });
-    }
+    this.reportLoginFailure(error.message);
     this.fail(error);
+  }
+
+  private reportLoginFailure(why: string): void {
+    this.context.counters.loginFailures += 1;
+    if (!this.context.settings.logPoolerErrors) return;
+    const client = this.context.io.peerAddress(this.connection);
+    this.context.io.report({ level: 'warn', message: `login failed: ${why}`, facts: { client } });
   }
 
   /** Login is complete: `greeting` ends with ReadyForQuery. */
@@ -292,24 +306,11 @@ export class Session extends FrameReader implements StatementClient {
   serverLost(loss: ServerLoss): void {
     this.link = null;
     if (loss.told || loss.midMessage) return this.close();
-    this.fail({
-      severity: 'FATAL',
-      code: loss.requestInFlight ? SqlState.transaction_resolution_unknown : SqlState.connection_failure,
-      message: `connection to server was lost: ${loss.reason}`,
-      ...(loss.requestInFlight && {
-        detail: 'A request was under way; whether it took effect is not known.',
-        hint: 'Check its effect before you repeat it.',
-      }),
-    });
+    this.fail(serverLossError(loss));
   }
 
   transactionRefused(): void {
-    this.fail({
-      severity: 'FATAL',
-      code: SqlState.feature_not_supported,
-      message: 'transaction blocks are not allowed in statement pooling mode',
-      hint: 'Use a database or setting with pool_mode = transaction.',
-    });
+    this.fail(TRANSACTION_REFUSED);
   }
 
   /** Stops in front of a message whose meaning depends on answers that have not come. */
@@ -493,8 +494,4 @@ export class Session extends FrameReader implements StatementClient {
     this.send(READY_IDLE);
     return SWALLOW;
   }
-}
-
-function violation(message: string): ErrorFields {
-  return { severity: 'FATAL', code: SqlState.protocol_violation, message };
 }

@@ -1,0 +1,88 @@
+/** How a server connection comes about: encryption as the settings ask, then the login, until the server is ready. */
+import type { ErrorFields } from '../../wire/error-fields.js';
+import { END, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
+import type { GatewayContext } from '../context.js';
+import type { ConnectionId, TlsFacts } from '../io.js';
+import type { EncryptionOwner, ServerEncryption } from './server-encryption.js';
+import { connectionFailure } from './server-errors.js';
+import type { LoginProgress, ServerLogin } from './server-login.js';
+
+/** The connection that is being opened. */
+export interface OpeningConnection {
+  readonly connection: ConnectionId;
+  readonly phase: string;
+  /** Encrypted, where that was asked for: the startup packet is to be sent. */
+  startSession(): void;
+  /** The server waits for the first query. */
+  loggedIn(login: ServerLogin): void;
+  openingFailed(error: ErrorFields): void;
+}
+
+export class ServerOpening implements EncryptionOwner {
+  readonly encryption: ServerEncryption;
+  private readonly context: GatewayContext;
+  private readonly target: OpeningConnection;
+  private readonly login: ServerLogin;
+
+  constructor(
+    context: GatewayContext,
+    target: OpeningConnection,
+    encryption: ServerEncryption,
+    login: ServerLogin,
+  ) {
+    this.context = context;
+    this.target = target;
+    this.encryption = encryption;
+    this.login = login;
+  }
+
+  get connection(): ConnectionId {
+    return this.target.connection;
+  }
+
+  connected(): void {
+    this.encryption.begin(this);
+  }
+
+  /** Bytes before the session has begun. */
+  receive(bytes: Uint8Array, start: number, end: number): void {
+    this.encryption.receive(this, bytes, start, end);
+  }
+
+  secured(facts: TlsFacts): void {
+    if (this.context.settings.logConnections) {
+      const server = this.context.io.peerAddress(this.connection);
+      this.context.io.report({
+        level: 'info',
+        message: `SSL established: ${facts.description}`,
+        facts: { server },
+      });
+    }
+    this.encryption.secured(this, facts);
+  }
+
+  opened(): void {
+    this.target.startSession();
+  }
+
+  encryptionFailed(reason: string): void {
+    this.target.openingFailed(connectionFailure(reason));
+  }
+
+  /** A message of the login. */
+  message(type: number, total: number, bytes: Uint8Array, position: number, end: number): Verdict {
+    if (end - position < total) return WHOLE;
+    this.progress(this.login.message(type, bytes, position + HEADER_BYTES, position + total));
+    return this.target.phase === 'closed' ? END : SWALLOW;
+  }
+
+  keyDerived(key: Uint8Array | null): void {
+    this.progress(this.login.keyDerived(key));
+  }
+
+  private progress(progress: LoginProgress): void {
+    if (progress === 'more') return;
+    if (progress === 'ready') this.target.loggedIn(this.login);
+    else this.target.openingFailed(progress);
+  }
+}
