@@ -76,6 +76,8 @@ class FixtureCore implements IoEvents {
   readonly alive = new Map<ConnectionId, 'connecting' | 'securing' | 'open' | 'ended' | 'silenced'>();
   readonly peers = new Map<ConnectionId, ConnectionId>();
   readonly servers = new Set<ConnectionId>();
+  /** What came for a server while its handshake was under way: pausing lets a few pieces through. */
+  readonly held = new Map<ConnectionId, Buffer[]>();
   readonly io: Driver;
   readonly behaviour: Behaviour;
   tls: TlsConfiguration;
@@ -100,7 +102,11 @@ class FixtureCore implements IoEvents {
     this.alive.set(connection, 'open');
     this.handshakes.push(facts);
     if (!this.servers.has(connection)) this.begin(connection);
-    else this.io.resumeReading(this.peers.get(connection)!);
+    else {
+      for (const bytes of this.held.get(connection) ?? []) this.io.send(connection, bytes, 0, bytes.length);
+      this.held.delete(connection);
+      this.io.resumeReading(this.peers.get(connection)!);
+    }
   }
 
   private begin(connection: ConnectionId): void {
@@ -140,6 +146,11 @@ class FixtureCore implements IoEvents {
     this.receivedBytes += end - start;
     const to = this.behaviour.kind === 'forward' ? this.peers.get(connection) : connection;
     if (to === undefined) return;
+    if (this.tls.server !== null && this.servers.has(to) && this.alive.get(to) !== 'open') {
+      const held = this.held.get(to) ?? [];
+      this.held.set(to, [...held, Buffer.from(this.io.memory.subarray(start, end))]);
+      return;
+    }
     // In two pieces, one of them copied, so that both ways of sending take part.
     const middle = start + Math.min((end - start) >> 1, STAGED_BYTES_MAX);
     const copy = Buffer.from(this.io.memory.subarray(start, middle));
@@ -170,6 +181,7 @@ class FixtureCore implements IoEvents {
     if (error !== null) this.closeReasons.push(error);
     this.alive.delete(connection);
     this.servers.delete(connection);
+    this.held.delete(connection);
     const peer = this.peers.get(connection);
     if (peer !== undefined) this.unlink(connection, peer);
   }
