@@ -15,8 +15,8 @@ import {
   gatherConfig,
   withDefaults,
 } from './sources.js';
-import { explainUnreadable } from './unreadable.js';
 import { loadTls, type TlsConfiguration } from './tls.js';
+import { explainUnreadable } from './unreadable.js';
 import { unsupported } from './unsupported.js';
 import { parseUserlist, type UserlistEntry } from './userlist.js';
 

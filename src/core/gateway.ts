@@ -381,7 +381,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
       const { name } = pool.database;
       const database = settings.databases.get(name) ?? settings.databases.get('*');
       if (database !== undefined) pool.applyLimits(this.poolLimits(database, name));
-      if (serverTlsChanged) pool.retireServers();
+      if (serverTlsChanged) pool.replaceServers();
     }
   }
 

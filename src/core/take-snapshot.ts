@@ -151,8 +151,8 @@ function clientSnapshot(session: Session, io: Io, now: number): ConnectionSnapsh
     waitMs: session.waiting ? now - session.waitingSince : 0,
     closeNeeded: session.inputEnded,
     link: link?.id ?? null,
-    remotePid: 0,
-    tls: '',
+    remotePid: io.peerCredentials(session.connection)?.pid ?? 0,
+    tls: session.encryption.facts?.description ?? '',
     applicationName: session.parameters.values.get('application_name') ?? '',
     preparedStatements: session.statements?.size ?? 0,
   };
@@ -180,7 +180,7 @@ function serverSnapshot(server: ServerConnection, pool: Pool, io: Io): Connectio
     closeNeeded: server.closeNeeded,
     link: client?.id ?? null,
     remotePid: server.processId,
-    tls: '',
+    tls: server.encryption.facts?.description ?? '',
     applicationName: server.parameters.values.get('application_name') ?? '',
     preparedStatements: server.statements.named.count,
   };

@@ -327,14 +327,6 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     }
   }
 
-  /** How servers are reached has changed: the connections that are there are closed as their links end. */
-  retireServers(): void {
-    for (const server of [...this.servers]) {
-      server.closeNeeded = true;
-      if (server.isResting) server.close();
-    }
-  }
-
   /** The packet that opens a session on the server. */
   startupPacket(): Buffer {
     const parameters = new Map([
