@@ -53,6 +53,7 @@ interface PinoLine {
   readonly level: number;
   readonly msg?: string;
   readonly subject?: ReportSubject;
+  readonly time?: unknown;
 }
 
 /** A log that writes to the terminal (unless quiet) and, once it is configured, to a file and the system's log. */
@@ -134,8 +135,8 @@ class LogPlaces {
 
   /** Called by pino, once a line. */
   write(line: string): void {
-    const { level, msg, subject } = JSON.parse(line) as PinoLine;
-    const record: LogRecord = { level, message: msg ?? '', ...(subject && { subject }) };
+    const { level, msg, subject, time: _, ...facts } = JSON.parse(line) as PinoLine;
+    const record: LogRecord = { level, message: msg ?? '', facts, ...(subject && { subject }) };
     this.#terminal?.(line, record);
     this.#file?.write(
       this.#pgbouncer ? `${formatPgbouncerLine(record, new Date(), process.pid)}\n` : withLevelName(line),

@@ -37,6 +37,14 @@ test('lines begin with the connection that they are about', () => {
   assert.match(about(null, null), / LOG C-0x1a: \(nodb\)\/\(nouser\)@127\.0\.0\.1:51234 closing/);
 });
 
+test('what is known of a line about no connection stands behind it', () => {
+  const facts = { database: 'app', count: 2 };
+  assert.match(
+    formatPgbouncerLine({ level: 40, message: 'a', facts }, TIME, 1),
+    / WARNING a \(database=app, count=2\)$/,
+  );
+});
+
 test('the time has the short name of its zone', () => {
   const script = `import('${new URL('./pgbouncer-log.js', import.meta.url)}').then(({ formatPgbouncerLine }) =>
     console.log(formatPgbouncerLine({ level: 30, message: 'a' }, new Date(0), 1)));`;

@@ -20,6 +20,8 @@ export interface LogRecord {
   readonly level: number;
   readonly message: string;
   readonly subject?: ReportSubject;
+  /** What is known beside the message. Where a subject says it already, it isn't repeated. */
+  readonly facts?: Readonly<Record<string, unknown>>;
 }
 
 /** The line, without a line feed at its end. */
@@ -29,9 +31,11 @@ export function formatPgbouncerLine(record: LogRecord, time: Date, pid: number):
 }
 
 /** The line without time, process and level; further lines are indented. */
-export function formatPgbouncerMessage({ subject, message }: LogRecord): string {
+export function formatPgbouncerMessage({ subject, message, facts = {} }: LogRecord): string {
   const text = message.trimEnd().replaceAll('\n', '\n\t');
-  return subject === undefined ? text : `${formatSubject(subject)} ${text}`;
+  if (subject !== undefined) return `${formatSubject(subject)} ${text}`;
+  const known = Object.entries(facts).map(([name, value]) => `${name}=${String(value)}`);
+  return known.length === 0 ? text : `${text} (${known.join(', ')})`;
 }
 
 /** syslog's number for a level. */

@@ -6,12 +6,12 @@
 import { setTimeout } from 'node:timers/promises';
 import { formatListenAddress, type ListenAddress } from '../config/listen-address.js';
 import type { SluiceConfig } from '../config/load.js';
-import type { GatewayCommand } from '../core/command.js';
-import { type RunningGateway, startGateway } from './gateway-process.js';
+import { startGateway } from './gateway-process.js';
 import type { Logger, ProcessLog } from './logging.js';
+import { Operator } from './operator.js';
 import { clearPidfile, writePidfile } from './pidfile.js';
-import { rereadGateway } from './reload.js';
 import { SignalQueue } from './signal-queue.js';
+import { StatsLog } from './stats-log.js';
 import { PGBOUNCER_VERSION } from './version.js';
 
 const SIGNALS = ['SIGHUP', 'SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
@@ -21,20 +21,9 @@ const FAREWELL_MS = 1000;
 
 /** What a signal begins, and how the log says so. */
 const SHUTDOWNS = {
-  SIGTERM: {
-    until: 'clients',
-    begin: 'shutting down, waiting for all clients disconnect',
-    end: 'client connections dropped, exiting',
-  },
-  SIGINT: {
-    until: 'servers',
-    begin: 'shutting down, waiting for all servers connections to be released',
-    end: 'server connections dropped, exiting',
-  },
+  SIGTERM: { how: 'clients', words: 'shutting down, waiting for all clients disconnect' },
+  SIGINT: { how: 'servers', words: 'shutting down, waiting for all servers connections to be released' },
 } as const;
-
-const PAUSE: GatewayCommand = { kind: 'pause', database: null };
-const RESUME: GatewayCommand = { kind: 'resume', database: null };
 
 /** What runs under PgBouncer's signals. */
 export interface PgbouncerSupervision {
@@ -59,6 +48,7 @@ export async function supervisePgbouncer({ config, log, onReady }: PgbouncerSupe
     for (const place of listenTexts(address)) logger.info(`listening on ${place}`);
   }
   const signals = new SignalQueue(SIGNALS);
+  const stats = new StatsLog(gateway, logger);
   try {
     if (pidfile !== '') writePidfile(pidfile);
     const { node, openssl } = process.versions;
@@ -66,8 +56,9 @@ export async function supervisePgbouncer({ config, log, onReady }: PgbouncerSupe
       `process up: ${PGBOUNCER_VERSION}, driver ${gateway.driver}, node ${node}, tls: OpenSSL ${openssl}`,
     );
     onReady();
-    return await new SignalHandler(gateway, log).run(signals);
+    return await new SignalHandler(new Operator(gateway, log)).run(signals);
   } finally {
+    stats.stop();
     signals.close();
     await Promise.race([gateway.stop(), setTimeout(FAREWELL_MS, undefined, { ref: false })]);
   }
@@ -81,27 +72,20 @@ function listenTexts(address: ListenAddress): string[] {
 }
 
 class SignalHandler {
-  readonly #gateway: RunningGateway;
-  readonly #log: ProcessLog;
+  readonly #operator: Operator;
   readonly #logger: Logger;
-  #shuttingDown = false;
-  #paused = false;
-  #finish: (code: number) => void = () => {};
 
-  constructor(gateway: RunningGateway, log: ProcessLog) {
-    this.#gateway = gateway;
-    this.#log = log;
-    this.#logger = log.logger;
+  constructor(operator: Operator) {
+    this.#operator = operator;
+    this.#logger = operator.log.logger;
   }
 
   /** @returns the exit code */
   async run(signals: SignalQueue): Promise<number> {
-    const finished = new Promise<number>((resolve) => {
-      this.#finish = resolve;
-    });
-    const broken = this.#gateway.ended.then<Error | number>((error) => {
+    const { finished, gateway } = this.#operator;
+    const broken = gateway.ended.then<Error | number>((error) => {
       // A drain may end the reactor before the answer to it has come.
-      if (error === null && this.#shuttingDown) return finished;
+      if (error === null && this.#operator.isShuttingDown) return finished;
       return error ?? new Error('the reactor ended by itself');
     });
     for (;;) {
@@ -125,47 +109,44 @@ class SignalHandler {
         return this.#shutDown(signal);
       default:
         this.#logger.info('got SIGQUIT, fast exit');
-        return this.#finish(0);
+        return this.#operator.shutDown('now');
     }
   }
 
   async #reload(): Promise<void> {
     this.#logger.info('got SIGHUP, re-reading config');
-    if (!(await rereadGateway(this.#gateway, this.#log))) this.#logger.warn('config file loading failed');
+    if (!(await this.#operator.reload())) this.#logger.warn('config file loading failed');
   }
 
   #shutDown(signal: 'SIGTERM' | 'SIGINT'): void {
-    if (this.#shuttingDown) {
-      this.#logger.info(`got ${signal} while shutting down, fast exit`);
-      return this.#finish(0);
-    }
-    this.#shuttingDown = true;
-    const { until, begin, end } = SHUTDOWNS[signal];
-    this.#logger.info(`got ${signal}, ${begin}`);
-    const drain: GatewayCommand = { kind: 'drain', until, deadlineMs: Number.POSITIVE_INFINITY };
-    void this.#gateway.execute(drain).then((problem) => {
-      if (problem) this.#logger.error(problem.message);
-      else this.#logger.info(end);
-      this.#finish(0);
-    });
+    const { how, words } = SHUTDOWNS[signal];
+    const rest = this.#operator.isShuttingDown ? ' while shutting down, fast exit' : `, ${words}`;
+    this.#logger.info(`got ${signal}${rest}`);
+    this.#operator.shutDown(how);
   }
 
   /** The answer comes when the last server connection is released, which nobody waits for here. */
-  #pause(): void {
-    if (this.#paused) return this.#logger.info('got SIGUSR1, but already paused/suspended');
-    this.#paused = true;
+  async #pause(): Promise<void> {
+    const { gateway } = this.#operator;
+    const { state } = await gateway.snapshot();
+    if (state !== 'active') return this.#logger.info('got SIGUSR1, but already paused/suspended');
     this.#logger.info('got SIGUSR1, pausing all activity');
-    void this.#gateway.execute(PAUSE).then((problem) => {
-      if (problem) this.#logger.error(problem.message);
-    });
+    gateway.execute({ kind: 'pause', database: null }).then(
+      (problem) => problem && this.#logger.error(problem.message),
+      () => {
+        // The reactor has ended, which its own promise tells.
+      },
+    );
   }
 
   async #resume(): Promise<void> {
-    if (this.#shuttingDown) return this.#logger.info('got SIGUSR2 while shutting down, ignoring');
-    this.#paused = false;
-    const problem = await this.#gateway.execute(RESUME);
-    this.#logger.info(
-      problem ? 'got SIGUSR2, but not paused/suspended' : 'got SIGUSR2, continuing from PAUSE',
-    );
+    const { gateway, isShuttingDown } = this.#operator;
+    if (isShuttingDown) return this.#logger.info('got SIGUSR2 while shutting down, ignoring');
+    const { state } = await gateway.snapshot();
+    const problem = await gateway.execute({ kind: 'resume', database: null });
+    const from = problem
+      ? 'but not paused/suspended'
+      : `continuing from ${state === 'suspended' ? 'SUSPEND' : 'PAUSE'}`;
+    this.#logger.info(`got SIGUSR2, ${from}`);
   }
 }

@@ -2,8 +2,9 @@
 import type { SluiceConfig } from '../config/load.js';
 import { type RunningGateway, startGateway } from './gateway-process.js';
 import type { Logger, ProcessLog } from './logging.js';
-import { rereadGateway } from './reload.js';
+import { Operator } from './operator.js';
 import { SignalQueue } from './signal-queue.js';
+import { StatsLog } from './stats-log.js';
 
 /** Within this time, the same signal is the same Ctrl-C, delivered twice: package runners pass it on as well. */
 const SAME_KEYSTROKE_MS = 1000;
@@ -27,16 +28,21 @@ export async function superviseGateway({ config, log, onReady }: Supervision): P
   const { logger } = log;
   // Until it listens, a signal may simply end the process.
   const gateway = await startGateway(config, logger);
+  const operator = new Operator(gateway, log);
   const signals = new SignalQueue(['SIGHUP', 'SIGTERM', 'SIGINT']);
+  const stats = new StatsLog(gateway, logger);
   try {
     onReady(gateway);
     for (;;) {
-      const signal = await Promise.race([signals.next(), gateway.ended.then(asBreakdown)]);
+      const ended = gateway.ended.then(asBreakdown);
+      const signal = await Promise.race([signals.next(), operator.finished, ended]);
       if (signal instanceof Error) throw signal;
+      if (typeof signal === 'number') return await endGateway(gateway, 'SHUTDOWN', signals, logger);
       if (signal !== 'SIGHUP') return await endGateway(gateway, signal, signals, logger);
-      await rereadAtSignal(gateway, log);
+      await rereadAtSignal(operator);
     }
   } finally {
+    stats.stop();
     signals.close();
   }
 }
@@ -48,7 +54,7 @@ function asBreakdown(error: Error | null): Error {
 
 async function endGateway(
   gateway: RunningGateway,
-  signal: NodeJS.Signals,
+  signal: NodeJS.Signals | 'SHUTDOWN',
   signals: SignalQueue,
   logger: Logger,
 ): Promise<number> {
@@ -63,7 +69,7 @@ async function endGateway(
 }
 
 /** The signal of somebody who waits. */
-async function impatience(first: NodeJS.Signals, signals: SignalQueue): Promise<NodeJS.Signals> {
+async function impatience(first: NodeJS.Signals | 'SHUTDOWN', signals: SignalQueue): Promise<NodeJS.Signals> {
   const since = performance.now();
   for (;;) {
     const signal = await signals.next();
@@ -72,10 +78,11 @@ async function impatience(first: NodeJS.Signals, signals: SignalQueue): Promise<
   }
 }
 
-async function rereadAtSignal(gateway: RunningGateway, log: ProcessLog): Promise<void> {
+async function rereadAtSignal(operator: Operator): Promise<void> {
+  const { gateway, log } = operator;
   if (gateway.config.sources.file === undefined) {
     log.logger.warn('SIGHUP: there is no configuration file to read again; everything stays as it is');
-  } else if (await rereadGateway(gateway, log)) {
+  } else if (await operator.reload()) {
     log.logger.info('SIGHUP: configuration reloaded');
   } else {
     log.logger.error('SIGHUP: the configuration was not reloaded; everything stays as it was');

@@ -1,0 +1,73 @@
+/**
+ * What an operator may ask of the whole process: signals and the console ask in the same words, and know of each
+ * other's shutdowns.
+ */
+import { changeSetting, type SettingChange } from '../config/change-setting.js';
+import type { GatewayCommand } from '../core/command.js';
+import type { RunningGateway } from './gateway-process.js';
+import type { ProcessLog } from './logging.js';
+import { rereadGateway } from './reload.js';
+
+/** How a shutdown begins: at once, when server connections are released, or when clients have left. */
+export type Shutdown = 'now' | 'servers' | 'clients';
+
+/** What the log says when a shutdown has come to its end. */
+const ENDINGS = Object.freeze({
+  servers: 'server connections dropped, exiting',
+  clients: 'client connections dropped, exiting',
+});
+
+export class Operator {
+  readonly gateway: RunningGateway;
+  readonly log: ProcessLog;
+  /** Resolves with the exit code of the process when a shutdown has come to its end. */
+  readonly finished: Promise<number>;
+  #finish: (code: number) => void = () => {};
+  #shuttingDown = false;
+
+  constructor(gateway: RunningGateway, log: ProcessLog) {
+    this.gateway = gateway;
+    this.log = log;
+    this.finished = new Promise((resolve) => {
+      this.#finish = resolve;
+    });
+  }
+
+  get isShuttingDown(): boolean {
+    return this.#shuttingDown;
+  }
+
+  /** False when there are mistakes, which are in the log; then nothing has changed. Never throws. */
+  reload(): Promise<boolean> {
+    return rereadGateway(this.gateway, this.log);
+  }
+
+  /** Changes one setting until the next reload. Whoever asked says what became of it. */
+  async set(name: string, value: string): Promise<SettingChange> {
+    const change = await changeSetting(this.gateway.config, name, value);
+    if (change.kind === 'changed') {
+      this.log.configure(change.config.values);
+      await this.gateway.reload(change.config);
+    }
+    return change;
+  }
+
+  /** A second one, whatever it asks for, ends the process at once. */
+  shutDown(how: Shutdown): void {
+    if (how === 'now' || this.#shuttingDown) {
+      this.#shuttingDown = true;
+      return this.#finish(0);
+    }
+    this.#shuttingDown = true;
+    const drain: GatewayCommand = { kind: 'drain', until: how, deadlineMs: 0 };
+    this.gateway.execute(drain).then(
+      (problem) => {
+        if (problem) this.log.logger.error(problem.message);
+        else this.log.logger.info(ENDINGS[how]);
+        this.#finish(0);
+      },
+      // The reactor has ended, which its own promise tells.
+      () => {},
+    );
+  }
+}
