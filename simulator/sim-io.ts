@@ -230,6 +230,9 @@ export class SimIo implements Io {
     return `10.0.0.1:${10_000 + id}`;
   }
 
+  /** No model client asks. */
+  askConsole(): void {}
+
   deriveKey(request: KeyRequest): void {
     const { delayMs, key } = this.host.deriveKey(request);
     this.host.schedule.after(delayMs, () => this.event(() => this.events.keyDerived(request.id, key)));

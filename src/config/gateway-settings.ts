@@ -51,6 +51,7 @@ export async function toGatewaySettings(
     maxPacketSize: values.max_packet_size,
     ignoreStartupParameters: new Set(values.ignore_startup_parameters),
     applicationNameAddHost: values.application_name_add_host,
+    ownUid: process.getuid?.() ?? null,
     adminUsers: new Set(values.admin_users),
     statsUsers: new Set(values.stats_users),
     tls: tlsSettings(values, config.tls),

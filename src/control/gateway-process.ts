@@ -6,11 +6,13 @@ import { formatListenAddress } from '../config/listen-address.js';
 import type { SluiceConfig } from '../config/load.js';
 import { SETTINGS } from '../config/schema.js';
 import type { CommandOutcome, GatewayCommand } from '../core/command.js';
+import type { ConsoleAnswer, ConsoleQuestion } from '../core/console.js';
 import type { GatewaySettings } from '../core/settings.js';
 import type { Snapshot } from '../core/snapshot.js';
 import { chooseDriver, needsTls } from '../reactor/choose-driver.js';
 import { loadAddon } from '../reactor/load-addon.js';
 import { ListenError, type ReactorHandle, startReactor } from '../reactor/start.js';
+import { SqlState } from '../wire/sqlstate.js';
 import { explainListenError, StartError } from './listen-error.js';
 import { type Logger, logReport } from './logging.js';
 import { readMachineLimits } from './machine-limits.js';
@@ -25,6 +27,9 @@ const LISTENING: ReadonlySet<string> = new Set([
   'unix_socket_mode',
 ]);
 
+/** Answers a statement of the admin console. */
+export type AnswerConsole = (question: ConsoleQuestion) => Promise<ConsoleAnswer>;
+
 /** A gateway that accepts clients. */
 export interface RunningGateway {
   /** Where it listens, in the order of the configuration. */
@@ -35,6 +40,10 @@ export interface RunningGateway {
   readonly driverReason: string;
   /** What is in force: what it was started with, or reloaded last. */
   readonly config: SluiceConfig;
+  /** The same, as the core has it. */
+  readonly settings: GatewaySettings;
+  /** From now on, statements of the admin console are answered by this function, which must not reject. */
+  answerConsole(answer: AnswerConsole): void;
   /** Changes the settings of the running gateway. Warns of those that take effect at the next start only. */
   reload(config: SluiceConfig): Promise<void>;
   /** @param withConnections whether to list every client and server connection. */
@@ -57,9 +66,10 @@ export async function startGateway(config: SluiceConfig, logger: Logger): Promis
   for (const note of honouredElsewhere(config)) logger.info(note);
   sayIfSlow(config, logger);
   const settings = await toGatewaySettings(config);
-  const reactor = await openReactor(config, settings, logger);
+  const console = { answer: notOpen };
+  const reactor = await openReactor(config, settings, console, logger);
   await giveSocketsToGroup(config, logger);
-  return new GatewayProcess(config, settings, reactor, logger);
+  return new GatewayProcess(config, settings, reactor, console, logger);
 }
 
 /** Deriving a key from a password takes milliseconds on purpose: with thousands of them, a start is slow. */
@@ -72,9 +82,22 @@ function sayIfSlow({ values, users }: SluiceConfig, logger: Logger): void {
   );
 }
 
+/** A console without anybody behind it. */
+const notOpen: AnswerConsole = async () => ({
+  results: [],
+  error: {
+    severity: 'ERROR',
+    code: SqlState.cannot_connect_now,
+    message: 'this gateway has no admin console',
+    hint: '"sluice serve" and "sluice pgbouncer" open one.',
+  },
+  parameterCount: 0,
+});
+
 async function openReactor(
   config: SluiceConfig,
   settings: GatewaySettings,
+  console: { readonly answer: AnswerConsole },
   logger: Logger,
 ): Promise<ReactorHandle> {
   try {
@@ -90,6 +113,7 @@ async function openReactor(
       settings,
       tls: config.tls,
       onReport: (report) => logReport(logger, report),
+      onQuestion: (question) => console.answer(question),
     });
   } catch (error) {
     throw error instanceof ListenError ? explainListenError(error, addressOf(error)) : error;
@@ -109,11 +133,19 @@ class GatewayProcess implements RunningGateway {
   readonly #reactor: ReactorHandle;
   readonly #logger: Logger;
   readonly #startedWith: SluiceConfig;
+  readonly #console: { answer: AnswerConsole };
   #config: SluiceConfig;
   #settings: GatewaySettings;
   #stopped: Promise<void> | null = null;
 
-  constructor(config: SluiceConfig, settings: GatewaySettings, reactor: ReactorHandle, logger: Logger) {
+  constructor(
+    config: SluiceConfig,
+    settings: GatewaySettings,
+    reactor: ReactorHandle,
+    console: { answer: AnswerConsole },
+    logger: Logger,
+  ) {
+    this.#console = console;
     this.addresses = reactor.listening;
     this.driver = reactor.driver;
     this.driverReason = reactor.driverReason;
@@ -127,6 +159,14 @@ class GatewayProcess implements RunningGateway {
 
   get config(): SluiceConfig {
     return this.#config;
+  }
+
+  get settings(): GatewaySettings {
+    return this.#settings;
+  }
+
+  answerConsole(answer: AnswerConsole): void {
+    this.#console.answer = answer;
   }
 
   async reload(config: SluiceConfig): Promise<void> {

@@ -6,6 +6,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { formatListenAddress, type ListenAddress } from '../config/listen-address.js';
 import type { SluiceConfig } from '../config/load.js';
+import { openConsole } from './console/admin-console.js';
 import { startGateway } from './gateway-process.js';
 import type { Logger, ProcessLog } from './logging.js';
 import { Operator } from './operator.js';
@@ -49,6 +50,8 @@ export async function supervisePgbouncer({ config, log, onReady }: PgbouncerSupe
   }
   const signals = new SignalQueue(SIGNALS);
   const stats = new StatsLog(gateway, logger);
+  const operator = new Operator(gateway, log);
+  const adminConsole = openConsole(operator);
   try {
     if (pidfile !== '') writePidfile(pidfile);
     const { node, openssl } = process.versions;
@@ -56,9 +59,10 @@ export async function supervisePgbouncer({ config, log, onReady }: PgbouncerSupe
       `process up: ${PGBOUNCER_VERSION}, driver ${gateway.driver}, node ${node}, tls: OpenSSL ${openssl}`,
     );
     onReady();
-    return await new SignalHandler(new Operator(gateway, log)).run(signals);
+    return await new SignalHandler(operator).run(signals);
   } finally {
     stats.stop();
+    adminConsole.close();
     signals.close();
     await Promise.race([gateway.stop(), setTimeout(FAREWELL_MS, undefined, { ref: false })]);
   }

@@ -1,5 +1,6 @@
 /** Runs one gateway as a service: from start to the signal that ends it. */
 import type { SluiceConfig } from '../config/load.js';
+import { openConsole } from './console/admin-console.js';
 import { type RunningGateway, startGateway } from './gateway-process.js';
 import type { Logger, ProcessLog } from './logging.js';
 import { Operator } from './operator.js';
@@ -29,6 +30,7 @@ export async function superviseGateway({ config, log, onReady }: Supervision): P
   // Until it listens, a signal may simply end the process.
   const gateway = await startGateway(config, logger);
   const operator = new Operator(gateway, log);
+  const adminConsole = openConsole(operator);
   const signals = new SignalQueue(['SIGHUP', 'SIGTERM', 'SIGINT']);
   const stats = new StatsLog(gateway, logger);
   try {
@@ -43,6 +45,7 @@ export async function superviseGateway({ config, log, onReady }: Supervision): P
     }
   } finally {
     stats.stop();
+    adminConsole.close();
     signals.close();
   }
 }

@@ -176,7 +176,7 @@ export class Administration {
   private suspend(done: Done): void {
     const { pools, context, sessions } = this.administered;
     if (context.suspended) return done(refusal('already suspended/paused'));
-    for (const session of sessions) if (!session.isConsole) session.pauseReading();
+    for (const session of sessions) if (session.console === null) session.pauseReading();
     context.suspended = true;
     const isQuiet = () =>
       !context.suspended || [...pools.values()].every((pool) => pool.outstandingRequests === 0);
@@ -195,7 +195,7 @@ export class Administration {
       return this.when(() => [...pools.values()].every((pool) => pool.serverCount === 0), done);
     }
     this.closeDrained(context.io.now());
-    this.when(() => [...sessions].every((session) => session.isConsole), done);
+    this.when(() => [...sessions].every((session) => session.console !== null), done);
   }
 
   /** Closes clients between two transactions, and all of them when their time is over. Returns when to look again. */
@@ -203,7 +203,7 @@ export class Administration {
     const isLate = now >= this.drainDeadline;
     if (this.draining !== 'transactions' && !isLate) return this.drainDeadline;
     for (const session of [...this.administered.sessions]) {
-      if (!session.isConsole && (isLate || isBetweenTransactions(session))) session.fail(SHUTTING_DOWN);
+      if (session.console === null && (isLate || isBetweenTransactions(session))) session.fail(SHUTTING_DOWN);
     }
     return this.drainDeadline;
   }

@@ -9,6 +9,8 @@ import { SqlState } from '../wire/sqlstate.js';
 import { Administration } from './administration.js';
 import { type CancelOrder, CancelRequest } from './cancel-request.js';
 import type { CommandOutcome, GatewayCommand } from './command.js';
+import { CONSOLE_DATABASES, type ConsoleAnswer } from './console.js';
+import { Consoles } from './consoles.js';
 import type { GatewayContext } from './context.js';
 import { Databases } from './databases.js';
 import type { ConnectionId, Io, IoEvents, ServerAddress, TlsFacts } from './io.js';
@@ -42,6 +44,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
   private readonly io: Io;
   readonly context: GatewayContext;
   readonly databases = new Databases();
+  private readonly consoles: Consoles;
   readonly administration: Administration;
   private readonly connections: (Connection | undefined)[] = [];
   readonly sessions = new Set<Session>();
@@ -74,6 +77,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
       suspended: false,
     };
     this.administration = new Administration(this);
+    this.consoles = new Consoles(this.context, (client) => this.greet(client));
   }
 
   // --- Events -------------------------------------------------------------------------------------------------
@@ -90,6 +94,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
       settings: this.context.settings,
       mockKey: this.mockKey,
       encryption: new ClientEncryption(this.context, connection),
+      isOwner: ({ parameters }) => this.consoles.isOwner(connection, parameters),
       send: (message) => this.io.send(connection, message, 0, message.length),
       randomBytes: (length) => this.io.randomBytes(length),
     });
@@ -146,6 +151,10 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     handler?.closed(error);
   }
 
+  consoleAnswered(id: number, answer: ConsoleAnswer): void {
+    this.consoles.answered(id, answer);
+  }
+
   keyDerived(id: number, key: Uint8Array | null): void {
     const server = this.derivations.get(id);
     this.derivations.delete(id);
@@ -192,8 +201,9 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
 
   // --- Sessions -----------------------------------------------------------------------------------------------
 
-  refusal(_client: Session): ErrorFields | null {
+  refusal({ startup }: Extract<LoginStep, { kind: 'authenticated' }>): ErrorFields | null {
     const limit = this.context.settings.maxClientConn;
+    if (this.consoles.isMeant(startup.parameters)) return null;
     if (this.sessions.size <= limit) return null;
     this.context.counters.clientsRefused += 1;
     return {
@@ -209,6 +219,8 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     const asked = new Map(step.startup.parameters);
     const userName = asked.get('user') ?? '';
     const databaseName = asked.get('database') || userName;
+    client.userName = userName;
+    if (CONSOLE_DATABASES.has(databaseName)) return this.consoles.open(client, asked);
     const { settings } = this.context;
     const database = settings.databases.get(databaseName) ?? settings.databases.get('*');
     if (database === undefined) {
@@ -221,7 +233,6 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     }
     const user = database.forcedUser ?? settings.users.get(userName) ?? withoutSecret(userName);
     const { reported, fixed } = this.splitStartup(asked);
-    client.userName = userName;
     client.database = this.databases.use(databaseName, database.name !== databaseName);
     const closed = this.administration.refusal(client.database);
     if (closed !== null) return client.fail(closed);

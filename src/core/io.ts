@@ -5,6 +5,7 @@
  * {@link IoEvents}, and the core answers by calling {@link Io}. Drivers: io_uring and epoll through the native
  * addon, `node:net`, and the simulator. Everything happens on one thread, inside one call of an event.
  */
+import type { ConsoleAnswer, ConsoleQuestion } from './console.js';
 
 /**
  * A connection as its driver knows it: a small non-negative integer, usable as an array index. It may be given
@@ -141,6 +142,9 @@ export interface Io {
   /** Derives a key elsewhere; answers with {@link IoEvents.keyDerived}. */
   deriveKey(request: KeyRequest): void;
 
+  /** Hands a statement of the admin console over; answers with {@link IoEvents.consoleAnswered}. */
+  askConsole(question: ConsoleQuestion): void;
+
   report(report: Report): void;
 }
 
@@ -170,6 +174,9 @@ export interface IoEvents {
    * (after {@link Io.finish} or {@link Io.reset}).
    */
   closed(connection: ConnectionId, error: string | null): void;
+
+  /** Answer to {@link Io.askConsole}. */
+  consoleAnswered(id: number, answer: ConsoleAnswer): void;
 
   /** Answer to {@link Io.deriveKey}; null when it failed. */
   keyDerived(id: number, key: Uint8Array | null): void;

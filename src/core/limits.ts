@@ -39,3 +39,9 @@ export const CANCELS_IN_FLIGHT_MAX = 1000;
 /** Longest and shortest time between two runs of the core's housekeeping, in ms. */
 export const ADVANCE_MS_MAX = 1000;
 export const ADVANCE_MS_MIN = 5;
+
+/** A statement on the admin console. Bytes. */
+export const CONSOLE_STATEMENT_BYTES_MAX = 64 * 1024;
+
+/** Prepared statements, and portals, of one client of the admin console. */
+export const CONSOLE_NAMES_MAX = 1000;

@@ -147,6 +147,8 @@ export interface GatewaySettings {
   /** Users who may do everything on the console, and users who may look. */
   readonly adminUsers: ReadonlySet<string>;
   readonly statsUsers: ReadonlySet<string>;
+  /** The user id that the gateway's process runs as; null: unknown here. */
+  readonly ownUid: number | null;
   /** Names this process in cancel keys (PgBouncer's `peer_id`); 0: none. */
   readonly peerId: number;
   readonly peers: ReadonlyMap<number, PeerSettings>;
@@ -197,6 +199,7 @@ export const NO_EXTRA_SETTINGS = Object.freeze({
   applicationNameAddHost: false,
   adminUsers: new Set<string>(),
   statsUsers: new Set<string>(),
+  ownUid: null,
   peerId: 0,
   peers: new Map<number, PeerSettings>(),
   tls: Object.freeze({

@@ -161,7 +161,7 @@ function clientSnapshot(session: Session, io: Io, now: number): ConnectionSnapsh
 function clientState(session: Session): string {
   if (session.phase === 'login') return 'login';
   if (session.waiting) return 'waiting';
-  return session.link === null && !session.isConsole ? 'idle' : 'active';
+  return session.link === null && session.console === null ? 'idle' : 'active';
 }
 
 function serverSnapshot(server: ServerConnection, pool: Pool, io: Io): ConnectionSnapshot {

@@ -186,6 +186,8 @@ class FixtureCore implements IoEvents {
     if (peer !== undefined) this.unlink(connection, peer);
   }
 
+  consoleAnswered(): void {}
+
   keyDerived(): void {}
 
   advance(): number {
@@ -209,6 +211,7 @@ async function runFixture(port: MessagePort, start: FixtureStart): Promise<void>
   const reports: string[] = [];
   const work: SlowWork = {
     deriveKey: () => {},
+    askConsole: () => {},
     report: (report) => reports.push(report.message),
     resolveHost: (id, host) => port.postMessage({ kind: 'resolve', id, host }),
   };

@@ -1,6 +1,7 @@
 /** What the main thread and a reactor's worker say to each other. Values only: they cross by structured clone. */
 import type { TlsConfiguration } from '../config/tls.js';
 import type { CommandOutcome, GatewayCommand } from '../core/command.js';
+import type { ConsoleAnswer, ConsoleQuestion } from '../core/console.js';
 import type { KeyRequest, Report } from '../core/io.js';
 import type { GatewaySettings } from '../core/settings.js';
 import type { Snapshot } from '../core/snapshot.js';
@@ -21,6 +22,7 @@ export type ToWorker =
   | { readonly kind: 'settings'; readonly settings: GatewaySettings; readonly tls: TlsConfiguration }
   | { readonly kind: 'snapshot'; readonly id: number; readonly withConnections: boolean }
   | { readonly kind: 'command'; readonly id: number; readonly command: GatewayCommand }
+  | { readonly kind: 'console'; readonly id: number; readonly answer: ConsoleAnswer }
   | { readonly kind: 'key'; readonly id: number; readonly key: Uint8Array | null }
   | { readonly kind: 'host'; readonly id: number; readonly answer: ResolvedHost }
   | { readonly kind: 'shutdown' };
@@ -37,6 +39,7 @@ export type FromWorker =
     }
   | { readonly kind: 'reports'; readonly reports: readonly Report[] }
   | { readonly kind: 'deriveKey'; readonly request: KeyRequest }
+  | { readonly kind: 'askConsole'; readonly question: ConsoleQuestion }
   | { readonly kind: 'resolveHost'; readonly id: number; readonly host: string }
   /** Answers to `snapshot` and `command`, with the same `id`. */
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Snapshot | CommandOutcome };

@@ -9,6 +9,7 @@ import { randomFillSync } from 'node:crypto';
 import { isIP } from 'node:net';
 
 import type { TlsConfiguration } from '../config/tls.js';
+import type { ConsoleQuestion } from '../core/console.js';
 import type {
   ConnectionId,
   IoEvents,
@@ -198,6 +199,10 @@ export class NativeIo implements Driver {
 
   deriveKey(request: KeyRequest): void {
     this.#work.deriveKey(request);
+  }
+
+  askConsole(question: ConsoleQuestion): void {
+    this.#work.askConsole(question);
   }
 
   report(report: Report): void {

@@ -7,6 +7,7 @@ import net from 'node:net';
 import { performance } from 'node:perf_hooks';
 
 import type { TlsConfiguration } from '../config/tls.js';
+import type { ConsoleQuestion } from '../core/console.js';
 import type {
   ConnectionId,
   IoEvents,
@@ -214,6 +215,10 @@ export class NodeIo implements Driver {
 
   deriveKey(request: KeyRequest): void {
     this.#work.deriveKey(request);
+  }
+
+  askConsole(question: ConsoleQuestion): void {
+    this.#work.askConsole(question);
   }
 
   report(report: Report): void {

@@ -1,3 +1,4 @@
+import type { ConsoleQuestion } from '../core/console.js';
 import type { ConnectionId, KeyRequest, Report } from '../core/io.js';
 
 /**
@@ -8,6 +9,7 @@ export interface SlowWork {
   deriveKey(request: KeyRequest): void;
   /** Looks a host name up; the answer carries the same `id`. */
   resolveHost(id: number, host: string): void;
+  askConsole(question: ConsoleQuestion): void;
   report(report: Report): void;
 }
 

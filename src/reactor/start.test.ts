@@ -35,7 +35,13 @@ const SETTINGS: GatewaySettings = {
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
 
 function start(io: DriverName, port = 0): Promise<ReactorHandle> {
-  return startReactor({ io, listen: [{ host: '127.0.0.1', port }], settings: SETTINGS, onReport: () => {} });
+  return startReactor({
+    io,
+    listen: [{ host: '127.0.0.1', port }],
+    settings: SETTINGS,
+    onReport: () => {},
+    onQuestion: () => Promise.reject(new Error('nobody asks')),
+  });
 }
 
 function portOf(reactor: ReactorHandle): number {
@@ -83,7 +89,13 @@ for (const driver of ['uring', 'epoll', 'node'] as const) {
 test('a host name that does not resolve is a ListenError', async () => {
   const listen = [{ host: 'no-such-host.invalid', port: 0 }];
   await assert.rejects(
-    startReactor({ io: 'node', listen, settings: SETTINGS, onReport: () => {} }),
+    startReactor({
+      io: 'node',
+      listen,
+      settings: SETTINGS,
+      onReport: () => {},
+      onQuestion: () => Promise.reject(new Error('nobody asks')),
+    }),
     (error) => error instanceof ListenError && error.address === 'no-such-host.invalid',
   );
 });

@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads';
 import type { ListenAddress } from '../config/listen-address.js';
 import { NO_TLS, type TlsConfiguration } from '../config/tls.js';
 import type { CommandOutcome, GatewayCommand } from '../core/command.js';
+import type { ConsoleAnswer, ConsoleQuestion } from '../core/console.js';
 import type { KeyRequest, Report } from '../core/io.js';
 import type { GatewaySettings } from '../core/settings.js';
 import type { Snapshot } from '../core/snapshot.js';
@@ -25,6 +26,8 @@ export interface ReactorOptions {
   /** Certificates and keys for what `settings` say of TLS; missing: none. */
   readonly tls?: TlsConfiguration;
   readonly onReport: (report: Report) => void;
+  /** Answers a statement of the admin console; must not reject. */
+  readonly onQuestion: (question: ConsoleQuestion) => Promise<ConsoleAnswer>;
 }
 
 export interface ReactorHandle {
@@ -94,7 +97,7 @@ export async function startReactor(options: ReactorOptions): Promise<ReactorHand
     settings: speakable(options.settings),
     tls: hasTls ? (options.tls ?? NO_TLS) : NO_TLS,
   };
-  const thread = new ReactorThread(start, options.onReport);
+  const thread = new ReactorThread(start, options);
   const ports = await thread.listening(options.listen);
   const listening = options.listen.map((place, index): ListenAddress => {
     if ('socketPath' in place) return place;
@@ -170,6 +173,7 @@ class ReactorThread {
   readonly #worker: Worker;
   readonly #listeners: readonly Listener[];
   readonly #onReport: (report: Report) => void;
+  readonly #onQuestion: ReactorOptions['onQuestion'];
   readonly #started: Promise<readonly (number | null)[]>;
   #settleStart: (outcome: Extract<FromWorker, { kind: 'listening' | 'listenFailed' }> | Error) => void =
     () => {};
@@ -179,10 +183,11 @@ class ReactorThread {
   #lastAsked = 0;
   readonly #wakeAtExit = (): void => this.#wake();
 
-  constructor(start: WorkerStart, onReport: (report: Report) => void) {
+  constructor(start: WorkerStart, { onReport, onQuestion }: Pick<ReactorOptions, 'onReport' | 'onQuestion'>) {
     this.#listeners = start.listeners;
     this.#wakeDescriptor = start.wakeDescriptor;
     this.#onReport = onReport;
+    this.#onQuestion = onQuestion;
     this.#worker = new Worker(new URL('./worker.js', import.meta.url), {
       workerData: start,
       name: 'reactor',
@@ -261,6 +266,11 @@ class ReactorThread {
         return this.#settleStart(message);
       case 'reports':
         return message.reports.forEach(this.#onReport);
+      case 'askConsole':
+        void this.#onQuestion(message.question).then((answer) => {
+          if (!this.#hasEnded) this.tell({ kind: 'console', id: message.question.id, answer });
+        });
+        return;
       case 'deriveKey':
         return this.#deriveKey(message.request);
       case 'resolveHost':

@@ -5,6 +5,7 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 
 import type { CommandOutcome } from '../core/command.js';
+import type { ConsoleQuestion } from '../core/console.js';
 import { Gateway } from '../core/gateway.js';
 import type { Report } from '../core/io.js';
 import type { Snapshot } from '../core/snapshot.js';
@@ -68,6 +69,10 @@ class ReactorThread implements SlowWork {
     return true;
   }
 
+  askConsole(question: ConsoleQuestion): void {
+    this.#tell({ kind: 'askConsole', question });
+  }
+
   deriveKey(request: Parameters<SlowWork['deriveKey']>[0]): void {
     this.#tell({ kind: 'deriveKey', request });
   }
@@ -90,6 +95,8 @@ class ReactorThread implements SlowWork {
       case 'command':
         if (message.command.kind === 'drain') this.#driver.closeListeners();
         return this.#gateway.execute(message.command, (outcome) => this.#answer(message.id, outcome));
+      case 'console':
+        return this.#gateway.consoleAnswered(message.id, message.answer);
       case 'key':
         return this.#gateway.keyDerived(message.id, message.key);
       case 'host':

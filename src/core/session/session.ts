@@ -31,6 +31,7 @@ import type { ServerConnection } from '../server/server-connection.js';
 import type { Statement } from '../statements.js';
 import type { ClientEncryption } from './client-encryption.js';
 import type { ClientLogin, LoginStep } from './client-login.js';
+import type { ConsoleSession } from './console-session.js';
 import { BYTES_MAX_BY_TYPE, SKIPPED } from './message-rules.js';
 import { serverLossError, TRANSACTION_REFUSED, violation } from './session-errors.js';
 import type { StatementClient, StatementTraffic } from './statement-traffic.js';
@@ -51,7 +52,7 @@ export interface SessionOwner {
   cancelRequested(client: Session, step: Extract<LoginStep, { kind: 'cancel' }>): void;
   sessionEnded(client: Session): void;
   /** Non-null when this client must be turned away after its startup packet. */
-  refusal(client: Session): ErrorFields | null;
+  refusal(step: Extract<LoginStep, { kind: 'authenticated' }>): ErrorFields | null;
 }
 
 type Phase = 'login' | 'welcoming' | 'ready' | 'closed';
@@ -71,7 +72,8 @@ export class Session extends FrameReader implements StatementClient {
   /** The database that it asked for; null until it has logged in. */
   database: Database | null = null;
   userName = '';
-  isConsole = false;
+  /** Non-null: a client of the admin console. */
+  console: ConsoleSession | null = null;
   pool: ClientPool | null = null;
   parameters: ParameterSet;
   /** The reported parameters that its startup packet named, as it spelled the values. */
@@ -241,7 +243,7 @@ export class Session extends FrameReader implements StatementClient {
     if (step.kind === 'cancel') this.owner.cancelRequested(this, step);
     else if (step.kind === 'fail') this.loginFailed(step.error);
     else {
-      const refusal = this.owner.refusal(this);
+      const refusal = this.owner.refusal(step);
       if (refusal !== null) return this.loginFailed(refusal);
       this.login = null;
       this.phase = 'welcoming';
@@ -273,8 +275,6 @@ export class Session extends FrameReader implements StatementClient {
   private get hasEnded(): boolean {
     return this.phase === 'closed';
   }
-
-  // --- Link ---------------------------------------------------------------------------------------------------
 
   /** The link that it waited for is there: what it sent meanwhile goes on. */
   linked(): void {
@@ -332,7 +332,7 @@ export class Session extends FrameReader implements StatementClient {
     return this.context.io.send(this.connection, bytes, start, end);
   }
 
-  private send(message: Uint8Array): void {
+  send(message: Uint8Array): void {
     this.context.io.send(this.connection, message, 0, message.length);
   }
 
@@ -426,6 +426,9 @@ export class Session extends FrameReader implements StatementClient {
   protected message(type: number, total: number, bytes: Uint8Array, position: number, end: number): Verdict {
     if (this.phase === 'welcoming') return BLOCK;
     if (this.phase !== 'ready') return this.loginMessage(type, total, bytes, position, end);
+    if (this.console !== null && type !== Frontend.Terminate) {
+      return this.console.message(type, total, bytes, position, end);
+    }
     if (total > BYTES_MAX_BY_TYPE[type]!) {
       return this.protocolViolation(
         `invalid length ${total - 1} of message type "${String.fromCharCode(type)}"`,

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import pg from 'pg';
+import postgres from 'postgres';
+import { singleValue } from '../harness/backend-message.js';
+import * as send from '../harness/frontend-message.js';
+import { SUPERUSER } from '../harness/postgres-server.js';
+import { RawClient } from '../harness/raw-client.js';
+import { onEveryDriver } from '../harness/stage.js';
+import { until } from '../harness/until.js';
+
+const SETTINGS = { admin_users: SUPERUSER, stats_users: 'watcher', pool_mode: 'transaction' };
+
+onEveryDriver('the admin console', { gateway: { settings: SETTINGS } }, (stage) => {
+  const open = async (user = SUPERUSER): Promise<pg.Client> => {
+    const client = new pg.Client({ connectionString: stage.gateway.url(user, 'pgbouncer') });
+    await client.connect();
+    return client;
+  };
+
+  test('answers by the simple and by the extended protocol', async () => {
+    const client = await open();
+    const simple = await client.query('SHOW VERSION');
+    assert.match(simple.rows[0].version, /^PgBouncer \d+\.\d+/);
+    const extended = await client.query('SHOW CONFIG WHERE key = $1', ['pool_mode']);
+    assert.deepEqual(extended.rows, [
+      { key: 'pool_mode', value: 'transaction', default: 'transaction', changeable: 'yes' },
+    ]);
+    const typed = await client.query({ text: 'SHOW LISTS ORDER BY list LIMIT 1', name: 'named' });
+    assert.equal(typeof typed.rows[0].items, 'number');
+    await client.end();
+
+    const sql = postgres(stage.gateway.url(SUPERUSER, 'pgbouncer'), { max: 1 });
+    const states = await sql`SHOW STATE`;
+    assert.deepEqual(
+      [...states],
+      [
+        { key: 'active', value: 'yes' },
+        { key: 'paused', value: 'no' },
+        { key: 'suspended', value: 'no' },
+      ],
+    );
+    await sql.end();
+  });
+
+  test('lists what there is', async () => {
+    const worker = await RawClient.login(stage.gateway);
+    await worker.query('BEGIN');
+    const client = await open();
+    const [pool] = (await client.query('SHOW POOLS WHERE sv_active = 1 AND cl_waiting = 0')).rows;
+    assert.equal(pool.pool_mode, 'transaction');
+    assert.equal((await client.query("SHOW SERVERS WHERE state = 'active'")).rows.length, 1);
+    assert.ok((await client.query('SHOW CLIENTS')).rows.length >= 2);
+    await worker.query('COMMIT');
+    const [totals] = (await client.query('SHOW STATS_TOTALS')).rows;
+    assert.ok(Number(totals.xact_count) >= 1 && Number(totals.query_count) >= 2);
+    await worker.close();
+    await client.end();
+  });
+
+  test('pauses and goes on, without an error for those who wait', async () => {
+    const client = await open();
+    const worker = await RawClient.login(stage.gateway);
+    await worker.query('SELECT 1');
+    await client.query('PAUSE');
+    await assert.rejects(client.query('PAUSE'), /already suspended\/paused/);
+    worker.send(send.query('SELECT 2'));
+    await until(
+      'the client to wait',
+      async () => (await client.query('SHOW POOLS')).rows[0].cl_waiting === 1,
+    );
+    await client.query('RESUME');
+    assert.equal(singleValue(await worker.untilReady()), '2');
+    await worker.close();
+    await client.end();
+  });
+
+  test('ends one client, and the server connections of a database', async () => {
+    const client = await open();
+    const worker = new pg.Client({ connectionString: stage.gateway.url(), application_name: 'victim' });
+    const lost = new Promise((resolve) => worker.on('error', resolve));
+    await worker.connect();
+    await worker.query('SELECT 1');
+    const { rows } = await client.query("SHOW CLIENTS WHERE application_name = 'victim'");
+    await client.query(`KILL_CLIENT ${rows[0].id}`);
+    assert.match(String(await lost), /terminating connection due to administrator command/);
+    await assert.rejects(client.query('KILL_CLIENT 999999999'), /client not found/);
+    await client.query('RECONNECT');
+    await client.query('WAIT_CLOSE');
+    await until('the servers to be gone', async () => (await stage.server.connections()) === 0);
+    await client.end();
+  });
+
+  test('changes a setting', async () => {
+    const client = await open();
+    await client.query('SET default_pool_size = 7');
+    const { rows } = await client.query("SHOW CONFIG WHERE key = 'default_pool_size'");
+    assert.equal(rows[0].value, '7');
+    await assert.rejects(client.query('SET default_pool_size = many'), /SET failed/);
+    await client.end();
+  });
+
+  test('lets those look who may only look, and nobody else in', async () => {
+    const watcher = await open('watcher');
+    assert.equal((await watcher.query('SHOW POOLS')).command, 'SHOW');
+    await assert.rejects(watcher.query('PAUSE'), /admin access needed/);
+    await assert.rejects(watcher.query('SHOW FDS'), /admin access needed/);
+    await watcher.end();
+    await assert.rejects(open('stranger'), /not allowed/);
+  });
+
+  test('says what is wrong, and goes on', async () => {
+    const client = await RawClient.login(stage.gateway, { user: SUPERUSER, database: 'pgbouncer' });
+    const answer = await client.query('NONSENSE');
+    assert.deepEqual(
+      answer.map(({ type }) => type),
+      ['E', 'Z'],
+    );
+    client.send(
+      send.parse('', 'NONSENSE'),
+      send.bind('', '', []),
+      send.execute(''),
+      send.sync(),
+      send.query('SHOW VERSION'),
+    );
+    const types = (await client.untilReady()).map(({ type }) => type).join('');
+    assert.equal(types, '12EZ');
+    assert.equal((await client.untilReady()).map(({ type }) => type).join(''), 'TDCZ');
+    await client.close();
+  });
+});
