@@ -212,6 +212,19 @@ static napi_value js_close_listeners(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+static napi_value js_local_address(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!begin(env, info, &call)) return NULL;
+  struct reactor *r = &call.instance->reactor;
+  uint32_t slot = (uint32_t)int_argument(&call, 0);
+  int fd = slot < r->connections_made ? r->connections[slot].fd : -1;
+  union address address = {.any = {.sa_family = AF_UNSPEC}};
+  socklen_t length = sizeof address;
+  char text[80] = "";
+  if (fd >= 0 && getsockname(fd, &address.any, &length) == 0) address_format(&address, text, sizeof text);
+  return text_result(env, text);
+}
+
 static napi_value js_peer_address(napi_env env, napi_callback_info info) {
   struct call call;
   if (!begin(env, info, &call)) return NULL;
@@ -402,7 +415,8 @@ static const struct method METHODS[] = {
     {"takeStaging", js_take_staging}, {"reserve", js_reserve},
     {"dial", js_dial},           {"listenTcp", js_listen_tcp},
     {"listenUnix", js_listen_unix}, {"closeListeners", js_close_listeners},
-    {"peerAddress", js_peer_address}, {"peerCredentials", js_peer_credentials},
+    {"localAddress", js_local_address}, {"peerAddress", js_peer_address},
+    {"peerCredentials", js_peer_credentials},
     {"destroy", js_destroy},
 };
 

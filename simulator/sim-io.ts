@@ -230,6 +230,10 @@ export class SimIo implements Io {
     return `10.0.0.1:${10_000 + id}`;
   }
 
+  localAddress(): string {
+    return '10.0.0.2:6432';
+  }
+
   /** No model client asks. */
   askConsole(): void {}
 

@@ -1,6 +1,7 @@
 /** Carries out what an operator asks of a running gateway ({@link GatewayCommand}). */
 import type { ErrorFields } from '../wire/error-fields.js';
 import { SqlState } from '../wire/sqlstate.js';
+import { CONFIGURATION_CHANGED, PAUSED } from './close-reasons.js';
 import type { CommandOutcome, GatewayCommand } from './command.js';
 import type { GatewayContext } from './context.js';
 import type { Database, Databases } from './databases.js';
@@ -109,7 +110,7 @@ export class Administration {
     for (const database of chosen) database.paused = true;
     if (name === null) this.administered.databases.allPaused = true;
     const pools = this.poolsOf(chosen);
-    for (const pool of pools) pool.replaceServers();
+    for (const pool of pools) pool.replaceServers(PAUSED);
     this.when(() => pools.every((pool) => pool.serverCount === 0) || chosen.every((it) => !it.paused), done);
   }
 
@@ -134,7 +135,7 @@ export class Administration {
   private reconnect(name: string | null, done: Done): void {
     const chosen = this.choose(name, done);
     if (chosen === null) return;
-    for (const pool of this.poolsOf(chosen)) pool.replaceServers();
+    for (const pool of this.poolsOf(chosen)) pool.replaceServers(CONFIGURATION_CHANGED);
     done(null);
   }
 
@@ -153,7 +154,7 @@ export class Administration {
       const isMeant = session.database !== null && chosen.includes(session.database);
       if (isMeant) session.fail(TERMINATED);
     }
-    for (const pool of this.poolsOf(chosen)) pool.closeServers();
+    for (const pool of this.poolsOf(chosen)) pool.closeServers('admin forced disconnect');
     done(null);
   }
 
@@ -190,7 +191,7 @@ export class Administration {
     if (until === 'servers') {
       for (const pool of pools.values()) {
         pool.database.paused = true;
-        pool.replaceServers();
+        pool.replaceServers('server shutting down');
       }
       return this.when(() => [...pools.values()].every((pool) => pool.serverCount === 0), done);
     }

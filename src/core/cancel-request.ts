@@ -97,7 +97,7 @@ export class CancelRequest implements EncryptionOwner {
     const due = this.startedAt + timeout;
     if (now < due) return due;
     // It may still arrive: the server connection is not to be used by anybody else.
-    this.order.server.closeNeeded = true;
+    this.order.server.closeReason = 'cancel_wait_timeout';
     this.context.io.reset(this.connection);
     this.end();
     return now;

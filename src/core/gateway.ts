@@ -8,6 +8,7 @@ import { MessageWriter } from '../wire/message-writer.js';
 import { SqlState } from '../wire/sqlstate.js';
 import { Administration } from './administration.js';
 import { type CancelOrder, CancelRequest } from './cancel-request.js';
+import { CONFIGURATION_CHANGED } from './close-reasons.js';
 import type { CommandOutcome, GatewayCommand } from './command.js';
 import { CONSOLE_DATABASES, type ConsoleAnswer } from './console.js';
 import { Consoles } from './consoles.js';
@@ -27,7 +28,8 @@ import type { ServerConnection } from './server/server-connection.js';
 import { ServerLogin } from './server/server-login.js';
 import { ClientEncryption } from './session/client-encryption.js';
 import { ClientLogin, type LoginStep } from './session/client-login.js';
-import { Session, type SessionOwner } from './session/session.js';
+import { Session } from './session/session.js';
+import type { SessionOwner } from './session/session-owner.js';
 import { StatementTraffic } from './session/statement-traffic.js';
 import type { DatabaseSettings, GatewaySettings, UserSettings } from './settings.js';
 import type { Counters, Snapshot } from './snapshot.js';
@@ -188,7 +190,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     const timeout = this.context.settings.clientLoginTimeoutMs;
     if (timeout === 0) return Number.POSITIVE_INFINITY;
     for (const session of this.loggingIn) {
-      const due = session.acceptedAt + timeout;
+      const due = session.createdAt + timeout;
       if (now < due) return due;
       session.fail({
         severity: 'FATAL',
@@ -219,7 +221,6 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     const asked = new Map(step.startup.parameters);
     const userName = asked.get('user') ?? '';
     const databaseName = asked.get('database') || userName;
-    client.userName = userName;
     if (CONSOLE_DATABASES.has(databaseName)) return this.consoles.open(client, asked);
     const { settings } = this.context;
     const database = settings.databases.get(databaseName) ?? settings.databases.get('*');
@@ -227,7 +228,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
       return client.fail({
         severity: 'FATAL',
         code: SqlState.invalid_catalog_name,
-        message: `database "${databaseName}" does not exist`,
+        message: `no such database: ${databaseName}`,
         hint: 'The gateway serves only the databases in its configuration ("*" stands for any).',
       });
     }
@@ -245,7 +246,6 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     if (pool.sharesServers) {
       client.statements = new StatementTraffic(this.context, client, pool, client.database.totals);
     }
-    if (settings.logConnections) this.reportClient(client, 'client logged in');
     pool.join(client);
     pool.welcome(client);
   }
@@ -313,14 +313,16 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     const pool = known ? (target.pool as Pool | null) : null;
     // As PostgreSQL does: no word to the client whether its key was right.
     if (pool === null || !known || server === null || this.cancels.size >= CANCELS_IN_FLIGHT_MAX) {
-      return asker.close();
+      return asker.close('failed cancel request');
     }
-    if (server.outstandingRequests === 0 || server.exchange.runsOwnQuery) return asker.close();
+    if (server.outstandingRequests === 0 || server.exchange.runsOwnQuery) {
+      return asker.close('cancel request for idle client');
+    }
     this.sendCancel({
       server,
       address: pool.limits.address,
       stillWanted: () => target.link === server && !server.exchange.runsOwnQuery,
-      finished: () => asker.close(),
+      finished: () => asker.close('successfully sent cancel request'),
     });
   }
 
@@ -341,18 +343,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     this.sessions.delete(client);
     this.loggingIn.delete(client);
     this.connections[client.connection] = undefined;
-    if (this.context.settings.logDisconnections) this.reportClient(client, 'client disconnected');
     this.administration.connectionGone();
-  }
-
-  private reportClient(client: Session, message: string): void {
-    const address = this.io.peerAddress(client.connection);
-    const tls = client.encryption.facts?.description ?? 'no';
-    this.io.report({
-      level: 'info',
-      message,
-      facts: { client: address, pool: client.pool?.name ?? '', tls },
-    });
   }
 
   // --- Server connections -------------------------------------------------------------------------------------
@@ -392,7 +383,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
       const { name } = pool.database;
       const database = settings.databases.get(name) ?? settings.databases.get('*');
       if (database !== undefined) pool.applyLimits(this.poolLimits(database, name));
-      if (serverTlsChanged) pool.replaceServers();
+      if (serverTlsChanged) pool.replaceServers(CONFIGURATION_CHANGED);
     }
   }
 
@@ -406,7 +397,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
         message: 'terminating connection due to administrator command',
       });
     }
-    for (const pool of this.pools.values()) pool.closeServers();
+    for (const pool of this.pools.values()) pool.closeServers('shutdown');
   }
 
   /** True when no connection is left. */

@@ -139,6 +139,9 @@ export interface Io {
   /** The peer's address for logs: `10.0.0.7:51234`, or `unix`. */
   peerAddress(connection: ConnectionId): string;
 
+  /** The address of our own end, in the same form. */
+  localAddress(connection: ConnectionId): string;
+
   /** Derives a key elsewhere; answers with {@link IoEvents.keyDerived}. */
   deriveKey(request: KeyRequest): void;
 

@@ -3,7 +3,7 @@ import type { Administration } from './administration.js';
 import type { CancelRequest } from './cancel-request.js';
 import type { GatewayContext } from './context.js';
 import type { Database, Databases } from './databases.js';
-import type { Io } from './io.js';
+import type { ConnectionId, Io } from './io.js';
 import type { Pool } from './pool/pool.js';
 import type { ServerConnection } from './server/server-connection.js';
 import type { Session } from './session/session.js';
@@ -138,15 +138,15 @@ function clientSnapshot(session: Session, io: Io, now: number): ConnectionSnapsh
   const link = session.link as ServerConnection | null;
   const requestedAt = session.waiting
     ? session.waitingSince
-    : (link?.timing.requestedAt ?? session.acceptedAt);
+    : (link?.timing.requestedAt ?? session.createdAt);
   return {
-    ...ends(io.peerAddress(session.connection)),
+    ...ends(io, session.connection),
     id: session.id,
     database: session.database?.name ?? '',
     user: session.userName,
     replication: 'none',
     state: clientState(session),
-    connectedAt: session.acceptedAt,
+    connectedAt: session.createdAt,
     requestedAt,
     waitMs: session.waiting ? now - session.waitingSince : 0,
     closeNeeded: session.inputEnded,
@@ -168,7 +168,7 @@ function serverSnapshot(server: ServerConnection, pool: Pool, io: Io): Connectio
   const client = server.link as Session | null;
   const state = serverState(server);
   return {
-    ...ends(io.peerAddress(server.connection)),
+    ...ends(io, server.connection),
     id: server.id,
     database: pool.database.name,
     user: pool.identity.user.name,
@@ -186,8 +186,14 @@ function serverSnapshot(server: ServerConnection, pool: Pool, io: Io): Connectio
   };
 }
 
-/** `10.0.0.7:51234`, `[::1]:51234` or `unix`. */
-function ends(peer: string) {
-  const [, address, port] = /^\[?(.*?)\]?:(\d+)$/.exec(peer) ?? [null, peer, '0'];
-  return { address: address ?? '', port: Number(port), localAddress: '', localPort: 0 };
+function ends(io: Io, connection: ConnectionId) {
+  const [address, port] = splitAddress(io.peerAddress(connection));
+  const [localAddress, localPort] = splitAddress(io.localAddress(connection));
+  return { address, port, localAddress, localPort };
+}
+
+/** Takes `10.0.0.7:51234`, `[::1]:51234` or `unix` apart. */
+function splitAddress(text: string): [address: string, port: number] {
+  const [, address, port] = /^\[?(.*?)\]?:(\d+)$/.exec(text) ?? [null, text, '0'];
+  return [address ?? '', Number(port)];
 }

@@ -79,6 +79,7 @@ export interface NativeReactor {
   /** `mode` -1 leaves the file's mode to the umask. */
   listenUnix(index: number, path: string, mode: number, backlog: number): number;
   closeListeners(): void;
+  localAddress(connection: number): string;
   peerAddress(connection: number): string;
   /** User and process at the other end of a unix socket. */
   peerCredentials(connection: number): readonly [uid: number, pid: number] | null;

@@ -197,6 +197,10 @@ export class NativeIo implements Driver {
     return this.#native.peerAddress(connection);
   }
 
+  localAddress(connection: ConnectionId): string {
+    return this.#native.localAddress(connection);
+  }
+
   deriveKey(request: KeyRequest): void {
     this.#work.deriveKey(request);
   }

@@ -207,10 +207,12 @@ export class NodeIo implements Driver {
   peerAddress(connection: ConnectionId): string {
     const socket = this.#connections[connection]?.socket;
     if (socket === undefined) return '';
-    const { remoteAddress: ip, remotePort: port } = socket;
-    if (ip === undefined || ip === '') return 'unix';
-    const plain = ip.startsWith('::ffff:') ? ip.slice(7) : ip;
-    return plain.includes(':') ? `[${plain}]:${port}` : `${plain}:${port}`;
+    return addressText(socket.remoteAddress, socket.remotePort);
+  }
+
+  localAddress(connection: ConnectionId): string {
+    const socket = this.#connections[connection]?.socket;
+    return socket === undefined ? '' : addressText(socket.localAddress, socket.localPort);
   }
 
   deriveKey(request: KeyRequest): void {
@@ -348,4 +350,11 @@ export class NodeIo implements Driver {
     if (this.#hooks.keepRunning()) this.#timer = setTimeout(() => this.#endTurn(), delay);
     else this.#stopped();
   }
+}
+
+/** As the native drivers write addresses. */
+function addressText(ip: string | undefined, port: number | undefined): string {
+  if (ip === undefined || ip === '') return 'unix';
+  const plain = ip.startsWith('::ffff:') ? ip.slice(7) : ip;
+  return plain.includes(':') ? `[${plain}]:${port}` : `${plain}:${port}`;
 }

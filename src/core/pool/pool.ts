@@ -6,16 +6,31 @@
 import type { ErrorFields } from '../../wire/error-fields.js';
 import { SqlState } from '../../wire/sqlstate.js';
 import { buildStartup } from '../../wire/startup.js';
+import {
+  CONFIGURATION_CHANGED,
+  DIRTY,
+  IDLE_TIMEOUT,
+  LIFETIME_OVER,
+  NOT_READY,
+  PAUSED,
+  QUERY_IN_PROGRESS,
+  RESET_FAILED,
+  TOO_MANY,
+  UNFINISHED_INPUT,
+} from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
 import type { ConnectionId, ServerAddress } from '../io.js';
+import { recordServerFailure } from '../journal.js';
 import { differenceQuery, type ParameterSet } from '../parameters.js';
 import { ServerConnection } from '../server/server-connection.js';
 import { EncryptionPolicy, ServerEncryption } from '../server/server-encryption.js';
 import type { ServerLogin } from '../server/server-login.js';
 import type { ServerOwner } from '../server/server-owner.js';
-import type { ClientPool, Session } from '../session/session.js';
+import type { Session } from '../session/session.js';
+import type { ClientPool } from '../session/session-owner.js';
 import type { HostBalancing, PoolMode, UserSettings } from '../settings.js';
+import { isDefinite, UNKNOWN_FAILURE } from './login-failure.js';
 import { WaiterQueue } from './waiter-queue.js';
 
 /** What distinguishes a pool. */
@@ -85,7 +100,11 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   }
 
   get name(): string {
-    return `${this.database.name}/${this.identity.user.name}`;
+    return `${this.database.name}/${this.userName}`;
+  }
+
+  get userName(): string {
+    return this.identity.user.name;
   }
 
   get database(): Database {
@@ -175,12 +194,14 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     const needsClient = server.needsClient;
     client.link = null;
     server.unbind();
-    if (needsClient || server.phase !== 'ready') return server.close();
+    if (needsClient || server.phase !== 'ready') return server.close(UNFINISHED_INPUT);
     if (server.isClean || server.canRollBack) return this.clean(server);
-    if (server.outstandingRequests === 0) return server.close();
+    if (server.outstandingRequests === 0) return server.close(NOT_READY);
     server.finishAlone();
     // What runs there should not run on for nobody, nor let the server have more connections than the pool's size.
-    if (!client.saidGoodbye && !this.owner.cancelAbandoned(server, this.limits.address)) server.close();
+    if (!client.saidGoodbye && !this.owner.cancelAbandoned(server, this.limits.address)) {
+      server.close(QUERY_IN_PROGRESS);
+    }
   }
 
   finishedAlone(server: ServerConnection): void {
@@ -189,14 +210,14 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
 
   /** Makes a server connection whose client has gone fit for another one, or closes it. */
   private clean(server: ServerConnection): void {
-    if (server.closeNeeded) server.close();
+    if (server.closeReason !== null) server.close(server.closeReason);
     else if (server.isClean) {
       const query = this.context.settings.serverResetQuery;
       if (this.sharesServers && !server.needsReset) this.available(server);
       else if (query === '') this.withoutReset(server);
       else this.runCleaning(server, 'reset', query);
     } else if (server.canRollBack) this.runCleaning(server, 'rollback', 'ROLLBACK');
-    else server.close();
+    else server.close(NOT_READY);
   }
 
   private cleaned(server: ServerConnection): void {
@@ -209,7 +230,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
 
   /** Somebody has switched server_reset_query off; that doesn't hold for what must not be handed on. */
   private withoutReset(server: ServerConnection): void {
-    if (server.needsReset) server.close();
+    if (server.needsReset) server.close('server_reset_query is off');
     else this.available(server);
   }
 
@@ -246,7 +267,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     if (client === null) {
       // Its client has left while it was being prepared: it comes back through finishedAlone().
       if (server.finishing) return;
-      if (error !== null) server.close();
+      if (error !== null) server.close(RESET_FAILED);
       else this.cleaned(server);
       return;
     }
@@ -273,20 +294,21 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   private available(server: ServerConnection): void {
     if (server.isResting) throw new Error('invariant: a server connection is free once');
     if (server.cancelsInFlight > 0) return; // cancelEnded() comes back to it
-    if (
-      !server.isClean ||
-      server.closeNeeded ||
-      this.isTooOld(server) ||
-      this.database.paused ||
-      this.servers.size > this.limits.size
-    ) {
-      server.close();
-      return;
-    }
+    const unfit = this.unfitness(server);
+    if (unfit !== null) return server.close(unfit);
     server.idleSince = this.context.io.now();
     server.isResting = true;
     this.idle.push(server);
     this.dispatch();
+  }
+
+  /** Why a connection that has become free can't stay; null: it can. */
+  private unfitness(server: ServerConnection): string | null {
+    if (server.closeReason !== null) return server.closeReason;
+    if (!server.isClean) return DIRTY;
+    if (this.isTooOld(server)) return LIFETIME_OVER;
+    if (this.database.paused) return PAUSED;
+    return this.servers.size > this.limits.size ? TOO_MANY : null;
   }
 
   /** The last cancel request for this connection has ended. */
@@ -347,13 +369,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     const failure = error ?? UNKNOWN_FAILURE;
     context.counters.serverConnectFailures += 1;
     this.retryAt = context.io.now() + context.settings.serverLoginRetryMs;
-    if (this.lastFailure?.message !== failure.message && context.settings.logPoolerErrors) {
-      context.io.report({
-        level: 'warn',
-        message: `server connection failed: ${failure.message}`,
-        facts: { pool: this.name, sqlstate: failure.code },
-      });
-    }
+    recordServerFailure(context, this.name, failure);
     this.lastFailure = failure;
     const definite = isDefinite(failure.code);
     for (const client of this.waiters.toArray()) {
@@ -411,7 +427,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
       settings.serverLifetimeMs > 0 ? server.readyAt + settings.serverLifetimeMs : Number.POSITIVE_INFINITY;
     const due = Math.min(idleDue, lifeDue);
     if (now <= due) return due + 1;
-    server.close();
+    server.close(lifeDue < now ? LIFETIME_OVER : IDLE_TIMEOUT);
     return now;
   }
 
@@ -439,14 +455,14 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     if (!moved) return;
     this.defaults = null;
     this.greeted.clear();
-    this.replaceServers();
+    this.replaceServers(CONFIGURATION_CHANGED);
   }
 
   /** Closes every server connection as soon as it serves nobody; new ones are made when they are needed. */
-  replaceServers(): void {
+  replaceServers(reason: string): void {
     for (const server of [...this.servers]) {
-      server.closeNeeded = true;
-      if (server.isResting) server.close();
+      server.closeReason = reason;
+      if (server.isResting) server.close(reason);
     }
   }
 
@@ -472,21 +488,10 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   }
 
   /** Closes every server connection. */
-  closeServers(): void {
-    for (const server of [...this.servers]) server.close();
+  closeServers(reason: string): void {
+    for (const server of [...this.servers]) server.close(reason);
   }
 }
 
 /** Sets of startup values that are remembered. */
 const GREETED_MAX = 1000;
-
-const UNKNOWN_FAILURE: ErrorFields = {
-  severity: 'FATAL',
-  code: SqlState.sqlclient_unable_to_establish_sqlconnection,
-  message: 'server closed the connection during login',
-};
-
-/** Wrong user, password or database: waiting doesn't help (classes 28 and 3D). */
-function isDefinite(sqlstate: string): boolean {
-  return sqlstate.startsWith('28') || sqlstate.startsWith('3D');
-}

@@ -4,21 +4,21 @@
  */
 import * as Backend from '../../wire/backend.js';
 import { buildQuery } from '../../wire/client-messages.js';
-import { type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
-import { END, FORWARD, FrameReader, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
+import type { ErrorFields } from '../../wire/error-fields.js';
+import { HEADER_BYTES, type Verdict } from '../../wire/framing.js';
+import { CRASHED } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
-import type { ConnectionId, TlsFacts } from '../io.js';
-import { ERROR_BYTES_READ_MAX, SERVER_LOGIN_MESSAGE_BYTES_MAX } from '../limits.js';
+import type { ConnectionId, ReportSubject, TlsFacts } from '../io.js';
+import { type Recorded, recordClosing, recordNewServer } from '../journal.js';
+import { SERVER_LOGIN_MESSAGE_BYTES_MAX } from '../limits.js';
 import type { ClientEnd } from '../link.js';
-import type { ParameterSet } from '../parameters.js';
 import type { PoolMode } from '../settings.js';
-import { mayBeTelling, tellingTag } from './command-tags.js';
-import { type ClientRequest, Exchange, type StatementRequest, syntheticAnswer } from './exchange.js';
+import { type ClientRequest, type StatementRequest, syntheticAnswer } from './exchange.js';
 import { EMPTY_QUERY, END_OF_INPUT, TERMINATE } from './own-messages.js';
 import { releasePolicy } from './release.js';
-import * as Request from './request-queue.js';
+import { ServerAnswers } from './server-answers.js';
 import type { ServerEncryption } from './server-encryption.js';
-import { connectionFailure, duplicateRefused, protocolFailure, readReported } from './server-errors.js';
+import { connectionFailure, openingReason } from './server-errors.js';
 import type { ServerLogin } from './server-login.js';
 import { type OpeningConnection, ServerOpening } from './server-opening.js';
 import type { ServerOwner } from './server-owner.js';
@@ -27,50 +27,34 @@ import { Timing } from './timing.js';
 
 type Phase = 'connecting' | 'login' | 'ready' | 'closed';
 
-export class ServerConnection extends FrameReader implements OpeningConnection {
+export class ServerConnection extends ServerAnswers implements OpeningConnection, Recorded {
   readonly id: number;
   readonly connection: ConnectionId;
   readonly encryption: ServerEncryption;
-  /** The prepared statements that it has. */
-  readonly statements: ServerStatements;
-  /** What was sent, and what is owed an answer. */
-  readonly exchange = new Exchange();
-  readonly timing: Timing;
   readonly createdAt: number;
   /** When its login was over, in ms; its lifetime counts from there. */
   readyAt = 0;
   phase: Phase = 'connecting';
-  link: ClientEnd | null = null;
-  /** Whether the link ends with each transaction (pool_mode transaction and statement). */
-  linkEndsWhenIdle = false;
   /** Transaction blocks are refused (pool_mode statement). */
   private singleStatements = false;
-  parameters: ParameterSet;
   processId = 0;
   secret: Uint8Array = new Uint8Array(0);
-  /** A client has left something on it that only the reset query removes. */
-  needsReset = false;
   /** Cancel requests for this connection that have not ended; it serves nobody else meanwhile. */
   cancelsInFlight = 0;
   /** It has been logged in. */
   wasReady = false;
   /** Which of the gateway's queries makes it fit for the next client at the moment. */
   cleaning: 'rollback' | 'reset' | null = null;
-  /** To be closed when its link ends. */
-  closeNeeded = false;
   /** It lies idle in the pool. */
   isResting = false;
   /** When it became idle in the pool, in ms. */
   idleSince = 0;
-  private readonly context: GatewayContext;
   private readonly owner: ServerOwner<ServerConnection>;
   /** Null when it is over. */
   private opening: ServerOpening | null;
   private readingPaused = false;
   /** Its client has gone, and what it asked for is still being answered. */
   finishing = false;
-  private toldFatal = false;
-  private lastError: ErrorFields | null = null;
 
   constructor(
     context: GatewayContext,
@@ -79,20 +63,28 @@ export class ServerConnection extends FrameReader implements OpeningConnection {
     login: ServerLogin,
     encryption: ServerEncryption,
   ) {
-    super();
-    this.context = context;
+    super(context, new ServerStatements(context.catalogue, owner), new Timing(owner.database.totals));
     this.owner = owner;
     this.id = context.newId();
-    this.timing = new Timing(owner.database.totals);
     this.connection = connection;
     this.encryption = encryption;
     this.opening = new ServerOpening(context, this, encryption, login);
-    this.statements = new ServerStatements(context.catalogue, owner);
-    this.parameters = context.parameterSets.empty;
     this.createdAt = context.io.now();
   }
 
+  /** To be closed when its link ends. */
+  get closeNeeded(): boolean {
+    return this.closeReason !== null;
+  }
+
+  get subject(): ReportSubject {
+    const { database, userName } = this.owner;
+    const address = this.context.io.peerAddress(this.connection);
+    return { side: 'server', id: this.id, database: database.name, user: userName, address };
+  }
+
   connected(): void {
+    recordNewServer(this.context, this, this.connection);
     this.opening?.connected();
   }
 
@@ -107,8 +99,9 @@ export class ServerConnection extends FrameReader implements OpeningConnection {
 
   /** The server has closed its side: it will not answer any more. */
   ended(): void {
+    recordClosing(this.context, this, CRASHED);
     this.context.io.reset(this.connection);
-    this.closed('server closed the connection unexpectedly');
+    this.lost('server closed the connection unexpectedly');
   }
 
   override receive(bytes: Uint8Array, start: number, end: number): void {
@@ -197,7 +190,8 @@ export class ServerConnection extends FrameReader implements OpeningConnection {
 
   /** The login took too long. */
   abandon(message: string): void {
-    this.openingFailed(connectionFailure(message));
+    this.lastError = connectionFailure(message);
+    this.close('connect timeout');
   }
 
   drained(): void {
@@ -212,13 +206,20 @@ export class ServerConnection extends FrameReader implements OpeningConnection {
   closed(reason: string | null): void {
     if (this.phase === 'closed') return;
     const text = reason ?? 'connection closed';
-    this.end();
-    this.depart(this.lastError ?? connectionFailure(text), text);
+    recordClosing(this.context, this, this.phase === 'connecting' ? openingReason(text) : CRASHED);
+    this.lost(text);
   }
 
-  /** Closes from our side: politely when the server is not in the middle of anything. */
-  close(): void {
+  private lost(reason: string): void {
     if (this.phase === 'closed') return;
+    this.end();
+    this.depart(this.lastError ?? connectionFailure(reason), reason);
+  }
+
+  /** Closes from our side: politely when the server is not in the middle of anything. `reason` is for the log. */
+  close(reason: string): void {
+    if (this.phase === 'closed') return;
+    recordClosing(this.context, this, reason);
     const polite = this.isClean && this.cancelsInFlight === 0;
     this.end();
     if (polite) this.send(TERMINATE);
@@ -305,166 +306,19 @@ export class ServerConnection extends FrameReader implements OpeningConnection {
     return this.phase === 'ready' ? this.context.settings.maxPacketSize : SERVER_LOGIN_MESSAGE_BYTES_MAX;
   }
 
-  protected invalidLength(type: number, length: number): void {
-    this.violation(`invalid length ${length} of message type 0x${type.toString(16)}`);
-  }
-
-  protected message(type: number, total: number, bytes: Uint8Array, position: number, end: number): Verdict {
+  protected override message(
+    type: number,
+    total: number,
+    bytes: Uint8Array,
+    position: number,
+    end: number,
+  ): Verdict {
     if (this.opening !== null) return this.opening.message(type, total, bytes, position, end);
-    switch (type) {
-      case Backend.DataRow:
-      case Backend.CopyData:
-      case Backend.CopyDone:
-      case Backend.CopyOutResponse:
-      case Backend.ParameterDescription:
-      case Backend.FunctionCallResponse:
-        return this.exchange.outstanding === 0 ? this.unexpected(type) : this.ours();
-      case Backend.RowDescription:
-      case Backend.NoData:
-        return this.answers(Request.DESCRIBE, type);
-      case Backend.CommandComplete:
-        return this.commandComplete(total, bytes, position, end);
-      case Backend.EmptyQueryResponse:
-        this.exchange.emptyQueryAnswered();
-        return this.answers(Request.EXECUTE, type);
-      case Backend.PortalSuspended:
-        return this.answers(Request.EXECUTE, type);
-      case Backend.ReadyForQuery:
-        return end - position < total ? WHOLE : this.readyForQuery(total, bytes[position + HEADER_BYTES]!);
-      case Backend.BindComplete:
-        return this.completes(Request.BIND, type);
-      case Backend.ParseComplete:
-        if (!this.statements.parsed(this.exchange, this.link)) return this.unexpected(type);
-        return this.complete();
-      case Backend.CloseComplete:
-        this.statements.closed(this.exchange);
-        return this.completes(Request.CLOSE, type);
-      case Backend.CopyInResponse:
-        return this.copyInResponse(type);
-      case Backend.ErrorResponse:
-        return this.errorResponse(total, bytes, position, end);
-      case Backend.ParameterStatus:
-        return this.parameterStatus(total, bytes, position, end);
-      case Backend.NoticeResponse:
-      case Backend.NotificationResponse:
-        return this.link === null ? SWALLOW : this.ours();
-      default:
-        return this.unexpected(type);
-    }
+    return super.message(type, total, bytes, position, end);
   }
 
-  private ours(): Verdict {
-    return (this.exchange.first & Request.SWALLOWED) === 0 ? FORWARD : SWALLOW;
-  }
-
-  /** An answer that ends a request of this kind if one is at the head; in a simple Query it is just passed on. */
-  private answers(kind: number, type: number): Verdict {
-    const first = this.exchange.firstKind;
-    if (first === kind) return this.complete();
-    return first === Request.QUERY ? this.ours() : this.unexpected(type);
-  }
-
-  /** An answer that can only end a request of this kind. */
-  private completes(kind: number, type: number): Verdict {
-    return this.exchange.firstKind === kind ? this.complete() : this.unexpected(type);
-  }
-
-  private complete(): Verdict {
-    const verdict = this.ours();
-    if (this.exchange.complete()) this.interject = true;
-    return verdict;
-  }
-
-  protected override betweenMessages(): void {
-    while ((this.exchange.first & Request.SYNTHETIC) !== 0) {
-      const kind = this.exchange.firstKind;
-      this.complete();
-      this.interject = false;
-      this.forward(syntheticAnswer(kind), 0, HEADER_BYTES);
-    }
-  }
-
-  private commandComplete(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
-    if (mayBeTelling(total)) {
-      if (end - position < total) return WHOLE;
-      const tag = tellingTag(bytes, position, total);
-      if (tag === 'PREPARE') this.pin();
-      else if (tag !== null) this.statements.dropped(this.exchange, this.link);
-    }
-    this.exchange.commandCompleted();
-    return this.answers(Request.EXECUTE, Backend.CommandComplete);
-  }
-
-  /** PREPARE in SQL made a statement that another client must not meet: the link lasts until its client leaves. */
-  private pin(): void {
-    this.linkEndsWhenIdle = false;
-    this.needsReset = true;
-  }
-
-  private copyInResponse(type: number): Verdict {
-    const kind = this.exchange.firstKind;
-    if (kind !== Request.EXECUTE && kind !== Request.QUERY) return this.unexpected(type);
-    this.exchange.copyInBegins();
-    if (this.exchange.copyInOpen && (this.link === null || this.link.inputEnded)) {
-      this.lastError = connectionFailure('the client has ended in the middle of COPY');
-      this.close();
-      return END;
-    }
-    return this.ours();
-  }
-
-  private readyForQuery(total: number, status: number): Verdict {
-    if (total !== HEADER_BYTES + 1) return this.unexpected(Backend.ReadyForQuery);
-    const meaning = this.exchange.ready(status);
-    if (meaning !== 'answer') return meaning === 'stray' ? FORWARD : this.unexpected(Backend.ReadyForQuery);
-    const detail = this.exchange.firstDetail;
-    const verdict = this.complete();
-    if (detail?.what === 'query') this.link?.unnamedAnswered('parsed');
-    if (detail?.what === 'own') this.owner.ownQueryDone(this, detail.error);
-    else this.timing.answered(status, this.context.io.now());
-    return verdict;
-  }
-
-  private errorResponse(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
-    if (total <= ERROR_BYTES_READ_MAX) {
-      if (end - position < total) return WHOLE;
-      this.lastError = readErrorFields(bytes, position + HEADER_BYTES, position + total);
-      if (this.lastError.severity === 'FATAL' || this.lastError.severity === 'PANIC') {
-        this.closeNeeded = true;
-        // Behind the end of a transaction it concerns nobody: its client will be served by another connection.
-        const isOver = this.linkEndsWhenIdle && releasePolicy.isReleasable(this);
-        this.toldFatal = this.link !== null && !isOver;
-        return this.toldFatal ? FORWARD : SWALLOW;
-      }
-    }
-    if (this.exchange.outstanding === 0) return this.unexpected(Backend.ErrorResponse);
-    const detail = this.exchange.firstDetail;
-    if (detail?.what === 'barrier') return this.unexpected(Backend.ErrorResponse);
-    if (detail?.what === 'own') {
-      detail.error = this.lastError;
-      return SWALLOW;
-    }
-    for (const skipped of this.exchange.failed()) this.statements.undo(skipped, this.link);
-    const inClientsWords = detail === null ? null : duplicateRefused(detail, this.lastError);
-    if (inClientsWords !== null) {
-      this.flushRun(bytes, position);
-      this.forward(inClientsWords, 0, inClientsWords.length);
-      return SWALLOW;
-    }
-    // Also where a Parse of ours was refused: the client's batch fails with it.
-    return this.link === null ? SWALLOW : FORWARD;
-  }
-
-  private parameterStatus(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
-    if (total > ERROR_BYTES_READ_MAX) return this.unexpected(Backend.ParameterStatus);
-    if (end - position < total) return WHOLE;
-    const reported = readReported(bytes, position + HEADER_BYTES, position + total);
-    if (reported === null) return this.unexpected(Backend.ParameterStatus);
-    const { name, value } = reported;
-    this.parameters = this.context.parameterSets.with(this.parameters, name, value);
-    if (this.link === null || this.ours() === SWALLOW) return SWALLOW;
-    this.link.parameters = this.context.parameterSets.with(this.link.parameters, name, value);
-    return FORWARD;
+  protected ownQueryDone(error: ErrorFields | null): void {
+    this.owner.ownQueryDone(this, error);
   }
 
   loggedIn(login: ServerLogin): void {
@@ -480,21 +334,6 @@ export class ServerConnection extends FrameReader implements OpeningConnection {
 
   openingFailed(error: ErrorFields): void {
     this.lastError = error;
-    this.close();
-  }
-
-  private unexpected(type: number): Verdict {
-    return this.violation(`unexpected message type 0x${type.toString(16)} (owed: ${this.exchange.owed})`);
-  }
-
-  private violation(what: string): Verdict {
-    this.context.counters.protocolViolations += 1;
-    this.lastError = protocolFailure(what);
-    this.context.io.report({
-      level: this.exchange.doubtful ? 'info' : 'error',
-      message: this.lastError.message,
-    });
-    this.close();
-    return END;
+    this.close('login failed');
   }
 }

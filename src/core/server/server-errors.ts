@@ -36,3 +36,8 @@ export function readReported(
     throw error;
   }
 }
+
+/** PgBouncer's word for why a connection could not be made; `reason` is the system's. */
+export function openingReason(reason: string): string {
+  return reason.startsWith('could not translate host name') ? 'server DNS lookup failed' : 'connect failed';
+}

@@ -2,7 +2,7 @@
 import type { ErrorFields } from '../../wire/error-fields.js';
 import { END, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
 import type { GatewayContext } from '../context.js';
-import type { ConnectionId, TlsFacts } from '../io.js';
+import type { ConnectionId, ReportSubject, TlsFacts } from '../io.js';
 import type { EncryptionOwner, ServerEncryption } from './server-encryption.js';
 import { connectionFailure } from './server-errors.js';
 import type { LoginProgress, ServerLogin } from './server-login.js';
@@ -10,6 +10,7 @@ import type { LoginProgress, ServerLogin } from './server-login.js';
 /** The connection that is being opened. */
 export interface OpeningConnection {
   readonly connection: ConnectionId;
+  readonly subject: ReportSubject;
   readonly phase: string;
   /** Encrypted, where that was asked for: the startup packet is to be sent. */
   startSession(): void;
@@ -51,12 +52,8 @@ export class ServerOpening implements EncryptionOwner {
 
   secured(facts: TlsFacts): void {
     if (this.context.settings.logConnections) {
-      const server = this.context.io.peerAddress(this.connection);
-      this.context.io.report({
-        level: 'info',
-        message: `SSL established: ${facts.description}`,
-        facts: { server },
-      });
+      const { subject } = this.target;
+      this.context.io.report({ level: 'info', message: `SSL established: ${facts.description}`, subject });
     }
     this.encryption.secured(this, facts);
   }

@@ -5,6 +5,8 @@ import type { Database } from '../databases.js';
 export interface ServerOwner<Server> {
   /** Whose server it is. */
   readonly database: Database;
+  /** Who it is logged in as. */
+  readonly userName: string;
   /** The packet that opens a session on the server. */
   startupPacket(): Buffer;
   /** Logged in: it can serve. */

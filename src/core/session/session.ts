@@ -10,7 +10,6 @@ import {
   FORWARD,
   FrameReader,
   HEADER_BYTES,
-  readInt32,
   SWALLOW,
   type Verdict,
   WHOLE,
@@ -18,10 +17,10 @@ import {
 import * as Frontend from '../../wire/frontend.js';
 import { MAX_MESSAGE_BYTES } from '../../wire/limits.js';
 import { ProtocolViolation } from '../../wire/protocol-violation.js';
-import { MAX_STARTUP_PACKET_LENGTH } from '../../wire/startup.js';
 import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
-import type { ConnectionId, TlsFacts } from '../io.js';
+import type { ConnectionId, ReportSubject, TlsFacts } from '../io.js';
+import { type Recorded, recordClosing, recordLoginAttempt, recordPoolerError } from '../journal.js';
 import { AUTH_MESSAGE_BYTES_MAX, HELD_BYTES_MAX } from '../limits.js';
 import type { ServerLoss } from '../link.js';
 import type { ParameterSet } from '../parameters.js';
@@ -34,36 +33,17 @@ import type { ClientLogin, LoginStep } from './client-login.js';
 import type { ConsoleSession } from './console-session.js';
 import { BYTES_MAX_BY_TYPE, SKIPPED } from './message-rules.js';
 import { serverLossError, TRANSACTION_REFUSED, violation } from './session-errors.js';
+import type { ClientPool, SessionOwner } from './session-owner.js';
+import { takeStartupPacket } from './startup-packet.js';
 import type { StatementClient, StatementTraffic } from './statement-traffic.js';
-
-/** The pool, as its clients see it. */
-export interface ClientPool {
-  /** Links the client now (true), or makes it wait and calls {@link Session.linked} later (false). */
-  acquire(client: Session): boolean;
-  /** The client is gone, or leaves the queue. */
-  leave(client: Session): void;
-  readonly name: string;
-}
-
-/** What a session asks of its gateway. */
-export interface SessionOwner {
-  /** The client's identity is proved: gives it its pool, and calls {@link Session.welcome} when it can. */
-  authenticated(client: Session, step: Extract<LoginStep, { kind: 'authenticated' }>): void;
-  cancelRequested(client: Session, step: Extract<LoginStep, { kind: 'cancel' }>): void;
-  sessionEnded(client: Session): void;
-  /** Non-null when this client must be turned away after its startup packet. */
-  refusal(step: Extract<LoginStep, { kind: 'authenticated' }>): ErrorFields | null;
-}
 
 type Phase = 'login' | 'welcoming' | 'ready' | 'closed';
 
-/** PostgreSQL's limit does not count the length word. */
-const STARTUP_PACKET_BYTES_MAX = MAX_STARTUP_PACKET_LENGTH + 4;
 const PARSE_COMPLETE = Uint8Array.of(Backend.ParseComplete, 0, 0, 0, 4);
 const CLOSE_COMPLETE = Uint8Array.of(Backend.CloseComplete, 0, 0, 0, 4);
 const READY_IDLE = Uint8Array.of(Backend.ReadyForQuery, 0, 0, 0, 5, Backend.Idle);
 
-export class Session extends FrameReader implements StatementClient {
+export class Session extends FrameReader implements StatementClient, Recorded {
   readonly connection: ConnectionId;
   readonly id: number;
   readonly encryption: ClientEncryption;
@@ -71,7 +51,8 @@ export class Session extends FrameReader implements StatementClient {
   link: ServerConnection | null = null;
   /** The database that it asked for; null until it has logged in. */
   database: Database | null = null;
-  userName = '';
+  /** Whom its startup packet names; null before that has come. */
+  asked: { readonly database: string; readonly user: string } | null = null;
   /** Non-null: a client of the admin console. */
   console: ConsoleSession | null = null;
   pool: ClientPool | null = null;
@@ -80,7 +61,7 @@ export class Session extends FrameReader implements StatementClient {
   startupParameters: ParameterSet;
   /** The secret half of the key with which this client's queries can be cancelled. */
   cancelSecret = 0;
-  readonly acceptedAt: number;
+  readonly createdAt: number;
   /** Since when it waits for a server connection, in ms. */
   waitingSince = 0;
   waiting = false;
@@ -111,7 +92,17 @@ export class Session extends FrameReader implements StatementClient {
     this.encryption = login.encryption;
     this.parameters = context.parameterSets.empty;
     this.startupParameters = context.parameterSets.empty;
-    this.acceptedAt = context.io.now();
+    this.createdAt = context.io.now();
+  }
+
+  get userName(): string {
+    return this.asked?.user ?? '';
+  }
+
+  get subject(): ReportSubject {
+    const { id, asked } = this;
+    const address = this.context.io.peerAddress(this.connection);
+    return { side: 'client', id, database: asked?.database ?? null, user: asked?.user ?? null, address };
   }
 
   // --- Events of the connection -------------------------------------------------------------------------------
@@ -131,8 +122,13 @@ export class Session extends FrameReader implements StatementClient {
   ended(): void {
     if (this.inputEnded) return;
     this.inputEnded = true;
-    if (!this.awaitsLastAnswer) this.close();
+    if (!this.awaitsLastAnswer) this.close(this.farewell);
     else if (!this.isBlocked) this.link?.endInput();
+  }
+
+  /** Why it goes, if it goes by itself. */
+  private get farewell(): string {
+    return this.saidGoodbye ? 'client close request' : 'client unexpected eof';
   }
 
   /** True while answers to what was sent before the end of input are still to come. */
@@ -143,7 +139,7 @@ export class Session extends FrameReader implements StatementClient {
   }
 
   lastAnswerPassed(): void {
-    this.close();
+    this.close(this.farewell);
   }
 
   /** The client can take more. */
@@ -162,15 +158,20 @@ export class Session extends FrameReader implements StatementClient {
 
   /** The connection is gone, by the peer or the system. */
   closed(reason: string | null): void {
-    if (this.encryption.isHandshaking && reason !== null) this.reportLoginFailure(reason);
-    this.end();
+    if (this.encryption.isHandshaking && reason !== null) {
+      this.context.counters.loginFailures += 1;
+      const { subject } = this;
+      this.context.io.report({ level: 'warn', message: `TLS handshake error: ${reason}`, subject });
+    }
+    this.end(this.farewell);
   }
 
-  /** Closes the connection once everything sent has reached the client. */
-  close(): void {
+  /** Closes the connection once everything sent has reached the client. `reason` is for the log. */
+  close(reason: string): void {
     if (this.phase === 'closed') return;
+    recordClosing(this.context, this, reason);
     this.context.io.finish(this.connection);
-    this.end();
+    this.end(null);
   }
 
   /** Tells the client why, and closes. */
@@ -178,11 +179,14 @@ export class Session extends FrameReader implements StatementClient {
     if (this.phase === 'closed') return;
     // In the middle of a forwarded answer nothing can be said: it would be read as a part of that answer.
     if (this.link?.midMessage !== true) this.send(buildErrorResponse({ ...error, severity: 'FATAL' }));
-    this.close();
+    recordPoolerError(this.context, this, error);
+    this.close(error.message);
   }
 
-  private end(): void {
+  /** Non-null: the log has not been told yet why. */
+  private end(reason: string | null): void {
     if (this.phase === 'closed') return;
+    if (reason !== null) recordClosing(this.context, this, reason);
     this.pool?.leave(this);
     this.phase = 'closed';
     this.endReading();
@@ -194,27 +198,16 @@ export class Session extends FrameReader implements StatementClient {
 
   // --- Login --------------------------------------------------------------------------------------------------
 
+  /** Takes one untyped packet, or a part of it; returns where the next one begins. */
   private receiveStartup(bytes: Uint8Array, start: number, end: number): number {
-    const kept = this.startupBytes;
-    if (kept === null && this.encryption.takesDirect(bytes, start, end)) return end;
-    const have = kept === null ? 0 : kept.length;
-    const piece = bytes.subarray(start, Math.min(end, start + STARTUP_PACKET_BYTES_MAX - have));
-    const packet = kept === null ? piece : Buffer.concat([kept, piece]);
-    if (packet.length >= 4) {
-      const length = readInt32(packet, 0);
-      if (length < 8 || length > STARTUP_PACKET_BYTES_MAX) {
-        this.fail(violation('invalid length of startup packet'));
-        return end;
-      }
-      if (packet.length >= length) {
-        this.startupBytes = null;
-        const next = start + length - have;
-        this.step(() => (this.login as ClientLogin).startupPacket(packet, 0, length, end - next));
-        return next;
-      }
-    }
-    this.startupBytes = Buffer.from(packet);
-    return end;
+    if (this.startupBytes === null && this.encryption.takesDirect(bytes, start, end)) return end;
+    const step = takeStartupPacket(this.startupBytes, bytes, start, end);
+    this.startupBytes = step.kept;
+    if (step.kind === 'invalid') this.fail(violation('invalid length of startup packet'));
+    if (step.kind !== 'packet') return end;
+    const { packet, next } = step;
+    this.step(() => (this.login as ClientLogin).startupPacket(packet, 0, packet.length, end - next));
+    return next;
   }
 
   private loginMessage(
@@ -235,6 +228,7 @@ export class Session extends FrameReader implements StatementClient {
     let step: LoginStep;
     try {
       step = run();
+      this.noteAttempt();
     } catch (error) {
       if (!(error instanceof ProtocolViolation)) throw error;
       step = { kind: 'fail', error: violation(error.message) };
@@ -252,16 +246,19 @@ export class Session extends FrameReader implements StatementClient {
     }
   }
 
-  private loginFailed(error: ErrorFields): void {
-    this.reportLoginFailure(error.message);
-    this.fail(error);
+  /** Its startup packet says who it wants to be, whether or not it can prove it. */
+  private noteAttempt(): void {
+    const startup = this.login?.startup ?? null;
+    if (startup === null || this.asked !== null) return;
+    const user = startup.parameters.get('user') ?? '';
+    this.asked = { database: startup.parameters.get('database') || user, user };
+    const tls = this.encryption.facts?.description ?? null;
+    recordLoginAttempt(this.context, this, { tls, replication: 'no' });
   }
 
-  private reportLoginFailure(why: string): void {
+  private loginFailed(error: ErrorFields): void {
     this.context.counters.loginFailures += 1;
-    if (!this.context.settings.logPoolerErrors) return;
-    const client = this.context.io.peerAddress(this.connection);
-    this.context.io.report({ level: 'warn', message: `login failed: ${why}`, facts: { client } });
+    this.fail(error);
   }
 
   /** Login is complete: `greeting` ends with ReadyForQuery. */
@@ -286,7 +283,7 @@ export class Session extends FrameReader implements StatementClient {
     if (this.hasEnded) return;
     if (!this.isBlocked) this.resumeReading();
     if (!this.inputEnded) this.link?.releaseIfIdle();
-    else if (!this.awaitsLastAnswer) this.close();
+    else if (!this.awaitsLastAnswer) this.close(this.farewell);
     else if (!this.isBlocked) this.link?.endInput();
   }
 
@@ -295,7 +292,7 @@ export class Session extends FrameReader implements StatementClient {
     this.link = null;
     this.dropBody();
     if (!this.isBlocked) this.resumeReading();
-    if (this.inputEnded && !this.isBlocked) this.close();
+    if (this.inputEnded && !this.isBlocked) this.close(this.farewell);
   }
 
   setupDone(error: ErrorFields | null): void {
@@ -305,7 +302,7 @@ export class Session extends FrameReader implements StatementClient {
 
   serverLost(loss: ServerLoss): void {
     this.link = null;
-    if (loss.told || loss.midMessage) return this.close();
+    if (loss.told || loss.midMessage) return this.close(loss.reason);
     this.fail(serverLossError(loss));
   }
 

@@ -1,0 +1,16 @@
+/** Why server connections are closed, in the words of PgBouncer's log (objects.c, janitor.c). */
+
+/** Their database, or what is needed to reach it, has been changed. */
+export const CONFIGURATION_CHANGED = 'database configuration changed';
+export const LIFETIME_OVER = 'server lifetime over';
+export const IDLE_TIMEOUT = 'server idle timeout';
+export const PAUSED = 'pause mode';
+export const TOO_MANY = 'too many servers in the pool';
+export const DIRTY = 'idle server got dirty';
+export const RESET_FAILED = 'reset query failed';
+/** Its client has gone, with a transaction that can't be ended, a query, or half a message of its own under way. */
+export const NOT_READY = 'client disconnect while server was not ready';
+export const QUERY_IN_PROGRESS = 'client disconnected with queries in progress';
+export const UNFINISHED_INPUT = 'client disconnect before everything was sent to the server';
+/** It has gone without a word. */
+export const CRASHED = 'server conn crashed?';

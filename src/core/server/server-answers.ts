@@ -1,0 +1,234 @@
+/**
+ * A server's answers: each is matched with the request that it answers, passed on if it is the linked client's, and
+ * dropped if it answers one of the gateway's own.
+ */
+import * as Backend from '../../wire/backend.js';
+import { type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
+import { END, FORWARD, FrameReader, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
+import type { GatewayContext } from '../context.js';
+import type { ReportSubject } from '../io.js';
+import { ERROR_BYTES_READ_MAX } from '../limits.js';
+import type { ClientEnd } from '../link.js';
+import type { ParameterSet } from '../parameters.js';
+import { mayBeTelling, tellingTag } from './command-tags.js';
+import { Exchange, syntheticAnswer } from './exchange.js';
+import { releasePolicy } from './release.js';
+import * as Request from './request-queue.js';
+import { connectionFailure, duplicateRefused, protocolFailure, readReported } from './server-errors.js';
+import type { ServerStatements } from './server-statements.js';
+import type { Timing } from './timing.js';
+
+export abstract class ServerAnswers extends FrameReader {
+  protected readonly context: GatewayContext;
+  /** The prepared statements that it has. */
+  readonly statements: ServerStatements;
+  /** What was sent, and what is owed an answer. */
+  readonly exchange = new Exchange();
+  readonly timing: Timing;
+  parameters: ParameterSet;
+  link: ClientEnd | null = null;
+  /** Whether the link ends with each transaction (pool_mode transaction and statement). */
+  linkEndsWhenIdle = false;
+  /** A client has left something on it that only the reset query removes. */
+  needsReset = false;
+  /** Non-null: to be closed when its link ends, and why. */
+  closeReason: string | null = null;
+  /** The linked client has got the server's FATAL. */
+  protected toldFatal = false;
+  protected lastError: ErrorFields | null = null;
+
+  constructor(context: GatewayContext, statements: ServerStatements, timing: Timing) {
+    super();
+    this.context = context;
+    this.statements = statements;
+    this.timing = timing;
+    this.parameters = context.parameterSets.empty;
+  }
+
+  abstract get subject(): ReportSubject;
+  abstract get outstandingRequests(): number;
+  abstract get clientMidMessage(): boolean;
+  abstract get status(): number;
+  /** Closes the connection; `reason` is for the log. */
+  abstract close(reason: string): void;
+  /** A query of the gateway's own is over. */
+  protected abstract ownQueryDone(error: ErrorFields | null): void;
+
+  protected invalidLength(type: number, length: number): void {
+    this.violation(`invalid length ${length} of message type 0x${type.toString(16)}`);
+  }
+
+  /** Judges one message of a server that is logged in. */
+  protected message(type: number, total: number, bytes: Uint8Array, position: number, end: number): Verdict {
+    switch (type) {
+      case Backend.DataRow:
+      case Backend.CopyData:
+      case Backend.CopyDone:
+      case Backend.CopyOutResponse:
+      case Backend.ParameterDescription:
+      case Backend.FunctionCallResponse:
+        return this.exchange.outstanding === 0 ? this.unexpected(type) : this.ours();
+      case Backend.RowDescription:
+      case Backend.NoData:
+        return this.answers(Request.DESCRIBE, type);
+      case Backend.CommandComplete:
+        return this.commandComplete(total, bytes, position, end);
+      case Backend.EmptyQueryResponse:
+        this.exchange.emptyQueryAnswered();
+        return this.answers(Request.EXECUTE, type);
+      case Backend.PortalSuspended:
+        return this.answers(Request.EXECUTE, type);
+      case Backend.ReadyForQuery:
+        return end - position < total ? WHOLE : this.readyForQuery(total, bytes[position + HEADER_BYTES]!);
+      case Backend.BindComplete:
+        return this.completes(Request.BIND, type);
+      case Backend.ParseComplete:
+        if (!this.statements.parsed(this.exchange, this.link)) return this.unexpected(type);
+        return this.complete();
+      case Backend.CloseComplete:
+        this.statements.closed(this.exchange);
+        return this.completes(Request.CLOSE, type);
+      case Backend.CopyInResponse:
+        return this.copyInResponse(type);
+      case Backend.ErrorResponse:
+        return this.errorResponse(total, bytes, position, end);
+      case Backend.ParameterStatus:
+        return this.parameterStatus(total, bytes, position, end);
+      case Backend.NoticeResponse:
+      case Backend.NotificationResponse:
+        return this.link === null ? SWALLOW : this.ours();
+      default:
+        return this.unexpected(type);
+    }
+  }
+
+  private ours(): Verdict {
+    return (this.exchange.first & Request.SWALLOWED) === 0 ? FORWARD : SWALLOW;
+  }
+
+  /** An answer that ends a request of this kind if one is at the head; in a simple Query it is just passed on. */
+  private answers(kind: number, type: number): Verdict {
+    const first = this.exchange.firstKind;
+    if (first === kind) return this.complete();
+    return first === Request.QUERY ? this.ours() : this.unexpected(type);
+  }
+
+  /** An answer that can only end a request of this kind. */
+  private completes(kind: number, type: number): Verdict {
+    return this.exchange.firstKind === kind ? this.complete() : this.unexpected(type);
+  }
+
+  private complete(): Verdict {
+    const verdict = this.ours();
+    if (this.exchange.complete()) this.interject = true;
+    return verdict;
+  }
+
+  protected override betweenMessages(): void {
+    while ((this.exchange.first & Request.SYNTHETIC) !== 0) {
+      const kind = this.exchange.firstKind;
+      this.complete();
+      this.interject = false;
+      this.forward(syntheticAnswer(kind), 0, HEADER_BYTES);
+    }
+  }
+
+  private commandComplete(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
+    if (mayBeTelling(total)) {
+      if (end - position < total) return WHOLE;
+      const tag = tellingTag(bytes, position, total);
+      if (tag === 'PREPARE') this.pin();
+      else if (tag !== null) this.statements.dropped(this.exchange, this.link);
+    }
+    this.exchange.commandCompleted();
+    return this.answers(Request.EXECUTE, Backend.CommandComplete);
+  }
+
+  /** PREPARE in SQL made a statement that another client must not meet: the link lasts until its client leaves. */
+  private pin(): void {
+    this.linkEndsWhenIdle = false;
+    this.needsReset = true;
+  }
+
+  private copyInResponse(type: number): Verdict {
+    const kind = this.exchange.firstKind;
+    if (kind !== Request.EXECUTE && kind !== Request.QUERY) return this.unexpected(type);
+    this.exchange.copyInBegins();
+    if (this.exchange.copyInOpen && (this.link === null || this.link.inputEnded)) {
+      this.lastError = connectionFailure('the client has ended in the middle of COPY');
+      this.close('client disconnect while COPY was in progress');
+      return END;
+    }
+    return this.ours();
+  }
+
+  private readyForQuery(total: number, status: number): Verdict {
+    if (total !== HEADER_BYTES + 1) return this.unexpected(Backend.ReadyForQuery);
+    const meaning = this.exchange.ready(status);
+    if (meaning !== 'answer') return meaning === 'stray' ? FORWARD : this.unexpected(Backend.ReadyForQuery);
+    const detail = this.exchange.firstDetail;
+    const verdict = this.complete();
+    if (detail?.what === 'query') this.link?.unnamedAnswered('parsed');
+    if (detail?.what === 'own') this.ownQueryDone(detail.error);
+    else this.timing.answered(status, this.context.io.now());
+    return verdict;
+  }
+
+  private errorResponse(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
+    if (total <= ERROR_BYTES_READ_MAX) {
+      if (end - position < total) return WHOLE;
+      this.lastError = readErrorFields(bytes, position + HEADER_BYTES, position + total);
+      if (this.lastError.severity === 'FATAL' || this.lastError.severity === 'PANIC') {
+        this.closeReason = 'server told of its end';
+        // Behind the end of a transaction it concerns nobody: its client will be served by another connection.
+        const isOver = this.linkEndsWhenIdle && releasePolicy.isReleasable(this);
+        this.toldFatal = this.link !== null && !isOver;
+        return this.toldFatal ? FORWARD : SWALLOW;
+      }
+    }
+    if (this.exchange.outstanding === 0) return this.unexpected(Backend.ErrorResponse);
+    const detail = this.exchange.firstDetail;
+    if (detail?.what === 'barrier') return this.unexpected(Backend.ErrorResponse);
+    if (detail?.what === 'own') {
+      detail.error = this.lastError;
+      return SWALLOW;
+    }
+    for (const skipped of this.exchange.failed()) this.statements.undo(skipped, this.link);
+    const inClientsWords = detail === null ? null : duplicateRefused(detail, this.lastError);
+    if (inClientsWords !== null) {
+      this.flushRun(bytes, position);
+      this.forward(inClientsWords, 0, inClientsWords.length);
+      return SWALLOW;
+    }
+    // Also where a Parse of ours was refused: the client's batch fails with it.
+    return this.link === null ? SWALLOW : FORWARD;
+  }
+
+  private parameterStatus(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
+    if (total > ERROR_BYTES_READ_MAX) return this.unexpected(Backend.ParameterStatus);
+    if (end - position < total) return WHOLE;
+    const reported = readReported(bytes, position + HEADER_BYTES, position + total);
+    if (reported === null) return this.unexpected(Backend.ParameterStatus);
+    const { name, value } = reported;
+    this.parameters = this.context.parameterSets.with(this.parameters, name, value);
+    if (this.link === null || this.ours() === SWALLOW) return SWALLOW;
+    this.link.parameters = this.context.parameterSets.with(this.link.parameters, name, value);
+    return FORWARD;
+  }
+
+  private unexpected(type: number): Verdict {
+    return this.violation(`unexpected message type 0x${type.toString(16)} (owed: ${this.exchange.owed})`);
+  }
+
+  private violation(what: string): Verdict {
+    this.context.counters.protocolViolations += 1;
+    this.lastError = protocolFailure(what);
+    this.context.io.report({
+      level: this.exchange.doubtful ? 'info' : 'error',
+      message: this.lastError.message,
+      subject: this.subject,
+    });
+    this.close('bad packet');
+    return END;
+  }
+}

@@ -1,0 +1,22 @@
+import type { ErrorFields } from '../../wire/error-fields.js';
+import type { LoginStep } from './client-login.js';
+import type { Session } from './session.js';
+
+/** The pool, as its clients see it. */
+export interface ClientPool {
+  /** Links the client now (true), or makes it wait and calls {@link Session.linked} later (false). */
+  acquire(client: Session): boolean;
+  /** The client is gone, or leaves the queue. */
+  leave(client: Session): void;
+  readonly name: string;
+}
+
+/** What a session asks of its gateway. */
+export interface SessionOwner {
+  /** The client's identity is proved: gives it its pool, and calls {@link Session.welcome} when it can. */
+  authenticated(client: Session, step: Extract<LoginStep, { kind: 'authenticated' }>): void;
+  cancelRequested(client: Session, step: Extract<LoginStep, { kind: 'cancel' }>): void;
+  sessionEnded(client: Session): void;
+  /** Non-null when this client must be turned away after its startup packet. */
+  refusal(step: Extract<LoginStep, { kind: 'authenticated' }>): ErrorFields | null;
+}
