@@ -18,6 +18,7 @@ import type {
   ServerAddress,
   TlsSide,
 } from '../core/io.js';
+import { CopyBuffers } from './copy-buffers.js';
 import { descriptorOf } from './descriptor-passing.js';
 import {
   type Driver,
@@ -74,6 +75,7 @@ export class NodeIo implements Driver {
   readonly memory = new Uint8Array(MEMORY_BYTES);
 
   readonly #work: SlowWork;
+  readonly #copies = new CopyBuffers();
   readonly #connections: (Connection | undefined)[] = [];
   readonly #freeIds: ConnectionId[] = [];
   readonly #listeners: NodeListener[] = [];
@@ -112,9 +114,13 @@ export class NodeIo implements Driver {
         socket.uncork();
       });
     }
-    // A new Uint8Array: slice() of a Buffer would not copy.
-    const copy = new Uint8Array(bytes.subarray(start, end));
-    entry.socket.write(copy, () => this.#written(connection, entry));
+    const length = end - start;
+    const copy = this.#copies.take(length);
+    copy.set(bytes.subarray(start, end));
+    entry.socket.write(copy.length === length ? copy : copy.subarray(0, length), () => {
+      this.#copies.giveBack(copy);
+      this.#written(connection, entry);
+    });
     const isCongested = entry.socket.writableLength > HIGH_WATER_BYTES;
     if (isCongested) entry.congested = true;
     return isCongested;
