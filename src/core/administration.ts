@@ -206,7 +206,8 @@ export class Administration {
     for (const session of [...this.administered.sessions]) {
       if (session.console === null && (isLate || isBetweenTransactions(session))) session.fail(SHUTTING_DOWN);
     }
-    return this.drainDeadline;
+    // Once it has passed nothing more is due by itself.
+    return isLate ? Number.POSITIVE_INFINITY : this.drainDeadline;
   }
 
   private when(hasEnded: () => boolean, done: Done, limitMs = 0): void {

@@ -15,7 +15,6 @@ import {
   workerData,
 } from 'node:worker_threads';
 
-import { DEFAULT_SOCKETS, type SocketSettings } from '../config/socket-settings.js';
 import { NO_TLS, type TlsConfiguration } from '../config/tls.js';
 import type { ConnectionId, IoEvents, ServerAddress, TlsFacts } from '../core/io.js';
 import type { Driver, DriverName, Listener } from './driver.js';
@@ -42,7 +41,6 @@ interface FixtureStart {
   readonly arenaBytes?: number;
   /** Spoken on the sides that have a configuration. */
   readonly tls?: TlsConfiguration;
-  readonly sockets?: SocketSettings;
 }
 
 /** What has happened on a fixture so far. */
@@ -62,7 +60,6 @@ export interface Stats {
 type Order =
   | { readonly kind: 'stats' }
   | { readonly kind: 'stop' }
-  | { readonly kind: 'handOver' }
   | { readonly kind: 'tls'; readonly tls: TlsConfiguration }
   | { readonly kind: 'host'; id: number; addresses: string[] };
 
@@ -225,13 +222,11 @@ async function runFixture(port: MessagePort, start: FixtureStart): Promise<void>
       : new NativeIo(loaded.addon, start.driver, start.wakeDescriptor, work, start.arenaBytes);
   const tls = start.tls ?? NO_TLS;
   driver.configureTls(tls);
-  driver.configureSockets(start.sockets ?? DEFAULT_SOCKETS);
   const core = new FixtureCore(driver, start.behaviour, tls);
   let running = true;
   const handle = (order: Order): void => {
     if (order.kind === 'host') return driver.hostResolved(order.id, { addresses: order.addresses });
     if (order.kind === 'tls') return driver.configureTls(order.tls);
-    if (order.kind === 'handOver') return driver.closeListeners(true);
     if (order.kind === 'stop') {
       running = false;
       return driver.closeListeners();
@@ -253,7 +248,7 @@ async function runFixture(port: MessagePort, start: FixtureStart): Promise<void>
   };
   if (start.driver === 'node') port.on('message', handle);
   try {
-    port.postMessage({ kind: 'listening', ...(await driver.listen(start.listener)) });
+    port.postMessage({ kind: 'listening', port: await driver.listen(start.listener) });
   } catch (error) {
     port.postMessage({ kind: 'failed', code: (error as NodeJS.ErrnoException).code });
     running = false;
@@ -274,8 +269,6 @@ const WAKE = new Uint8Array(8).fill(1);
 /** A driver on its thread. */
 export class Fixture {
   port = 0;
-  /** Of the listening socket. */
-  descriptor = -1;
   failure: string | null = null;
   readonly #worker: Worker;
   readonly #wakeDescriptor: number;
@@ -286,7 +279,7 @@ export class Fixture {
     driver: DriverName,
     behaviour: Behaviour,
     listener: Listener,
-    options: Pick<FixtureStart, 'arenaBytes' | 'tls' | 'sockets'> = {},
+    options: Pick<FixtureStart, 'arenaBytes' | 'tls'> = {},
   ) {
     const loaded = loadAddon();
     this.#wakeDescriptor = driver !== 'node' && 'addon' in loaded ? loaded.addon.createWakeDescriptor() : -1;
@@ -303,10 +296,7 @@ export class Fixture {
           this.#tell({ kind: 'host', id: message.id, addresses });
         }
         if (message.kind === 'failed') this.failure = message.code;
-        if (message.kind === 'listening') {
-          this.port = message.port;
-          this.descriptor = message.descriptor;
-        }
+        if (message.kind === 'listening') this.port = message.port;
         if (message.kind === 'listening' || message.kind === 'failed') resolve();
       });
     });
@@ -320,11 +310,6 @@ export class Fixture {
   /** Replaces the certificates, as a reload does. */
   configureTls(tls: TlsConfiguration): void {
     this.#tell({ kind: 'tls', tls });
-  }
-
-  /** Stops accepting, and leaves the socket to those who have it, too. */
-  handOver(): void {
-    this.#tell({ kind: 'handOver' });
   }
 
   stats(): Promise<Stats> {

@@ -14,7 +14,13 @@ import { mayBeTelling, tellingTag } from './command-tags.js';
 import { Exchange, syntheticAnswer } from './exchange.js';
 import { releasePolicy } from './release.js';
 import * as Request from './request-queue.js';
-import { connectionFailure, duplicateRefused, protocolFailure, readReported } from './server-errors.js';
+import {
+  connectionFailure,
+  duplicateRefused,
+  isTransactionStatus,
+  protocolFailure,
+  readReported,
+} from './server-errors.js';
 import type { ServerStatements } from './server-statements.js';
 import type { Timing } from './timing.js';
 
@@ -163,7 +169,8 @@ export abstract class ServerAnswers extends FrameReader {
   }
 
   private readyForQuery(total: number, status: number): Verdict {
-    if (total !== HEADER_BYTES + 1) return this.unexpected(Backend.ReadyForQuery);
+    const isSound = total === HEADER_BYTES + 1 && isTransactionStatus(status);
+    if (!isSound) return this.unexpected(Backend.ReadyForQuery);
     const meaning = this.exchange.ready(status);
     if (meaning !== 'answer') return meaning === 'stray' ? FORWARD : this.unexpected(Backend.ReadyForQuery);
     const detail = this.exchange.firstDetail;

@@ -1,4 +1,5 @@
 /** What goes wrong with server connections, in PostgreSQL's words. */
+import * as Backend from '../../wire/backend.js';
 import { buildErrorResponse, type ErrorFields } from '../../wire/error-fields.js';
 import { ProtocolViolation } from '../../wire/protocol-violation.js';
 import { readParameterStatus } from '../../wire/server-messages.js';
@@ -21,6 +22,13 @@ export function duplicateRefused(request: RequestDetail, error: ErrorFields | nu
   if (request.what !== 'duplicate' || error?.code !== SqlState.duplicate_prepared_statement) return null;
   const message = `prepared statement "${request.clientName}" already exists`;
   return buildErrorResponse({ ...error, message });
+}
+
+/** Whether ReadyForQuery may say this of a transaction. */
+export function isTransactionStatus(status: number): boolean {
+  return (
+    status === Backend.Idle || status === Backend.InTransaction || status === Backend.InFailedTransaction
+  );
 }
 
 /** The body of a ParameterStatus; null for one that is not well-formed. */

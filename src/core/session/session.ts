@@ -187,8 +187,9 @@ export class Session extends FrameReader implements StatementClient, Recorded {
   private end(reason: string | null): void {
     if (this.phase === 'closed') return;
     if (reason !== null) recordClosing(this.context, this, reason);
-    this.pool?.leave(this);
+    // Before it leaves: that may close a server connection, and with it what somebody waits for.
     this.phase = 'closed';
+    this.pool?.leave(this);
     this.endReading();
     this.login = null;
     this.startupBytes = null;
