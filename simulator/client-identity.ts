@@ -3,12 +3,16 @@ import { GSSENCRequestCode, ProtocolVersion3, SSLRequestCode } from '../src/wire
 import * as Packets from './packets.js';
 import { DATABASES, type Plan, WRONG_DATABASE } from './plan.js';
 import type { Random } from './random.js';
+import { INVALID_TIME_ZONE } from './session-parameters.js';
 import { CLIENT_HELLO } from './sim-io.js';
 
 export interface ClientIdentity {
   readonly user: string;
   readonly password: string;
   readonly startup: ReadonlyMap<string, string>;
+  /** The protocol's minor version that it asks for, and whether with an option that nobody knows. */
+  readonly minorVersion: number;
+  readonly hasProtocolOption: boolean;
   /** It should be let in. */
   readonly welcome: boolean;
 }
@@ -23,13 +27,22 @@ export function makeIdentity(plan: Plan, random: Random): ClientIdentity {
   ]);
   if (random.chance(0.5)) startup.set('application_name', random.pick(['psql', 'web']));
   if (random.chance(0.2)) startup.set('timezone', 'Asia/Tokyo');
+  const wrongTimeZone = random.chance(plan.client.wrongPasswords / 2);
+  if (wrongTimeZone) startup.set('timezone', INVALID_TIME_ZONE);
   if (random.chance(0.1)) startup.set('search_path', 'private');
   if (random.chance(0.1)) startup.set('extra_float_digits', '2');
+  const minorVersion = random.weighted([
+    [8, 0],
+    [1, 2],
+    [1, 9999],
+  ]);
   return {
     user,
     password: wrongPassword ? 'wrong' : (plan.passwords.get(user) ?? ''),
     startup,
-    welcome: !wrongDatabase && !(wrongPassword && plan.settings.authType !== 'trust'),
+    minorVersion,
+    hasProtocolOption: minorVersion > 0 && random.chance(0.5),
+    welcome: !wrongDatabase && !wrongTimeZone && !(wrongPassword && plan.settings.authType !== 'trust'),
   };
 }
 
@@ -42,18 +55,13 @@ export function loginPackets(identity: ClientIdentity, plan: Plan, random: Rando
       [1, [GSSENCRequestCode, SSLRequestCode]],
     ]),
   ];
-  const version = random.weighted([
-    [8, ProtocolVersion3],
-    [1, ProtocolVersion3 | 2],
-    [1, ProtocolVersion3 | 9999],
-  ]);
   const parameters = new Map(identity.startup);
-  if (version !== ProtocolVersion3 && random.chance(0.5)) parameters.set('_pq_.grease', '');
+  if (identity.hasProtocolOption) parameters.set('_pq_.grease', '');
   const { clientMode } = plan.settings.tls;
   if (clientMode === 'require' && !asks.includes(SSLRequestCode)) asks.push(SSLRequestCode);
   const packets = asks.map((code) => Packets.untyped(Packets.int32(code)));
   // Direct TLS: no word before the handshake.
   if (clientMode !== 'disable' && random.chance(0.2))
     packets.splice(0, packets.length, Buffer.of(CLIENT_HELLO));
-  return [...packets, Packets.startup(version, parameters)];
+  return [...packets, Packets.startup(ProtocolVersion3 | identity.minorVersion, parameters)];
 }

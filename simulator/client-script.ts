@@ -44,7 +44,20 @@ export class ClientScript {
     if (random.chance(ground.plan.client.hostility / 10)) return this.offend();
     if (random.chance(ground.plan.weather.stalls * 2)) client.stall(random.fraction() * 2000);
     client.ask();
+    this.waitPatiently();
     if (random.chance(ground.plan.client.cancels)) this.cancelSoon();
+  }
+
+  /** Servers may have fallen silent: nobody waits for ever. */
+  private waitPatiently(): void {
+    const { patienceMs } = this.ground.plan.client;
+    if (patienceMs === null) return;
+    const { turnsLeft } = this;
+    const how = this.random.pick(['reset', 'close'] as const);
+    this.ground.schedule.after(patienceMs, () => {
+      const isWaiting = this.client.phase === 'ready' && !this.client.settled;
+      if (isWaiting && this.turnsLeft === turnsLeft) this.client.leave(how);
+    });
   }
 
   private cancelSoon(): void {

@@ -5,14 +5,20 @@ import * as Packets from './packets.js';
 import type { Plan } from './plan.js';
 import { FUNCTION_OID } from './postgres-session.js';
 import type { Random } from './random.js';
+import { INVALID_TIME_ZONE, UNREPORTED_NAMES } from './session-parameters.js';
 import * as Sql from './sql.js';
 
 /** Where a client stands when it thinks of what to do next. */
 export type Standing = 'idle' | 'in transaction' | 'failed';
 
 const SETTABLE = ['application_name', 'DateStyle', 'TimeZone', 'IntervalStyle', 'application_NAME'] as const;
-const VALUES = ['one', "it's", 'back\\slash', 'Europe/Paris', '', 'ISO, DMY'] as const;
+const VALUES = ['one', "it's", 'back\\slash', 'Europe/Paris', '', 'ISO, DMY', INVALID_TIME_ZONE] as const;
 const NAMES = ['s1', 's2', 's3', 's4'] as const;
+/** Names of statements that are prepared in SQL. */
+const SQL_NAMES = ['q1', 'q2'] as const;
+const SAVEPOINT_COMMANDS = ['SAVEPOINT', 'RELEASE SAVEPOINT', 'ROLLBACK TO SAVEPOINT'] as const;
+/** What a Parse may say of its one parameter: nothing, text, varchar, or that the server is to find out. */
+const PARAMETER_TYPES = [[], [25], [1043], [1043], [0]] as const;
 /** Texts of prepared statements, the same for all clients. The token comes as a parameter. */
 const SHARED_TEXTS = [
   Sql.selectText({ token: Sql.PARAMETER, variant: 1, rows: 1, size: 3, sleepMs: 0 }),
@@ -113,6 +119,8 @@ export class ClientWork {
       [this.blocks && this.standing === 'idle' ? 8 : 0, () => this.begin()],
       [4, () => [Packets.query(this.oddity())]],
       [4, () => [Packets.query(this.parameter())]],
+      [this.standing === 'idle' ? 0 : 4, () => this.savepoint()],
+      [2, () => [Packets.query(this.sqlPrepared())]],
       [1, () => [Packets.query(this.random.pick(['', ' ', ';']))]],
       [2, () => [Packets.functionCall(this.random.chance(0.8) ? FUNCTION_OID : 1, this.token())]],
       [8, () => this.unnamed()],
@@ -179,9 +187,33 @@ export class ClientWork {
 
   private parameter(): string {
     const { random } = this;
-    if (random.chance(0.5)) return Sql.commandText(`SHOW ${random.pick(SETTABLE)}`, this.token());
+    // What servers don't report is the client's own where the server connection is.
+    const isOwn = this.plan.settings.poolMode === 'session' && random.chance(0.3);
+    const name = isOwn ? random.pick(UNREPORTED_NAMES) : random.pick(SETTABLE);
+    if (random.chance(0.5)) return Sql.commandText(`SHOW ${name}`, this.token());
     const local = this.standing === 'in transaction' && random.chance(0.3);
-    return Sql.setText(random.pick(SETTABLE), random.pick(VALUES), local, this.token());
+    return Sql.setText(name, random.pick(VALUES), local, this.token());
+  }
+
+  private savepoint(): Packet[] {
+    const name = this.random.pick(['a', 'b']);
+    const run = (command: string) => Packets.query(Sql.commandText(`${command} ${name}`, this.token()));
+    if (this.random.chance(0.5)) return [run(this.random.pick(SAVEPOINT_COMMANDS))];
+    return [run('SAVEPOINT'), Packets.query(this.parameter()), run('ROLLBACK TO SAVEPOINT')];
+  }
+
+  private sqlPrepared(): string {
+    const name = this.random.pick(SQL_NAMES);
+    const command = this.random.weighted([
+      [3, `PREPARE ${name} AS SELECT 1`],
+      [5, `EXECUTE ${name}`],
+      [1, `DEALLOCATE ${name}`],
+    ]);
+    return Sql.commandText(command, this.token());
+  }
+
+  private parse(name: string, text: string): Packet {
+    return Packets.parse(name, text, this.random.pick(PARAMETER_TYPES));
   }
 
   /** Parse, Bind and Execute of a text that is this client's alone. */
@@ -192,7 +224,7 @@ export class ClientWork {
   private shared(): string {
     return this.random.weighted([
       [10, this.random.pick(SHARED_TEXTS)],
-      [1, Sql.missingText(Sql.PARAMETER)],
+      [2, Sql.missingText(Sql.PARAMETER)],
       [1, Sql.syntaxErrorText(Sql.PARAMETER)],
     ]);
   }
@@ -204,7 +236,7 @@ export class ClientWork {
   private unnamed(): Packet[] {
     const { random } = this;
     if (random.chance(0.3)) return [...this.run(this.select()), Packets.sync()];
-    const packets = [Packets.parse('', this.shared())];
+    const packets = [this.parse('', this.shared())];
     if (random.chance(0.2)) packets.push(Packets.describe('S', ''));
     // The unnamed statement lives on after Sync.
     if (this.named && random.chance(0.3)) packets.push(Packets.sync());
@@ -238,10 +270,10 @@ export class ClientWork {
       const name = random.pick(NAMES);
       packets.push(
         ...random.weighted<Packet[]>([
-          [4, [Packets.parse(name, this.shared())]],
+          [4, [this.parse(name, this.shared())]],
           [1, [Packets.close('S', name)]],
-          [2, [Packets.close('S', name), Packets.parse(name, this.shared())]],
-          [this.mayDescribe ? 2 : 0, [Packets.describe('S', name)]],
+          [2, [Packets.close('S', name), this.parse(name, this.shared())]],
+          [this.mayDescribe ? 5 : 0, [Packets.describe('S', name)]],
           [9, [Packets.bind('', name, [this.token()]), Packets.execute('', 0)]],
         ]),
       );
@@ -330,6 +362,7 @@ export class ClientWork {
       [Packets.parse('', SHARED_TEXTS[0]), Packets.close('S', ''), ...this.unnamedUse(), Packets.sync()],
       this.named ? [Packets.close('S', ''), Packets.sync()] : lone,
       [...this.run(this.select()), Packets.query(this.select()), Packets.sync()],
+      [...this.run(this.oddity()), Packets.query(this.select()), Packets.sync()],
       [...this.run(this.oddity()), Packets.functionCall(FUNCTION_OID, this.token()), Packets.sync()],
       [Packets.parse('', ''), Packets.bind('', '', []), Packets.execute('', 0), Packets.sync()],
     ]);

@@ -1,21 +1,9 @@
 /** Deliberate defects, with which the simulator shows that it would notice real ones. */
 
-import type { Io, IoEvents } from '../src/core/io.js';
 import { releasePolicy } from '../src/core/server/release.js';
-import type { GatewaySettings } from '../src/core/settings.js';
 import * as Backend from '../src/wire/backend.js';
-import type { Random } from './random.js';
-
-/** A defect, and where it sits. */
-export interface Fault {
-  /** Changes the core itself; the function that it returns undoes that. */
-  install?(): () => void;
-  /** Stands between the core and its driver. */
-  io?(io: Io, random: Random): Io;
-  /** Stands between the driver and the core. */
-  events?(events: IoEvents, random: Random): IoEvents;
-  settings?(settings: GatewaySettings): GatewaySettings;
-}
+import { CORE_FAULTS } from './core-faults.js';
+import type { Fault } from './fault.js';
 
 function around<T extends object>(target: T, changes: Partial<T>): T {
   return new Proxy(target, {
@@ -27,7 +15,7 @@ function around<T extends object>(target: T, changes: Partial<T>): T {
   });
 }
 
-export const FAULTS: Readonly<Record<string, Fault>> = {
+const OUTSIDE_FAULTS = {
   'release at the first ReadyForQuery': {
     install() {
       const { isReleasable } = releasePolicy;
@@ -105,4 +93,8 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
   'a key derivation is never answered': {
     io: (io) => around(io, { deriveKey() {} }),
   },
-};
+} as const satisfies Readonly<Record<string, Fault>>;
+
+export type FaultName = keyof typeof OUTSIDE_FAULTS | keyof typeof CORE_FAULTS;
+
+export const FAULTS: Readonly<Record<FaultName, Fault>> = { ...OUTSIDE_FAULTS, ...CORE_FAULTS };

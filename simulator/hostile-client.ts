@@ -13,6 +13,8 @@ const GRACE_MS = 2500;
 export class HostileClient implements Peer {
   readonly label: string;
   gone = false;
+  /** What the first byte that it gets may be, if it gets one; null: anything. */
+  private firstByte: readonly number[] | null = null;
   private readonly ground: Ground;
   private readonly random: Random;
   private connection!: SimConnection;
@@ -32,6 +34,7 @@ export class HostileClient implements Peer {
     const isTlsOffered = plan.settings.tls.clientMode !== 'disable';
     const words = isTlsOffered ? [...FIRST_WORDS, ...TLS_WORDS] : FIRST_WORDS;
     const bytes = this.random.pick(words)(this.random);
+    this.beginsTls(bytes);
     ledger.trace(() => `${this.label} -> ${bytes.toString('hex', 0, 40)}`);
     this.connection.toGateway.write(bytes);
     // Stalls may hold up what the gateway sends, and with it the end.
@@ -42,7 +45,30 @@ export class HostileClient implements Peer {
     });
   }
 
+  /** What it sends announces TLS, in a way in which it may not be spoken. */
+  private beginsTls(bytes: Buffer): void {
+    const { io, ledger, plan } = this.ground;
+    if (plan.settings.tls.clientMode === 'disable') return;
+    if (bytes.length > SSL_REQUEST.length && bytes.subarray(0, SSL_REQUEST.length).equals(SSL_REQUEST)) {
+      ledger.note('bytes behind SSLRequest');
+      this.firstByte = [ERROR, ACCEPTED];
+    } else if (bytes.length === 1 && bytes[0] === CLIENT_HELLO && this.random.chance(0.7)) {
+      ledger.note('direct TLS for another application');
+      io.peerStartsTls(this.connection, this.random.pick([null, 'http/1.1']));
+    }
+  }
+
+  /** Direct TLS is there, but not for PostgreSQL: what a client would send next must be of no use. */
+  secured(): void {
+    this.firstByte = [ERROR];
+    this.connection.toGateway.write(Packets.startup(ProtocolVersion3, ALICE));
+  }
+
   received(piece: Buffer): void {
+    if (this.firstByte !== null && !this.firstByte.includes(piece[0]!)) {
+      return this.ground.ledger.fail(`${this.label} was served: ${piece.toString('latin1', 0, 40)}`);
+    }
+    this.firstByte = null;
     if (piece.length === 1 && piece[0] === ACCEPTED && this.connection.tls === 'gateway began') {
       // Some fall silent, some go on without TLS.
       if (this.random.chance(0.5)) this.connection.toGateway.write(Packets.startup(ProtocolVersion3, ALICE));
@@ -64,6 +90,7 @@ export class HostileClient implements Peer {
 }
 
 const ACCEPTED = 0x53;
+const ERROR = 0x45;
 const ALICE = new Map([['user', 'alice']]);
 const SSL_REQUEST = Packets.untyped(Packets.int32(SSLRequestCode));
 

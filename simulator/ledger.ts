@@ -1,4 +1,5 @@
 /** What is known of a run as a whole: who asked what, whom a loss may befall, and what must not have happened. */
+import type { Counts, Situation } from './situations.js';
 
 export class Ledger {
   /** The first thing that must not have happened. The run ends with it. */
@@ -9,8 +10,14 @@ export class Ledger {
   serverTrouble = false;
   /** The gateway is shutting down: every client may be told so. */
   shuttingDown = false;
+  /** Clients may be told that an operator ends them. */
+  killing = false;
+  /** Clients in a transaction are left alone up to this time, in ms; null: the gateway isn't being drained. */
+  draining: { readonly until: number } | null = null;
   /** Requests that clients got answered. */
   answered = 0;
+  /** What the run has come into, and how often. */
+  readonly reached: Counts = new Map();
   private readonly tokensSeen = new Set<string>();
   private readonly gone = new Set<number>();
   private readonly cancelsSent = new Map<number, number>();
@@ -32,6 +39,10 @@ export class Ledger {
   fail(what: string): void {
     this.trace(() => `VIOLATION: ${what}`);
     this.violation ??= what;
+  }
+
+  note(situation: Situation): void {
+    this.reached.set(situation, (this.reached.get(situation) ?? 0) + 1);
   }
 
   /** A server was asked to run this: each token may come once. */
@@ -56,7 +67,8 @@ export class Ledger {
 
   /** A cancel has hit a query of this client. */
   cancelLanded(client: number): void {
-    if (this.gone.has(client)) return;
+    if (this.gone.has(client)) return this.note('a query is cancelled for a client that is gone');
+    this.note('a cancel request hits its query');
     if (!this.mayBeCancelled(client)) {
       this.fail(`a cancel request hit a query of client ${client}, which had not asked for it`);
     }

@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 /** `npm run simulate`: runs seeds, and says how to replay the first that fails. */
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { FAULTS } from './faults.js';
+import { FAULTS, type FaultName } from './faults.js';
 import { PROFILES, type Profile } from './plan.js';
+import { trapsMarkdown } from './traps-document.js';
 import { type RunResult, runSeed } from './world.js';
 
 interface Flags {
@@ -10,10 +11,11 @@ interface Flags {
   readonly from?: number;
   readonly seed?: number;
   readonly profile?: Profile;
-  readonly fault?: string;
+  readonly fault?: FaultName;
   readonly trace?: boolean;
   readonly keepGoing?: boolean;
   readonly rash?: boolean;
+  readonly traps?: boolean;
 }
 
 const PROGRESS_MS = 500;
@@ -36,7 +38,7 @@ function runOne(seed: number, flags: Flags): RunResult {
     ...(flags.profile !== undefined && { profile: flags.profile }),
     ...(flags.rash === true && { rashness: 0.5 }),
     ...(flags.trace === true && { trace: (line: string) => process.stdout.write(`${line}\n`) }),
-    ...(flags.fault !== undefined && { fault: FAULTS[flags.fault]! }),
+    ...(flags.fault !== undefined && { fault: FAULTS[flags.fault] }),
   });
 }
 
@@ -90,6 +92,9 @@ const program = new Command('simulate')
   .addOption(new Option('--fault <name>', 'switch a deliberate defect on').choices(Object.keys(FAULTS)))
   .option('--rash', 'with clients that rely on statements before they know that they exist')
   .option('--trace', 'print every message and event')
-  .option('--keep-going', 'go on after a failure');
+  .option('--keep-going', 'go on after a failure')
+  .option('--traps', 'print docs/protocol-traps.md instead');
 
-process.exitCode = run(program.parse().opts<Flags>());
+const flags = program.parse().opts<Flags>();
+if (flags.traps === true) process.stdout.write(trapsMarkdown());
+else process.exitCode = run(flags);

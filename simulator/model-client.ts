@@ -4,6 +4,7 @@
  */
 import { APPLICATION_PROTOCOL } from '../src/core/session/client-encryption.js';
 import * as Backend from '../src/wire/backend.js';
+import { GSSENCRequestCode } from '../src/wire/frontend.js';
 import { type ClientIdentity, loginPackets } from './client-identity.js';
 import { ClientWork, type Standing } from './client-work.js';
 import type { Ground } from './ground.js';
@@ -50,6 +51,9 @@ export class ModelClient implements Peer {
   private askedAt = 0;
   private settledNow = true;
   private fatal: Map<string, string> | null = null;
+  private asksForGssapi = false;
+  /** It was told which protocol version and options the gateway speaks. */
+  private hasNegotiated = false;
 
   /** @param onSettled called when everything is answered (also: when logged in), to go on. */
   constructor(ground: Ground, id: number, identity: ClientIdentity, onSettled: () => void) {
@@ -59,7 +63,7 @@ export class ModelClient implements Peer {
     this.label = `client ${id}`;
     this.random = ground.random.fork();
     this.onSettled = onSettled;
-    this.reference = new PostgresSession(identity.startup);
+    this.reference = new PostgresSession(identity.startup, (situation) => ground.ledger.note(situation));
     this.reference.parameters.report();
     this.work = new ClientWork(id, ground.plan, this.random, identity.startup.size > 2);
     this.answers = new PasswordAnswer(identity.user, identity.password, this.random);
@@ -108,6 +112,7 @@ export class ModelClient implements Peer {
     });
     this.loginRest = loginPackets(this.identity, this.ground.plan, this.random);
     const first = this.loginRest.shift()!;
+    this.asksForGssapi = first.length === 8 && first.readInt32BE(4) === GSSENCRequestCode;
     if (first[0] === CLIENT_HELLO) this.ground.io.peerStartsTls(this.connection, APPLICATION_PROTOCOL);
     this.connection.toGateway.write(first);
   }
@@ -148,6 +153,8 @@ export class ModelClient implements Peer {
     if (this.phase === 'gone' || this.phase === 'new') return;
     const { io, ledger } = this.ground;
     ledger.trace(() => `${this.label} leaves (${how})`);
+    if (this.phase === 'ready' && !this.settledNow) ledger.note('a client leaves while its query runs');
+    else if (this.standing !== 'idle') ledger.note('a client leaves within a transaction');
     ledger.departed(this.id);
     this.phase = 'gone';
     if (how === 'reset') return io.cutByPeer(this.connection, 'connection reset by peer');
@@ -181,6 +188,7 @@ export class ModelClient implements Peer {
     if (this.phase === 'gone') return;
     let rest = piece;
     if (this.loginRest.length > 0 && rest[0] === REFUSED) {
+      if (this.asksForGssapi) this.ground.ledger.note('GSSENCRequest is refused');
       this.connection.toGateway.write(this.loginRest.shift()!);
       rest = rest.subarray(1);
     }
@@ -245,10 +253,13 @@ export class ModelClient implements Peer {
         this.cancelKey = bytes.subarray(5);
         return;
       case Backend.NegotiateProtocolVersion:
+        this.hasNegotiated = true;
+        return;
       case Backend.NoticeResponse:
         return;
       case Backend.ReadyForQuery:
         if (this.cancelKey === null) this.violation('login ended without BackendKeyData');
+        this.checkNegotiation();
         if (!this.identity.welcome) this.violation('was let in, but should not have been');
         this.phase = 'ready';
         this.checkView();
@@ -256,6 +267,15 @@ export class ModelClient implements Peer {
         return;
     }
     this.violation(`unexpected message during login: ${describePacket(message, true)}`);
+  }
+
+  /** Asked for a newer version than there is, or for an option: the gateway must say what it speaks, and only then. */
+  private checkNegotiation(): void {
+    const { minorVersion, hasProtocolOption } = this.identity;
+    const isDue = minorVersion > NEWEST_MINOR_VERSION || hasProtocolOption;
+    if (isDue && !this.hasNegotiated) this.violation('asked for what is not spoken, and was not told so');
+    if (minorVersion === 0 && this.hasNegotiated) this.violation('was sent NegotiateProtocolVersion for 3.0');
+    if (isDue) this.ground.ledger.note('the protocol version is negotiated');
   }
 
   private takeParameter(message: Packet): void {
@@ -267,6 +287,7 @@ export class ModelClient implements Peer {
     if (message.type === Backend.ParameterStatus) return this.takeParameter(message);
     if (message.type === Backend.NotificationResponse && message.bytes.includes('async ')) return;
     if (message.type === Backend.NoticeResponse && readFields(message).get('M')?.startsWith('async ')) return;
+    if (this.isNameless(message)) return;
     if (this.isCancelled(message)) return this.takeCancelled(message);
     this.advance();
     const expected = this.expected.shift();
@@ -295,6 +316,15 @@ export class ModelClient implements Peer {
     for (const message of this.reference.out.splice(0)) {
       if (message.type !== Backend.ParameterStatus) this.expected.push(message);
     }
+  }
+
+  /** An error without a SQLSTATE comes from a server that is about to be lost. */
+  private isNameless(message: Packet): boolean {
+    const { ledger } = this.ground;
+    const isNameless = message.type === Backend.ErrorResponse && !readFields(message).has('C');
+    if (!isNameless || ledger.lossCredits === 0) return false;
+    ledger.note('an error without SQLSTATE');
+    return true;
   }
 
   private isCancelled(message: Packet): boolean {
@@ -332,6 +362,7 @@ export class ModelClient implements Peer {
     while (this.expected.length === 0 && this.reference.next === 'instant') this.stepReference();
     if (this.settledNow || this.expected.length > 0 || this.reference.next !== 'nothing') return;
     this.settledNow = true;
+    if (this.work.unsynced) this.ground.ledger.note('answers without a Sync');
     this.onSettled();
   }
 
@@ -345,10 +376,17 @@ export class ModelClient implements Peer {
     this.ground.ledger.departed(this.id);
     if (this.misbehaved || this.ground.ledger.shuttingDown) return;
     if (this.halfClosed && this.settledNow && fatal === null) return;
+    if (this.isEndedByOperator(fatal)) return;
     if (!wasReady && this.mayBeRefused(fatal)) return;
-    if (this.hasWaitedTooLong(fatal)) return;
+    if (this.hasWaitedTooLong(fatal)) {
+      if (this.reference.pending > 1) this.ground.ledger.note('a pipeline gets no server connection');
+      return;
+    }
     const { ledger } = this.ground;
-    if (ledger.serverTrouble && fatal !== null && (!wasReady || !this.settledNow)) return;
+    if (ledger.serverTrouble && fatal !== null && (!wasReady || !this.settledNow)) {
+      if (!wasReady) ledger.note('a login while servers cannot be reached');
+      return;
+    }
     if (wasReady && ledger.lossCredits > 0) {
       ledger.lossCredits -= 1;
       return;
@@ -359,10 +397,23 @@ export class ModelClient implements Peer {
     this.phase = 'gone';
   }
 
-  private mayBeRefused(fatal: Map<string, string> | null): boolean {
+  private isEndedByOperator(fatal: Map<string, string> | null): boolean {
+    const { ledger, schedule } = this.ground;
     const code = fatal?.get('C');
+    if (code !== '57P01' && code !== '57P03') return false;
+    if (ledger.killing) return true;
+    if (ledger.draining === null) return false;
+    if (schedule.now >= ledger.draining.until) return true;
+    if (this.standing === 'idle') ledger.note('a client is closed between two transactions, to drain');
+    return this.standing === 'idle';
+  }
+
+  private mayBeRefused(fatal: Map<string, string> | null): boolean {
+    const code = fatal?.get('C') ?? '';
     const { settings, client } = this.ground.plan;
-    if (!this.identity.welcome) return code === '28P01' || code === '3D000' || code === '53300';
+    if (code === '28P01') this.ground.ledger.note('a wrong password');
+    if (code === '22023') this.ground.ledger.note('the parameters of a client are refused');
+    if (!this.identity.welcome) return UNWELCOME.has(code);
     return code === '53300' && settings.maxClientConn < 100 && client.count > 0;
   }
 
@@ -377,6 +428,10 @@ export class ModelClient implements Peer {
   }
 }
 
+/** What those are told who should not be let in: wrong password, database, parameter; or too many were there. */
+const UNWELCOME: ReadonlySet<string> = new Set(['28P01', '3D000', '22023', '53300']);
+/** The newest minor version of the protocol that there is. */
+const NEWEST_MINOR_VERSION = 2;
 const ACCEPTED = 0x53;
 const REFUSED = 0x4e;
 

@@ -9,6 +9,8 @@ export class ModelServer {
   readonly sessions = new Set<ServerSession>();
   private readonly ground: Ground;
   private lastProcessId = 7000;
+  /** Databases, by their names here, to which the gateway must not connect now. */
+  private forbidden: ReadonlySet<string> = new Set();
 
   constructor(ground: Ground) {
     this.ground = ground;
@@ -40,9 +42,23 @@ export class ModelServer {
     this.sessions.delete(session);
   }
 
+  /** An operator has had a database paused (null: all). */
+  forbid(name: string | null): void {
+    const databases = [...this.ground.plan.settings.databases.values()];
+    const chosen = databases.filter((database) => name === null || database.name === name);
+    this.forbidden = new Set(chosen.map((database) => database.serverDatabase ?? database.name));
+  }
+
+  allow(): void {
+    this.forbidden = new Set();
+  }
+
   /** A session's startup packet has come: there may not be more of its kind than the pool's size. */
   checkPoolSize(session: ServerSession): void {
     const { settings, reload } = this.ground.plan;
+    if (this.forbidden.has(session.database)) {
+      this.ground.ledger.fail(`a connection to ${session.database}, which is paused`);
+    }
     // What was opened under a larger limit may stay until it is free.
     const size = Math.max(settings.defaultPoolSize, reload?.settings.defaultPoolSize ?? 0);
     const database = [...settings.databases.values()].find(

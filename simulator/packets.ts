@@ -117,8 +117,8 @@ export function untyped(...parts: readonly Buffer[]): Buffer {
 
 export const query = (sql: string): Packet => packet(Frontend.Query, cstring(sql));
 
-export const parse = (name: string, sql: string): Packet =>
-  packet(Frontend.Parse, cstring(name), cstring(sql), int16(0));
+export const parse = (name: string, sql: string, types: readonly number[] = []): Packet =>
+  packet(Frontend.Parse, cstring(name), cstring(sql), int16(types.length), ...types.map(int32));
 
 export function bind(portal: string, statement: string, values: readonly string[]): Packet {
   const parts = [cstring(portal), cstring(statement), int16(0), int16(values.length)];

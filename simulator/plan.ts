@@ -31,6 +31,8 @@ export interface ServerPlan {
   readonly refusals: number;
   readonly silences: number;
   readonly loginErrors: number;
+  /** Probability that a session falls silent at some moment, for good, with its connection open. */
+  readonly hangs: number;
   /** Time that a statement takes at most, in ms, unless it sleeps. */
   readonly workMsMax: number;
   /** Probability, per step, of a notice or a parameter report that nobody asked for. */
@@ -54,6 +56,18 @@ export interface ClientPlan {
   readonly wrongPasswords: number;
   /** Share of clients that use prepared statements before they know that they exist. */
   readonly rashness: number;
+  /** How long a client waits for an answer before it leaves, in ms; null: as long as it takes. */
+  readonly patienceMs: number | null;
+}
+
+/** One thing that an operator does. */
+export interface OperatorPlan {
+  readonly kind: 'reconnect' | 'pause' | 'suspend' | 'kill' | 'disable';
+  /** When, and for how long, in ms. */
+  readonly at: number;
+  readonly forMs: number;
+  /** null: all. */
+  readonly database: string | null;
 }
 
 export interface Plan {
@@ -67,11 +81,17 @@ export interface Plan {
   readonly passwords: ReadonlyMap<string, string>;
   /** The gateway is shut down in the middle, after this time in ms; null: after everybody has gone. */
   readonly shutdownAt: number | null;
+  /** Clients that are in a transaction at the shutdown get so much time to end it, in ms; null: none. */
+  readonly drainMs: number | null;
+  readonly operator: OperatorPlan | null;
   /** Settings that are applied after some time, in ms. */
   readonly reload: { readonly at: number; readonly settings: GatewaySettings } | null;
 }
 
+/** Longer than anything takes where servers answer. */
+const PATIENCE_MS = 5000;
 const TLS_SALT = 0x7a5_7a5;
+const OPERATOR_SALT = 0x0be_7a7;
 const USERS = ['alice', 'bob', 'carol'] as const;
 
 /** @param forced the profile; null: the seed decides. @param rashness share of rash clients. */
@@ -80,16 +100,22 @@ export function makePlan(seed: number, random: Random, forced: Profile | null, r
   const passwords = new Map(USERS.map((user) => [user as string, `secret of ${user}`]));
   const count = random.chance(0.15) ? random.int(11, 40) : random.int(1, 10);
   const { tls, serverTls } = makeTls(new Random(seed ^ TLS_SALT));
+  const operating = new Random(seed ^ OPERATOR_SALT);
   const settings = { ...makeSettings(random, profile, count, passwords), tls };
+  const weather = makeWeather(random, profile);
+  const server = { ...makeServerPlan(random, profile), tls: serverTls };
+  const client = makeClientPlan(random, profile, count, rashness);
   return {
     seed,
     profile,
     settings,
-    weather: makeWeather(random, profile),
-    server: { ...makeServerPlan(random, profile), tls: serverTls },
-    client: makeClientPlan(random, profile, count, rashness),
+    weather,
+    server,
+    client: { ...client, patienceMs: server.hangs > 0 ? PATIENCE_MS : null },
     highWaterBytes: random.pick([1024, 8192, 65_536]),
     passwords,
+    drainMs: operating.chance(0.5) ? operating.int(0, 1000) : null,
+    operator: operating.chance(0.2) ? makeOperator(operating) : null,
     shutdownAt: random.chance(0.1) ? random.int(1, 2000) : null,
     reload: random.chance(0.15) ? makeReload(random, settings) : null,
   };
@@ -165,6 +191,15 @@ function makeTls(random: Random): { tls: TlsSettings; serverTls: ServerPlan['tls
   return { tls: { clientMode, serverMode, serverRevision: '' }, serverTls };
 }
 
+function makeOperator(random: Random): OperatorPlan {
+  return {
+    kind: random.pick(['reconnect', 'pause', 'suspend', 'kill', 'disable']),
+    at: random.int(1, 1000),
+    forMs: random.int(1, 2000),
+    database: random.pick([null, ...DATABASES]),
+  };
+}
+
 /** Limits and times may change at any time; a pool's mode not while it has clients. */
 function makeReload(random: Random, settings: GatewaySettings): Plan['reload'] {
   return {
@@ -203,13 +238,19 @@ function makeServerPlan(random: Random, profile: Profile): Omit<ServerPlan, 'tls
     refusals: failing ? random.pick([0, 0.2]) : 0,
     silences: failing ? random.pick([0, 0.1]) : 0,
     loginErrors: failing ? random.pick([0, 0.1]) : 0,
+    hangs: failing ? random.pick([0, 0, 0]) : 0,
     workMsMax: profile === 'slow' ? 50 : random.pick([0, 2, 10]),
     asides: random.pick([0, 0, 0.05]),
     cancelMsMax: random.pick([1, 30, 300]),
   };
 }
 
-function makeClientPlan(random: Random, profile: Profile, count: number, rashness: number): ClientPlan {
+function makeClientPlan(
+  random: Random,
+  profile: Profile,
+  count: number,
+  rashness: number,
+): Omit<ClientPlan, 'patienceMs'> {
   return {
     count,
     turnsMax: count > 10 ? 6 : 14,

@@ -9,13 +9,18 @@ import type { Packet } from './packets.js';
 import * as Packets from './packets.js';
 import { SessionParameters } from './session-parameters.js';
 import { columnsOf, runStatement } from './session-statements.js';
+import type { Note } from './situations.js';
 import { PARAMETER, parseScript, type Statement, tokens } from './sql.js';
 import { missingRelation, StatementError, syntaxError } from './statement-error.js';
 
 export interface Prepared {
   readonly statement: Statement | null;
-  readonly parameters: number;
+  /** The types of its parameters. */
+  readonly types: readonly number[];
 }
+
+/** What a parameter of which the client says no type is taken for: text. */
+export const TEXT_TYPE = 25;
 
 export interface Portal {
   readonly statement: Statement | null;
@@ -32,6 +37,9 @@ export class PostgresSession {
   readonly parameters: SessionParameters;
   readonly statements = new Map<string, Prepared>();
   readonly portals = new Map<string, Portal>();
+  /** Names of statements that were prepared in SQL. No model client uses one of them in Bind. */
+  readonly sqlStatements = new Set<string>();
+  readonly note: Note;
   /** Answers that nobody has taken yet. */
   readonly out: Packet[] = [];
   /** Copy-in mode: rows so far, and whether Execute began it. */
@@ -48,8 +56,14 @@ export class PostgresSession {
   private batchOpen = false;
   terminated = false;
 
-  constructor(startup: ReadonlyMap<string, string>) {
+  constructor(startup: ReadonlyMap<string, string>, note: Note = () => {}) {
     this.parameters = new SessionParameters(startup);
+    this.note = note;
+  }
+
+  /** Messages that it has not dealt with. */
+  get pending(): number {
+    return this.inputs.length;
   }
 
   get status(): number {
@@ -125,9 +139,10 @@ export class PostgresSession {
   private raise(code: string, message: string): void {
     this.out.push(Packets.errorResponse('ERROR', code, message));
     this.copyIn = null;
-    if (this.inBlock) this.failed = true;
-    this.parameters.rollback();
-    if (this.inBlock) this.parameters.begin();
+    if (this.inBlock) {
+      this.failed = true;
+      this.parameters.fail();
+    } else this.parameters.rollback();
     if (this.script !== null) this.script.length = 0;
     else if (this.extended) this.skipping = true;
     else this.ready();
@@ -163,7 +178,7 @@ export class PostgresSession {
 
   checkAllowed(statement: Statement | null): void {
     if (!this.failed || statement === null) return;
-    if (statement.kind === 'commit' || statement.kind === 'rollback') return;
+    if (ALLOWED_IN_FAILED.has(statement.kind)) return;
     throw new StatementError(
       '25P02',
       'current transaction is aborted, commands ignored until end of transaction block',
@@ -180,7 +195,10 @@ export class PostgresSession {
       this.ready();
       return;
     }
-    if (this.skipping) return;
+    if (this.skipping) {
+      if (message.type === Frontend.Query) this.note('a Query is skipped after an error');
+      return;
+    }
     if (this.copyIn !== null) {
       this.takeCopy(message);
       return;
@@ -211,6 +229,7 @@ export class PostgresSession {
         return this.takeFunctionCall(bytes);
     }
     // Flush concerns the transport alone; CopyData, CopyDone and CopyFail are what follows a COPY that has failed.
+    if (message.type !== Frontend.Flush) this.note('data of a COPY that has failed');
   }
 
   private takeQuery(text: string): void {
@@ -224,7 +243,7 @@ export class PostgresSession {
 
   private takeParse(bytes: Buffer): void {
     const [name, textAt] = Packets.readCstring(bytes, 5);
-    const [text] = Packets.readCstring(bytes, textAt);
+    const [text, typesAt] = Packets.readCstring(bytes, textAt);
     if (name === '') this.statements.delete('');
     const script = parseScript(text);
     if (script.length > 1) {
@@ -237,7 +256,9 @@ export class PostgresSession {
     if (name !== '' && this.statements.has(name)) {
       throw new StatementError('42P05', `prepared statement "${name}" already exists`);
     }
-    this.statements.set(name, { statement, parameters: statement?.token === PARAMETER ? 1 : 0 });
+    const declared = bytes.readInt16BE(typesAt) > 0 ? bytes.readInt32BE(typesAt + 2) : 0;
+    const types = statement?.token === PARAMETER ? [declared === 0 ? TEXT_TYPE : declared] : [];
+    this.statements.set(name, { statement, types });
     this.out.push(Packets.packet(Backend.ParseComplete));
   }
 
@@ -248,10 +269,10 @@ export class PostgresSession {
     this.checkAllowed(prepared.statement);
     let at = formatsAt + 2 + 2 * bytes.readInt16BE(formatsAt);
     const count = bytes.readInt16BE(at);
-    if (count !== prepared.parameters) {
+    if (count !== prepared.types.length) {
       throw new StatementError(
         '08P01',
-        `bind message supplies ${count} parameters, but prepared statement "${name}" requires ${prepared.parameters}`,
+        `bind message supplies ${count} parameters, but prepared statement "${name}" requires ${prepared.types.length}`,
       );
     }
     if (portal !== '' && this.portals.has(portal)) {
@@ -273,10 +294,15 @@ export class PostgresSession {
       throw new StatementError('08P01', `invalid DESCRIBE message subtype ${kind}`);
     if (kind === 'S') {
       const prepared = this.statement(name);
-      const types = prepared.parameters === 0 ? [] : [Packets.int32(25)];
+      const { types } = prepared;
+      if (types.some((type) => type !== TEXT_TYPE)) this.note('a statement with parameter types of its own');
       if (columnsOf(prepared.statement) !== null) this.checkAllowed(prepared.statement);
       this.out.push(
-        Packets.packet(Backend.ParameterDescription, Packets.int16(types.length), ...types),
+        Packets.packet(
+          Backend.ParameterDescription,
+          Packets.int16(types.length),
+          ...types.map(Packets.int32),
+        ),
         describeColumns(prepared.statement),
       );
       return;
@@ -301,6 +327,7 @@ export class PostgresSession {
     this.checkAllowed({ kind: 'fail', token: argument });
     if (oid !== FUNCTION_OID)
       throw new StatementError('42883', `function ${oid} does not exist (${argument})`);
+    this.note('a function call');
     const value = Buffer.from(argument);
     this.out.push(Packets.packet(Backend.FunctionCallResponse, Packets.int32(value.length), value));
     this.ready();
@@ -327,6 +354,7 @@ export class PostgresSession {
       }
     }
     // Flush and Sync are ignored in copy-in mode; no model client sends anything else there.
+    if (message.type === Frontend.Sync) this.note('Sync within COPY FROM STDIN');
   }
 
   private statement(name: string): Prepared {
@@ -342,6 +370,12 @@ export class PostgresSession {
     return portal;
   }
 }
+
+const ALLOWED_IN_FAILED: ReadonlySet<Statement['kind']> = new Set([
+  'commit',
+  'rollback',
+  'rollback-to-savepoint',
+]);
 
 /** The one function that FunctionCall may call: it returns its argument. */
 export const FUNCTION_OID = 4242;

@@ -10,6 +10,7 @@ import { authenticationOk, PasswordCheck } from './passwords.js';
 import { PostgresSession } from './postgres-session.js';
 import type { Random } from './random.js';
 import type { CancelTask } from './schedule.js';
+import { GARBAGE, LAST_WORDS, NONSENSE } from './server-mishaps.js';
 import type { Peer, SimConnection } from './sim-connection.js';
 import type { Statement } from './sql.js';
 import { tokenOwners } from './sql.js';
@@ -28,6 +29,10 @@ const FLUSHING: ReadonlySet<number> = new Set([
   Backend.Authentication,
 ]);
 
+const WAYS_TO_DIE = ['fatal', 'fatal', 'reset', 'close', 'half', 'garbage', 'nonsense'] as const;
+/** How long a server stays that has sent nonsense, in ms. */
+const NONSENSE_MS_MAX = 300;
+
 export class ServerSession implements Peer {
   readonly label: string;
   readonly processId: number;
@@ -44,6 +49,10 @@ export class ServerSession implements Peer {
   private check: PasswordCheck | null = null;
   private session: PostgresSession | null = null;
   private dead = false;
+  /** It has fallen silent, with its connection open. */
+  private hung = false;
+  /** Steps until it does; -1: never. */
+  private stepsToHang = -1;
   private parameters = new Map<string, string>();
   /** Steps until it dies; -1: never by itself. */
   private stepsLeft = -1;
@@ -100,7 +109,7 @@ export class ServerSession implements Peer {
   }
 
   received(piece: Buffer): void {
-    if (this.dead) return;
+    if (this.dead || this.hung) return;
     this.framer.receive(piece);
     this.run();
   }
@@ -183,6 +192,10 @@ export class ServerSession implements Peer {
       ledger.serverTrouble = true;
       return this.die('fatal', '53300', 'sorry, too many clients already');
     }
+    if (this.random.chance(plan.server.hangs)) {
+      if (this.random.chance(0.3)) return this.hang();
+      this.stepsToHang = this.random.int(0, 30);
+    }
     if (this.random.chance(plan.server.deaths)) {
       if (this.random.chance(0.5)) this.stepsLeft = this.random.int(0, 30);
       else schedule.after(this.random.fraction() * 500, () => this.dieSomehow());
@@ -205,7 +218,11 @@ export class ServerSession implements Peer {
   }
 
   private welcome(): void {
-    this.session = new PostgresSession(this.parameters);
+    const { ledger } = this.ground;
+    // The rest of what happens in a session is noted by its client's own copy of it.
+    this.session = new PostgresSession(this.parameters, (situation) => {
+      if (situation === 'state that is not reported is reset') ledger.note(situation);
+    });
     this.answer(authenticationOk());
     for (const [name, value] of this.session.parameters.report()) {
       this.answer(Packets.parameterStatus(name, value));
@@ -223,7 +240,7 @@ export class ServerSession implements Peer {
   private run(): void {
     const { session } = this;
     if (session === null) return;
-    while (!this.dead && this.working === null && this.backlog.length === 0) {
+    while (!this.dead && !this.hung && this.working === null && this.backlog.length === 0) {
       const next = session.next;
       if (next === 'nothing') return;
       const delay = next === 'statement' ? this.timeFor(session.nextStatement, session.copyIn !== null) : 0;
@@ -247,10 +264,15 @@ export class ServerSession implements Peer {
   }
 
   private step(session: PostgresSession): void {
+    if (this.stepsToHang > 0) this.stepsToHang -= 1;
+    else if (this.stepsToHang === 0) return this.hang();
     if (this.stepsLeft > 0) this.stepsLeft -= 1;
     else if (this.stepsLeft === 0) return this.dieSomehow();
     const input = session.nextInput;
     this.answering = session.nextStatement;
+    if (this.answering?.kind === 'set-config') {
+      this.ground.ledger.note('a server connection takes on the parameters of its client');
+    }
     session.step();
     this.answerAll(session);
     if (input === Frontend.Flush) this.releaseHeld();
@@ -287,19 +309,31 @@ export class ServerSession implements Peer {
 
   /** The socket has room again. */
   private proceed(): void {
-    if (this.backlog.length === 0) return;
+    if (this.backlog.length === 0 || this.hung) return;
     this.writeBacklog();
     this.run();
   }
 
   private write(message: Packet): void {
     this.ground.ledger.trace(() => `${this.label} -> ${describePacket(message, true)}`);
+    if (message.type === Backend.ReadyForQuery && message.bytes[5] === Backend.Idle && this.hasMoreToDo) {
+      this.ground.ledger.note('a server is idle between two batches of a pipeline');
+    }
     this.connection.toGateway.write(message.bytes);
+  }
+
+  private get hasMoreToDo(): boolean {
+    return (this.session?.pending ?? 0) > 0 || this.requestsTaken < this.ownership.requestsSent;
   }
 
   /** Something that PostgreSQL may say at any time. */
   private aside(): void {
-    if (this.dead || this.backlog.length > 0 || this.held.length > 0) return;
+    if (this.dead || this.hung || this.backlog.length > 0 || this.held.length > 0) return;
+    this.ground.ledger.note(
+      this.quiet
+        ? 'a message of the server that nobody asked for, at rest'
+        : 'a message of the server that nobody asked for, at work',
+    );
     const words = `async from ${this.label}`;
     const kind = this.random.int(1, 3);
     if (kind === 1) this.write(Packets.notice('WARNING', '01000', words));
@@ -312,7 +346,9 @@ export class ServerSession implements Peer {
   /** A cancel request for this session takes effect, if there is anything to cancel. */
   cancel(): void {
     const { session } = this;
-    if (session === null || this.dead) return;
+    if (session === null || this.dead || this.hung) return;
+    const isRunning = this.backlog.length > 0 || this.working !== null || session.copyIn !== null;
+    if (!isRunning) this.ground.ledger.note('a cancel request comes too late');
     if (this.backlog.length > 0) {
       const statement = this.answering;
       if (statement?.kind !== 'select' && statement?.kind !== 'copy-out') return;
@@ -337,25 +373,43 @@ export class ServerSession implements Peer {
     if (client !== undefined) this.ground.ledger.cancelLanded(client);
   }
 
-  private dieSomehow(): void {
-    if (this.dead) return;
-    if (this.session === null) this.ground.ledger.serverTrouble = true;
-    const how = this.random.pick(['fatal', 'reset', 'close', 'half', 'garbage'] as const);
-    this.die(how, '57P01', 'terminating connection due to administrator command');
+  private hang(): void {
+    this.ground.ledger.trace(() => `${this.label} hangs`);
+    this.ground.ledger.note('a server falls silent');
+    this.ground.ledger.serverTrouble = true;
+    this.hung = true;
   }
 
-  private die(how: 'fatal' | 'reset' | 'close' | 'half' | 'garbage', code: string, message: string): void {
+  private dieSomehow(): void {
+    if (this.dead || this.hung) return;
+    if (this.session === null) this.ground.ledger.serverTrouble = true;
+    const how = this.random.pick(WAYS_TO_DIE);
+    const [code, message] = this.random.pick(LAST_WORDS);
+    this.die(how, code, message);
+  }
+
+  private dieWithAWord(code: string, message: string): void {
+    if (this.session?.inBlock === true) this.ground.ledger.note('FATAL within a transaction');
+    else if (this.session !== null && this.quiet) this.ground.ledger.note('FATAL at rest');
+    this.write(Packets.errorResponse('FATAL', code, message));
+  }
+
+  private die(how: (typeof WAYS_TO_DIE)[number], code: string, message: string): void {
     const { io, ledger } = this.ground;
     ledger.trace(() => `${this.label} dies (${how})`);
     const linked = this.ground.plan.settings.poolMode === 'session' && this.ownership.touched;
     if (!this.quiet || linked) this.chargeLoss();
     const { toGateway } = this.connection;
-    if (how === 'fatal') this.write(Packets.errorResponse('FATAL', code, message));
+    if (how === 'fatal') this.dieWithAWord(code, message);
     else if (how === 'half') toGateway.write(Packets.dataRow(['half a row']).bytes.subarray(0, 9));
-    else if (how === 'garbage') toGateway.write(Buffer.from(this.random.pick(GARBAGE)));
+    else if (how === 'garbage') toGateway.write(this.random.pick(GARBAGE));
+    else if (how === 'nonsense') this.write(this.random.pick(NONSENSE));
     this.end();
     if (how === 'reset') io.cutByPeer(this.connection, 'connection reset by peer');
-    else if (how !== 'garbage') io.peerCloses(this.connection);
+    else if (how === 'nonsense') {
+      const delay = this.random.fraction() * NONSENSE_MS_MAX;
+      this.ground.schedule.after(delay, () => io.peerCloses(this.connection));
+    } else if (how !== 'garbage') io.peerCloses(this.connection);
   }
 
   /** One client may be lost because this session is. */
@@ -365,10 +419,3 @@ export class ServerSession implements Peer {
     this.ground.ledger.lossCredits += 1;
   }
 }
-
-/** No message: a negative length, an unknown type, a length beyond every limit. */
-const GARBAGE = [
-  [0x44, 0xff, 0xff, 0xff, 0xff],
-  [0x21, 0, 0, 0, 4],
-  [0x54, 0x7f, 0xff, 0xff, 0xff],
-] as const;

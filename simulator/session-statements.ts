@@ -2,7 +2,7 @@
 import * as Backend from '../src/wire/backend.js';
 import * as Packets from './packets.js';
 import type { Portal, PostgresSession } from './postgres-session.js';
-import { spelling } from './session-parameters.js';
+import { isInvalid, spelling } from './session-parameters.js';
 import type { Select, Statement } from './sql.js';
 import { missingRelation, StatementError } from './statement-error.js';
 
@@ -94,8 +94,17 @@ function runControl(session: PostgresSession, statement: Statement): void {
     case 'commit':
     case 'rollback':
       return endTransaction(session, statement.kind);
+    case 'savepoint':
+    case 'release-savepoint':
+    case 'rollback-to-savepoint':
+      return runSavepoint(session, statement.kind, statement.name);
+    case 'sql-prepare':
+    case 'sql-execute':
+    case 'sql-deallocate':
+      return runPrepared(session, statement.kind, statement.name, statement.token);
     case 'set': {
       const name = parameterName(statement.name);
+      checkValue(name, statement.value);
       if (statement.local && !session.inBlock) {
         warn(session, '25P01', 'SET LOCAL can only be used in transaction blocks');
       }
@@ -103,6 +112,7 @@ function runControl(session: PostgresSession, statement: Statement): void {
       return complete(session, 'SET');
     }
     case 'set-config': {
+      for (const [name, value] of statement.settings) checkValue(parameterName(name), value);
       for (const [name, value] of statement.settings)
         session.parameters.set(parameterName(name), value, false);
       session.out.push(Packets.dataRow(statement.settings.map(([, value]) => value)));
@@ -117,12 +127,15 @@ function runControl(session: PostgresSession, statement: Statement): void {
       if (session.inBlock) {
         throw new StatementError('25001', 'DISCARD ALL cannot run inside a transaction block');
       }
+      if (session.parameters.isSecretlyChanged) session.note('state that is not reported is reset');
       session.parameters.resetAll();
       session.statements.clear();
+      session.sqlStatements.clear();
       session.portals.clear();
       return complete(session, 'DISCARD ALL');
     case 'deallocate-all':
       session.statements.clear();
+      session.sqlStatements.clear();
       return complete(session, 'DEALLOCATE ALL');
   }
 }
@@ -130,12 +143,70 @@ function runControl(session: PostgresSession, statement: Statement): void {
 function endTransaction(session: PostgresSession, how: 'commit' | 'rollback'): void {
   const committed = how === 'commit' && !session.failed;
   if (!session.inBlock) warn(session, '25P01', 'there is no transaction in progress');
-  if (committed) session.parameters.commit();
-  else session.parameters.rollback();
+  if (committed) {
+    if (session.parameters.commit()) session.note('SET LOCAL ends with its transaction');
+  } else if (session.parameters.rollback()) session.note('SET is undone by ROLLBACK');
   session.inBlock = false;
   session.failed = false;
   session.portals.clear();
   complete(session, committed ? 'COMMIT' : 'ROLLBACK');
+}
+
+const SAVEPOINT_COMMANDS = {
+  savepoint: { words: 'SAVEPOINT', tag: 'SAVEPOINT' },
+  'release-savepoint': { words: 'RELEASE SAVEPOINT', tag: 'RELEASE' },
+  'rollback-to-savepoint': { words: 'ROLLBACK TO SAVEPOINT', tag: 'ROLLBACK' },
+} as const;
+
+function runSavepoint(session: PostgresSession, kind: keyof typeof SAVEPOINT_COMMANDS, name: string): void {
+  const { parameters } = session;
+  const { words, tag } = SAVEPOINT_COMMANDS[kind];
+  if (!session.inBlock) throw new StatementError('25P01', `${words} can only be used in transaction blocks`);
+  if (kind === 'savepoint') parameters.savepoint(name);
+  else if (kind === 'release-savepoint') {
+    if (!parameters.releaseSavepoint(name)) throw noSuchSavepoint(name);
+  } else {
+    const outcome = parameters.rollbackTo(name);
+    if (outcome === 'no such savepoint') throw noSuchSavepoint(name);
+    if (outcome === 'undone') session.note('SET is undone by ROLLBACK TO SAVEPOINT');
+    session.failed = false;
+    session.portals.clear();
+  }
+  complete(session, tag);
+}
+
+function noSuchSavepoint(name: string): StatementError {
+  return new StatementError('3B001', `savepoint "${name}" does not exist`);
+}
+
+function runPrepared(
+  session: PostgresSession,
+  kind: 'sql-prepare' | 'sql-execute' | 'sql-deallocate',
+  name: string,
+  token: string,
+): void {
+  const isThere = session.sqlStatements.has(name);
+  if (kind === 'sql-prepare') {
+    if (isThere) throw new StatementError('42P05', `prepared statement "${name}" already exists`);
+    session.note('PREPARE in SQL');
+    session.sqlStatements.add(name);
+    return complete(session, 'PREPARE');
+  }
+  if (!isThere) {
+    if (kind === 'sql-execute') session.note('EXECUTE of a statement that the client has not prepared');
+    throw new StatementError('26000', `prepared statement "${name}" does not exist`);
+  }
+  if (kind === 'sql-deallocate') {
+    session.sqlStatements.delete(name);
+    return complete(session, 'DEALLOCATE');
+  }
+  session.out.push(Packets.rowDescription(['token']), Packets.dataRow([token]));
+  complete(session, 'SELECT 1');
+}
+
+function checkValue(name: string, value: string): void {
+  if (!isInvalid(name, value)) return;
+  throw new StatementError('22023', `invalid value for parameter "${name}": "${value}"`);
 }
 
 function warn(session: PostgresSession, code: string, message: string): void {

@@ -12,10 +12,12 @@ import type {
   ServerAddress,
   TlsSide,
 } from '../src/core/io.js';
+import { HEADER_BYTES } from '../src/wire/framing.js';
 import { Channel, PIECE_BYTES_MAX, type Weather } from './channel.js';
 import type { Random } from './random.js';
 import type { Schedule } from './schedule.js';
 import type { Peer, SimConnection } from './sim-connection.js';
+import type { Situation } from './situations.js';
 
 /** What the driver needs of the scenario around it. */
 export interface SimIoHost {
@@ -28,6 +30,7 @@ export interface SimIoHost {
   dial(address: ServerAddress): Dialled;
   deriveKey(request: KeyRequest): { delayMs: number; key: Uint8Array | null };
   reported(report: Report): void;
+  note(situation: Situation): void;
   trace(line: () => string): void;
 }
 
@@ -341,6 +344,7 @@ export class SimIo implements Io {
   private deliver(connection: SimConnection, piece: Buffer): void {
     if (connection.state !== 'open') return;
     if (isHandshaking(connection)) return this.handshakeFails(connection);
+    if (piece.length < HEADER_BYTES) this.host.note('a piece shorter than a header');
     const at = this.host.random.int(0, ARENA_BYTES - piece.length);
     this.memory.set(piece, at);
     this.rangeStart = at;

@@ -28,6 +28,17 @@ export type Statement =
   | { readonly kind: 'insert'; readonly token: string }
   | { readonly kind: 'begin' | 'commit' | 'rollback'; readonly token: string }
   | {
+      readonly kind: 'savepoint' | 'release-savepoint' | 'rollback-to-savepoint';
+      readonly token: string;
+      readonly name: string;
+    }
+  /** PREPARE, EXECUTE and DEALLOCATE of SQL. */
+  | {
+      readonly kind: 'sql-prepare' | 'sql-execute' | 'sql-deallocate';
+      readonly token: string;
+      readonly name: string;
+    }
+  | {
       readonly kind: 'set';
       readonly token: string;
       readonly name: string;
@@ -55,6 +66,8 @@ const INSERT = /^INSERT INTO t VALUES \((\$1|'[^']*')\)$/;
 const COMMENT = /^(.*?)(?: \/\* (\S+) \*\/)?$/s;
 const SET = /^SET (LOCAL )?(\w+) = '((?:[^']|'')*)'$/;
 const COPY_OUT = /^COPY rows\((\d+), (\d+)\) TO STDOUT$/;
+const SAVEPOINT = /^(SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO SAVEPOINT) (\w+)$/;
+const PREPARED = /^(PREPARE|EXECUTE|DEALLOCATE) (q\d)(?: AS SELECT 1)?$/;
 const SET_CONFIG_LIST = /^SELECT (pg_catalog\.set_config\(.*\))$/s;
 const SET_CONFIG = /set_config\((E?)'((?:[^']|'')*)', (E?)'((?:[^']|'')*)', false\)/g;
 
@@ -137,9 +150,28 @@ function parseCommand(text: string): Statement | null {
   }
   const copy = COPY_OUT.exec(command);
   if (copy !== null) return { kind: 'copy-out', token, rows: Number(copy[1]), size: Number(copy[2]) };
+  const named = SAVEPOINT.exec(command) ?? PREPARED.exec(command);
+  if (named !== null) return { kind: NAMED_KINDS[named[1]!]!, token, name: named[2]! };
   if (command.startsWith('SHOW ')) return { kind: 'show', token, name: command.slice(5) };
   return null;
 }
+
+type NamedKind =
+  | 'savepoint'
+  | 'release-savepoint'
+  | 'rollback-to-savepoint'
+  | 'sql-prepare'
+  | 'sql-execute'
+  | 'sql-deallocate';
+
+const NAMED_KINDS: Readonly<Record<string, NamedKind>> = {
+  SAVEPOINT: 'savepoint',
+  'RELEASE SAVEPOINT': 'release-savepoint',
+  'ROLLBACK TO SAVEPOINT': 'rollback-to-savepoint',
+  PREPARE: 'sql-prepare',
+  EXECUTE: 'sql-execute',
+  DEALLOCATE: 'sql-deallocate',
+};
 
 function unquote(text: string): string {
   return text === PARAMETER ? PARAMETER : text.slice(1, -1);

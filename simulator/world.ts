@@ -1,16 +1,19 @@
 /** One run: everything that a seed decides, from the first client to an empty gateway. */
 import { Gateway } from '../src/core/gateway.js';
 import { ClientScript } from './client-script.js';
-import type { Fault } from './faults.js';
+import type { Fault } from './fault.js';
 import type { Ground } from './ground.js';
 import { HostileClient } from './hostile-client.js';
 import { Ledger } from './ledger.js';
 import { ModelServer } from './model-server.js';
+import { OperatorScript } from './operator-script.js';
 import { saltedPassword } from './passwords.js';
 import { makePlan, type Plan, type Profile } from './plan.js';
+import { installProbes } from './probes.js';
 import { Random } from './random.js';
 import { Schedule } from './schedule.js';
 import { SimIo } from './sim-io.js';
+import type { Situation } from './situations.js';
 
 export interface RunOptions {
   readonly profile?: Profile;
@@ -23,6 +26,8 @@ export interface RunOptions {
   readonly trace?: (line: string) => void;
   /** A deliberate defect. */
   readonly fault?: Fault;
+  /** Looks into the core too, to count the situations that the run comes into. */
+  readonly probes?: boolean;
 }
 
 export interface RunResult {
@@ -33,6 +38,8 @@ export interface RunResult {
   readonly events: number;
   readonly virtualMs: number;
   readonly answered: number;
+  /** What the run came into, and how often. */
+  readonly reached: ReadonlyMap<Situation, number>;
 }
 
 const EVENTS_MAX = 300_000;
@@ -67,9 +74,10 @@ class World {
   private readonly io: SimIo;
   private readonly server: ModelServer;
   private readonly gateway: Gateway;
+  private readonly operator: OperatorScript;
   private readonly scripts: ClientScript[] = [];
   private readonly hostiles: HostileClient[] = [];
-  private readonly restore: (() => void) | null;
+  private readonly restores: (() => void)[] = [];
   private events = 0;
   private zeroAdvances = 0;
   private turns = 0;
@@ -98,15 +106,18 @@ class World {
             this.ledger.fail(report.message);
           }
         },
+        note: (situation) => this.ledger.note(situation),
         trace: (line) => this.ledger.trace(line),
       },
       this.plan.highWaterBytes,
     );
     this.server = new ModelServer(this.ground);
     const { fault } = options;
-    this.restore = fault?.install?.() ?? null;
+    if (options.probes === true) this.restores.push(installProbes((what) => this.ledger.note(what)));
+    if (fault?.install !== undefined) this.restores.push(fault.install());
     const io = fault?.io?.(this.io, this.random.fork()) ?? this.io;
     this.gateway = new Gateway(io, fault?.settings?.(this.plan.settings) ?? this.plan.settings);
+    this.operator = new OperatorScript(this.ground, this.gateway, this.server);
     this.io.events = fault?.events?.(this.gateway, this.random.fork()) ?? this.gateway;
   }
 
@@ -124,24 +135,30 @@ class World {
       events: this.events,
       virtualMs: this.schedule.now,
       answered: this.ledger.answered,
+      reached: this.ledger.reached,
     };
   }
 
   close(): void {
-    this.restore?.();
+    for (const restore of this.restores.reverse()) restore();
   }
 
   run(): void {
     this.ledger.trace(() => `plan: ${JSON.stringify(this.plan, printable)}`);
     this.sendClients();
     const { shutdownAt, reload } = this.plan;
-    if (shutdownAt !== null) this.schedule.after(shutdownAt, () => this.shutDown());
+    if (shutdownAt !== null) this.schedule.after(shutdownAt, () => this.drain());
+    const { operator } = this.plan;
+    if (operator !== null) {
+      this.schedule.after(operator.at, () => this.operator.carryOut(operator));
+    }
     if (reload !== null) this.schedule.after(reload.at, () => this.gateway.applySettings(reload.settings));
     this.turnUntil(() => this.everybodyGone, 'clients');
     if (this.broken) return;
     this.passTime(this.ledger.serverTrouble ? STUCK_WITH_TROUBLE_MS : SETTLING_MS);
     if (this.broken) return;
     this.checkRest();
+    this.operator.checkRest();
     this.shutDown();
     this.turnUntil(() => this.gateway.idle && this.io.open.length === 0, 'shutdown');
     if (this.broken) return;
@@ -166,6 +183,14 @@ class World {
         this.schedule.after(this.random.fraction() * CONNECTING_MS, () => hostile.connect());
       }
     }
+  }
+
+  /** Ends the gateway in the middle of the run. */
+  private drain(): void {
+    const { drainMs } = this.plan;
+    if (drainMs === null) return this.shutDown();
+    this.operator.drain(drainMs);
+    this.schedule.after(drainMs + ADVANCE_MS_MAX, () => this.shutDown());
   }
 
   private shutDown(): void {

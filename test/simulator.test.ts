@@ -7,7 +7,7 @@ import { runSeed } from '../simulator/world.js';
 
 const FRESH_SEEDS = 200;
 /** With so many seeds a defect must show. */
-const FAULT_SEEDS = 150;
+const FAULT_SEEDS = 400;
 
 /** Another range each time; a failure names its seed. */
 function freshBase(): number {
