@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { rowsOf, singleValue, typesOf } from '../harness/backend-message.js';
 import * as send from '../harness/frontend-message.js';
-import { type Endpoint, RawClient } from '../harness/raw-client.js';
+import { type Endpoint, RawClient, type RawClientOptions } from '../harness/raw-client.js';
 import type { SeededRandom } from './random.js';
 
 /** Statements for {@link Bystander}; to be run once. */
@@ -28,16 +28,27 @@ export class Bystander {
     this.#client = client;
   }
 
-  static async connect(target: Endpoint, who: number, random: SeededRandom): Promise<Bystander> {
-    const client = await RawClient.login(target, {}, { answerLimitMs: ANSWER_LIMIT_MS });
+  static async connect(
+    target: Endpoint,
+    who: number,
+    random: SeededRandom,
+    options: Pick<RawClientOptions, 'password'> = {},
+  ): Promise<Bystander> {
+    const client = await RawClient.login(target, {}, { ...options, answerLimitMs: ANSWER_LIMIT_MS });
     const bystander = new Bystander(who, random, client);
     client.send(send.parse('mine', `SELECT $1::text || ' of ${who}'`), send.sync());
     assert.equal(typesOf(await client.untilReady()), '1Z');
     return bystander;
   }
 
-  /** Asks until it is told to stop; throws at the first wrong answer. */
+  /** Asks until it is told to stop, and leaves; throws at the first wrong answer. */
   async work(stop: { readonly now: boolean }): Promise<void> {
+    await this.askUntil(stop);
+    await this.leave();
+  }
+
+  /** Asks until it is told to stop, and stays; throws at the first wrong answer. */
+  async askUntil(stop: { readonly now: boolean }): Promise<void> {
     while (!stop.now) {
       await this.#random.pick([
         () => this.#askSimply(),
@@ -47,7 +58,10 @@ export class Bystander {
       ])();
       this.answers++;
     }
-    await this.#client.close();
+  }
+
+  leave(): Promise<void> {
+    return this.#client.close();
   }
 
   async #askSimply(): Promise<void> {

@@ -3,8 +3,9 @@
  * the gateway must live, have lost no server connection, and take no more memory than before.
  */
 import assert from 'node:assert/strict';
+import { CertificateAuthority, noCertificates } from '../harness/certificates.js';
 import { type Driver, GatewayUnderTest } from '../harness/gateway-under-test.js';
-import { PostgresServer } from '../harness/postgres-server.js';
+import { PostgresServer, SUPERUSER } from '../harness/postgres-server.js';
 import { RawClient } from '../harness/raw-client.js';
 import { until } from '../harness/until.js';
 import { carryOut, planAttack } from './attack.js';
@@ -41,6 +42,8 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
   try {
     await server.query(`${NOTES}; ${BYSTANDER_SETUP}`);
     const settings = {
+      ...tlsSettings(),
+      stats_users: SUPERUSER,
       default_pool_size: POOL_SIZE,
       pool_mode: options.poolMode ?? 'transaction',
       max_prepared_statements: 20,
@@ -60,6 +63,13 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
   } finally {
     await server.discard();
   }
+}
+
+/** TLS for whoever asks for it, where certificates can be made. */
+function tlsSettings(): Record<string, string> {
+  if (noCertificates !== false) return {};
+  const { certFile, keyFile } = new CertificateAuthority('fuzz').issue('gateway');
+  return { client_tls_sslmode: 'allow', client_tls_cert_file: certFile, client_tls_key_file: keyFile };
 }
 
 /** What each of the server's sessions does, a line each. */

@@ -24,6 +24,8 @@ export interface GatewayOptions {
   readonly io: Driver;
   /** The server behind every database name; or URLs, as `--database` takes them. */
   readonly server: { readonly host: string; readonly port: number } | readonly string[];
+  /** A configuration file, beside which `settings` are flags. */
+  readonly file?: string;
   /** Settings by their names in the configuration. Default: everybody is trusted. */
   readonly settings?: Readonly<Record<string, string | number>>;
   /** Names and secrets (passwords or verifiers); makes an `auth_file`. */
@@ -53,7 +55,8 @@ export class GatewayUnderTest {
   /** Starts it and waits until it listens. */
   static async start(options: GatewayOptions): Promise<GatewayUnderTest> {
     const port = await freePort();
-    const args = ['serve', '--listen', `127.0.0.1:${port}`, '--io', options.io];
+    const file = options.file === undefined ? [] : [options.file];
+    const args = ['serve', ...file, '--listen', `127.0.0.1:${port}`, '--io', options.io];
     for (const url of databaseFlags(options.server)) args.push('--database', url);
     const settings: Record<string, string | number> = { auth_type: 'trust', ...options.settings };
     if (options.users !== undefined) settings.auth_file = writeUsers(options.users);

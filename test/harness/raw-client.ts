@@ -3,11 +3,13 @@
  * comes back.
  */
 import { createConnection, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import * as Frontend from '../../src/wire/frontend.js';
 import { buildMessage } from '../../src/wire/message-writer.js';
-import { buildCancelRequest, buildStartup } from '../../src/wire/startup.js';
+import { buildCancelRequest, buildSslRequest, buildStartup } from '../../src/wire/startup.js';
 import { type BackendMessage, describeMessage, takeMessages } from './backend-message.js';
 import { DATABASE, SUPERUSER } from './postgres-server.js';
+import { answerScram } from './scram-login.js';
 
 /** Patience for one answer, in ms. */
 const ANSWER_LIMIT_MS = 10_000;
@@ -17,6 +19,8 @@ export type Endpoint = { readonly host: string; readonly port: number } | { read
 export interface RawClientOptions {
   /** How long one answer may take. */
   readonly answerLimitMs?: number;
+  /** For {@link RawClient.login}: by SCRAM, with this password; otherwise without one. */
+  readonly password?: string;
 }
 
 interface Waiter {
@@ -37,14 +41,21 @@ export class RawClient {
   closed = false;
   /** What the system said about the connection's end, if it was not orderly. */
   failure: string | null = null;
-  readonly #socket: Socket;
+  /** What is written to and read from; within TLS not the transport. */
+  #socket: Socket;
+  readonly #transport: Socket;
   readonly #answerLimitMs: number;
   #rest: Buffer = Buffer.alloc(0);
   #waiter: Waiter | null = null;
 
   private constructor(socket: Socket, options: RawClientOptions) {
     this.#socket = socket;
+    this.#transport = socket;
     this.#answerLimitMs = options.answerLimitMs ?? ANSWER_LIMIT_MS;
+    this.#listen(socket);
+  }
+
+  #listen(socket: Socket): void {
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     socket.on('end', () => this.#change(() => (this.peerEnded = true)));
     socket.on('error', (error) => {
@@ -66,7 +77,7 @@ export class RawClient {
     });
   }
 
-  /** Connects and logs in without a password; all messages of the greeting have been taken. */
+  /** Connects and logs in; all messages of the greeting have been taken. */
   static async login(
     to: Endpoint,
     parameters: Readonly<Record<string, string>> = {},
@@ -74,10 +85,26 @@ export class RawClient {
   ): Promise<RawClient> {
     const client = await RawClient.connect(to, options);
     client.startup(parameters);
+    if (options.password !== undefined) await answerScram(client, options.password);
     const greeting = await client.untilReady();
     const error = greeting.find((message) => message.type === 'E');
     if (error) throw new Error(`login was refused: ${describeMessage(error)}`);
     return client;
+  }
+
+  /** Asks for TLS, and speaks it from now on, whoever the other side is. Throws when it is refused. */
+  async secure(): Promise<void> {
+    this.send(buildSslRequest());
+    const answer = await this.byte();
+    if (answer !== 'S') throw new Error(`TLS was refused: ${answer}`);
+    this.#transport.removeAllListeners('data');
+    this.#transport.removeAllListeners('end');
+    const secure = connectTls({ socket: this.#transport, rejectUnauthorized: false });
+    this.#socket = secure;
+    let isSecure = false;
+    secure.once('secureConnect', () => this.#change(() => (isSecure = true)));
+    this.#listen(secure);
+    await this.#wait('the TLS handshake', () => isSecure);
   }
 
   /** Sends a StartupMessage. */
@@ -185,11 +212,13 @@ export class RawClient {
   /** Drops the connection at once. */
   destroy(): void {
     this.#socket.destroy();
+    this.#transport.destroy();
   }
 
   /** Drops the connection with a reset instead of an orderly end. */
   reset(): void {
-    this.#socket.resetAndDestroy();
+    this.#transport.resetAndDestroy();
+    this.#socket.destroy();
   }
 
   get #isOver(): boolean {

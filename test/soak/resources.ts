@@ -1,0 +1,38 @@
+/** What a process holds, after everything that is only for a moment has been let go (Linux). */
+import { readdirSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { GatewayUnderTest } from '../harness/gateway-under-test.js';
+
+export interface Resources {
+  readonly residentBytes: number;
+  readonly descriptors: number;
+}
+
+const POLL_MS = 200;
+/** So long nothing may change before it counts as settled. */
+const QUIET_MS = 2000;
+const PATIENCE_MS = 40_000;
+
+function descriptorsOf(gateway: GatewayUnderTest): number {
+  return readdirSync(`/proc/${gateway.pid}/fd`).length;
+}
+
+/**
+ * Waits until the number of descriptors has stopped falling, and takes the least memory of that time: a process that
+ * rests lets its garbage collector run, but nobody can make it.
+ */
+export async function settledResources(gateway: GatewayUnderTest): Promise<Resources> {
+  const deadline = performance.now() + PATIENCE_MS;
+  let descriptors = descriptorsOf(gateway);
+  let residentBytes = gateway.residentBytes();
+  let quietSince = performance.now();
+  while (performance.now() - quietSince < QUIET_MS && performance.now() < deadline) {
+    await pause(POLL_MS);
+    residentBytes = Math.min(residentBytes, gateway.residentBytes());
+    const now = descriptorsOf(gateway);
+    if (now === descriptors) continue;
+    descriptors = now;
+    quietSince = performance.now();
+  }
+  return { residentBytes, descriptors };
+}
