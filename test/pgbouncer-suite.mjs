@@ -27,6 +27,8 @@ import { fileURLToPath } from 'node:url';
 const PROJECT = dirname(dirname(fileURLToPath(import.meta.url)));
 const PROGRAM = join(PROJECT, 'dist', 'src', 'cli', 'main.js');
 const TEST_LIMIT_S = 60;
+/** Of Python 3.11: its parser fails at times when pytest formats a traceback by itself, and the whole run with it. */
+const TRACEBACKS = '--tb=native';
 const PROCESSES = 4;
 
 const [checkout, ...pytestArguments] = process.argv.slice(2);
@@ -74,7 +76,17 @@ function programFolders() {
 const bouncer = layOut();
 const [program, ...rest] = asOrdinaryUser([
   process.env.PYTHON ?? (existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3'),
-  ...['-m', 'pytest', '-p', 'no:cacheprovider', '-q', '-rfE', '--tb=short', `--timeout=${TEST_LIMIT_S}`],
+  ...[
+    '-m',
+    'pytest',
+    '-p',
+    'no:cacheprovider',
+    '-q',
+    '-rfE',
+    TRACEBACKS,
+    `--timeout=${TEST_LIMIT_S}`,
+    '--timeout-method=signal',
+  ],
   ...['-n', String(PROCESSES), `--basetemp=${join(scratch, 'tmp')}`],
   ...pytestArguments,
 ]);
