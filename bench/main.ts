@@ -5,6 +5,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chooseServerUser } from '../src/agent/server-user.js';
+import { makeCertificate } from './certificate.js';
 import { stopAll } from './child-process.js';
 import { loadPerCore } from './machine.js';
 import { type BenchOptions, readOptions } from './options.js';
@@ -72,7 +73,8 @@ async function bench(options: BenchOptions, folder: string): Promise<void> {
   const account = await chooseServerUser(join(folder, 'postgres', 'data'));
   say(`Starting a PostgreSQL of its own, with ${options.scale * 100_000} rows ...`);
   const postgres = await startPostgres(folder, binaries, account, options.scale);
-  const around: Surroundings = { postgres, unix: options.unix, account, folder };
+  const certificate = options.tls === null ? null : await makeCertificate(folder, options.tls);
+  const around: Surroundings = { postgres, unix: options.unix, account, folder, certificate };
   const { contenders, remarks } = await findContenders(options, pgbouncer, around);
   if (load > BUSY_LOAD) {
     remarks.push(

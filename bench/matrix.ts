@@ -47,6 +47,14 @@ export function planCells(
   );
 }
 
+/** Clients of {@link planConnects}. */
+const CONNECTING_CLIENTS = 8;
+
+/** The workload in which every transaction has a connection of its own. */
+export function planConnects(rounds: number, seconds: number): CellPlan[] {
+  return [{ mode: 'simple', clients: CONNECTING_CLIENTS, rounds, seconds, reconnects: true }];
+}
+
 /** About how long {@link runMatrix} takes, in s. */
 export function matrixSeconds(plans: readonly CellPlan[], targets: number): number {
   const modes = new Set(plans.map((plan) => plan.mode)).size;
@@ -89,7 +97,8 @@ export async function runMatrix(
   for (const plan of plans) {
     const runs = new Map<string, RunResult[]>(targets.map((target) => [target.name, []]));
     for (let round = 0; round < plan.rounds; round++) {
-      const what = `${plan.mode}, ${plan.clients} client${plan.clients === 1 ? '' : 's'}, round ${round + 1} of ${plan.rounds}`;
+      const mode = plan.reconnects ? 'connecting' : plan.mode;
+      const what = `${mode}, ${plan.clients} client${plan.clients === 1 ? '' : 's'}, round ${round + 1} of ${plan.rounds}`;
       const done: string[] = [];
       for (const target of rotated(targets, round)) {
         progress.now(`${what}: ${target.name}`);

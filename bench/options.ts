@@ -2,11 +2,14 @@
  * The command line of the benchmark.
  */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { KEY_KINDS, type KeyKind } from './certificate.js';
 import { QUERY_MODES, type QueryMode } from './pgbench-run.js';
 import { DRIVERS, type DriverName } from './poolers.js';
 
-export type Part = 'matrix' | 'big' | 'stall' | 'idle';
-export const PARTS: readonly Part[] = ['matrix', 'big', 'stall', 'idle'];
+export type Part = 'matrix' | 'connect' | 'big' | 'stall' | 'idle';
+export const PARTS: readonly Part[] = ['matrix', 'connect', 'big', 'stall', 'idle'];
+/** The parts whose clients can speak TLS. */
+const TLS_PARTS: readonly Part[] = ['matrix', 'connect'];
 
 export interface BenchOptions {
   readonly parts: readonly Part[];
@@ -23,6 +26,8 @@ export interface BenchOptions {
   readonly stallSeconds: number;
   readonly scale: number;
   readonly unix: boolean;
+  /** Clients speak TLS with the poolers, by a certificate with such a key; null: they don't. */
+  readonly tls: KeyKind | null;
   readonly quick: boolean;
   readonly pgbouncer: string | undefined;
   readonly postgres: string | undefined;
@@ -67,6 +72,7 @@ this machine. A throw-away PostgreSQL is started for it; nothing of yours is tou
 Parts (--only):
   matrix  pgbench -S in every query mode at every number of clients: throughput, latency, and the CPU time of the
           pooler's process per transaction
+  connect the same with a new connection for every transaction (pgbench -C)
   big     one result of a gigabyte: throughput and CPU
   stall   memory of the pooler while the reader of such a result stands still
   idle    memory per idle client
@@ -79,11 +85,12 @@ Examples:
   npm run bench -- --quick                               a few minutes, to see whether something broke
   npm run bench -- --only matrix --modes simple --clients 32 --drivers uring --rounds 10
   npm run bench -- --only matrix --clients 1 --rounds 20 latency, where noise is largest
+  npm run bench -- --tls --clients 32                    clients by TLS: transactions and handshakes
   PGBOUNCER=/opt/pgbouncer/bin/pgbouncer npm run bench   against a PgBouncer of your own
 `;
 
 interface Parsed {
-  only: Part[];
+  only?: Part[];
   modes: QueryMode[];
   clients: number[];
   rounds?: number;
@@ -94,6 +101,7 @@ interface Parsed {
   stallSeconds: number;
   scale: number;
   unix?: true;
+  tls?: KeyKind | true;
   quick?: true;
   pgbouncer?: string;
   postgres?: string;
@@ -104,7 +112,10 @@ function command(): Command {
   return new Command('bench')
     .description('Compares Sluice with PgBouncer and with PostgreSQL alone.')
     .addOption(
-      new Option('--only <parts>', 'parts to run').argParser(listOf(PARTS)).default(PARTS, PARTS.join()),
+      new Option(
+        '--only <parts>',
+        `parts to run (${PARTS.join()}; with --tls: ${TLS_PARTS.join()})`,
+      ).argParser(listOf(PARTS)),
     )
     .addOption(
       new Option('--modes <modes>', "pgbench's query modes")
@@ -124,6 +135,12 @@ function command(): Command {
     .option('--stall-seconds <n>', 'how long the stalled reader stands still', positive, 5)
     .option('--scale <n>', "pgbench's scale factor: 100,000 rows each", positive, 10)
     .option('--unix', 'poolers reach PostgreSQL through its unix socket instead of TCP')
+    .addOption(
+      new Option(
+        '--tls [key]',
+        'clients speak TLS with the poolers, by a certificate with such a key (ec)',
+      ).choices(KEY_KINDS),
+    )
     .option('--quick', 'short runs: figures for orientation only')
     .addOption(new Option('--pgbouncer <path>', "PgBouncer's executable (else from PATH)").env('PGBOUNCER'))
     .option(
@@ -139,8 +156,18 @@ function command(): Command {
 export function readOptions(argv: readonly string[]): BenchOptions {
   const parsed = command().parse(argv, { from: 'user' }).opts<Parsed>();
   const quick = parsed.quick === true;
+  const tls = parsed.tls === true ? 'ec' : (parsed.tls ?? null);
+  const possible = tls === null ? PARTS : TLS_PARTS;
+  const parts = parsed.only ?? possible;
+  const impossible = parts.find((part) => !possible.includes(part));
+  if (impossible !== undefined) {
+    command().error(
+      `error: part ${impossible} has no clients with TLS; --tls goes with ${TLS_PARTS.join()}.`,
+    );
+  }
   return {
-    parts: parsed.only,
+    parts,
+    tls,
     modes: parsed.modes,
     clients: parsed.clients,
     rounds: parsed.rounds ?? (quick ? 2 : 5),

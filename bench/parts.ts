@@ -3,7 +3,15 @@
  */
 import { measureStall, measureTransfer, type Transfer } from './big-result.js';
 import { descriptorLimit, type IdleCost, measureIdleClients } from './idle-clients.js';
-import { type Cell, type CellPlan, matrixSeconds, planCells, rotated, runMatrix } from './matrix.js';
+import {
+  type Cell,
+  type CellPlan,
+  matrixSeconds,
+  planCells,
+  planConnects,
+  rotated,
+  runMatrix,
+} from './matrix.js';
 import type { BenchOptions } from './options.js';
 import { type Contender, DIRECT, withTargets } from './poolers.js';
 import type { PostgresUnderTest } from './postgres-under-test.js';
@@ -13,6 +21,7 @@ import type { ByTarget } from './report.js';
 /** What was measured; null: that part was not asked for. */
 export interface Figures {
   readonly cells: readonly Cell[] | null;
+  readonly connects: readonly Cell[] | null;
   readonly transfers: ByTarget<Transfer> | null;
   readonly stalls: ByTarget<number> | null;
   readonly idle: ByTarget<IdleCost> | null;
@@ -41,6 +50,7 @@ export function estimateSeconds(options: BenchOptions, contenders: readonly Cont
   const stall = options.stallSeconds + STALL_EXTRA_SECONDS;
   const byPart = {
     matrix: matrixSeconds(plansOf(options), contenders.length),
+    connect: matrixSeconds(planConnects(options.rounds, options.seconds), contenders.length),
     big: contenders.length * options.rounds * options.gigabytes * SECONDS_PER_GIGABYTE,
     stall: poolers * memoryRounds(options) * stall,
     idle: poolers * memoryRounds(options) * IDLE_SECONDS,
@@ -140,6 +150,11 @@ export async function measure(
     cells: wants('matrix')
       ? await withTargets(contenders, (targets) =>
           runMatrix(postgres, targets, plansOf(options), folder, progress),
+        )
+      : null,
+    connects: wants('connect')
+      ? await withTargets(contenders, (targets) =>
+          runMatrix(postgres, targets, planConnects(options.rounds, options.seconds), folder, progress),
         )
       : null,
     transfers: wants('big') ? await transfers(options, contenders, progress) : null,

@@ -17,12 +17,14 @@ export interface Workload {
   readonly mode: QueryMode;
   readonly clients: number;
   readonly seconds: number;
+  /** A new connection for every transaction. */
+  readonly reconnects?: boolean;
 }
 
 /** What one run gave. */
 export interface RunResult {
   readonly transactions: number;
-  /** Transactions a second, without the time that connecting took. */
+  /** Transactions a second, without the time that connecting took (with it where every transaction connects). */
   readonly tps: number;
   readonly averageMs: number;
   readonly p50Ms: number;
@@ -55,7 +57,10 @@ export function parseReport(stdout: string): PgbenchReport {
     transactions: numberAfter(stdout, /^number of transactions actually processed: (\d+)/m) ?? 0,
     failed: numberAfter(stdout, /^number of failed transactions: (\d+)/m) ?? 0,
     averageMs: numberAfter(stdout, /^latency average = ([\d.]+) ms/m),
-    tps: numberAfter(stdout, /^tps = ([\d.]+) \((?:without initial connection|excluding connections)/m),
+    tps: numberAfter(
+      stdout,
+      /^tps = ([\d.]+) \((?:without initial connection|including reconnection|excluding connections)/m,
+    ),
   };
 }
 
@@ -83,12 +88,14 @@ export async function runPgbench(
     ...['-h', '127.0.0.1', '-p', String(target.port), '-U', USER],
     ...['-n', '-S', '-M', workload.mode, '-c', String(clients), '-j', String(Math.min(2, clients))],
     ...['-T', String(workload.seconds)],
+    ...(workload.reconnects ? ['-C'] : []),
     ...['--log', `--log-prefix=${join(logs, 'pgbench')}`, `--sampling-rate=${samplingRate(clients)}`],
     DATABASE,
   ];
   try {
     const before = target.pid === null ? null : await cpuTime(target.pid);
-    const { exitCode, stdout, stderr } = await run(join(postgres.binaries, 'pgbench'), args);
+    const env = { PGSSLMODE: target.tls ? 'require' : 'disable' };
+    const { exitCode, stdout, stderr } = await run(join(postgres.binaries, 'pgbench'), args, { env });
     const died = target.failure();
     if (died !== null) throw died;
     const after = target.pid === null ? null : await cpuTime(target.pid);

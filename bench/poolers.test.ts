@@ -14,6 +14,7 @@ describe('sluiceArguments', () => {
     },
     unix: false,
     account: null,
+    certificate: null,
     folder: '',
   };
 
@@ -28,6 +29,13 @@ describe('sluiceArguments', () => {
     assert.equal(valueAfter(args, '--listen'), '127.0.0.1:6666');
     assert.equal(valueAfter(args, '--io'), 'epoll');
     assert.ok(args.includes('default_pool_size=20'));
+  });
+
+  test('name the certificate where clients speak TLS', () => {
+    const certificate = { kind: 'ec', certificateFile: '/c', keyFile: '/k' } as const;
+    const args = sluiceArguments('uring', 1, { ...around, certificate });
+    assert.ok(args.includes('client_tls_sslmode=require'));
+    assert.ok(args.includes('client_tls_key_file=/k'));
   });
 
   test('reach a unix socket by its folder', () => {

@@ -6,6 +6,7 @@ import { access, constants, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ServerUser } from '../src/agent/server-user.js';
+import type { Certificate } from './certificate.js';
 import { Daemon, runOrThrow } from './child-process.js';
 import { DATABASE, freePort, ownedFolder, type PostgresUnderTest, USER } from './postgres-under-test.js';
 
@@ -16,6 +17,8 @@ export const DRIVERS: readonly DriverName[] = ['uring', 'epoll', 'node'];
 export interface Target {
   readonly name: string;
   readonly port: number;
+  /** Whether clients speak TLS with it. */
+  readonly tls: boolean;
   /** The process whose CPU time and memory are measured; null for PostgreSQL itself. */
   readonly pid: number | null;
   /** Why it can't be used any more, with its output; null while it runs. */
@@ -31,7 +34,7 @@ const MAX_PREPARED_STATEMENTS = 200;
 const READY_MS = 20_000;
 
 /** Shown in the report. */
-export const POOLER_SETTINGS = `transaction pooling, default_pool_size=${SERVER_CONNECTIONS}, max_client_conn=${MAX_CLIENTS}, max_prepared_statements=${MAX_PREPARED_STATEMENTS}, auth_type=trust, no TLS, connections not logged`;
+export const POOLER_SETTINGS = `transaction pooling, default_pool_size=${SERVER_CONNECTIONS}, max_client_conn=${MAX_CLIENTS}, max_prepared_statements=${MAX_PREPARED_STATEMENTS}, auth_type=trust, connections not logged`;
 
 /** Everything that is needed to start poolers. */
 export interface Surroundings {
@@ -40,12 +43,19 @@ export interface Surroundings {
   readonly unix: boolean;
   /** Whom PgBouncer, which refuses to run as root, runs as. */
   readonly account: ServerUser | null;
+  /** What clients speak TLS by; null: they don't. */
+  readonly certificate: Certificate | null;
   /** A temporary folder for their files. */
   readonly folder: string;
 }
 
 /** Waits until a pooler says that it is ready; ends it and throws with its output if that does not happen. */
-async function readyTarget(daemon: Daemon, port: number, ready: RegExp): Promise<Target> {
+async function readyTarget(
+  daemon: Daemon,
+  port: number,
+  ready: RegExp,
+  { certificate }: Surroundings,
+): Promise<Target> {
   try {
     await daemon.outputMatches(ready, READY_MS);
   } catch (error) {
@@ -55,6 +65,7 @@ async function readyTarget(daemon: Daemon, port: number, ready: RegExp): Promise
   return {
     name: daemon.name,
     port,
+    tls: certificate !== null,
     pid: daemon.pid,
     failure: () => (daemon.running ? null : daemon.failure('ended')),
     stop: () => daemon.stop(),
@@ -63,7 +74,8 @@ async function readyTarget(daemon: Daemon, port: number, ready: RegExp): Promise
 
 /** PostgreSQL without a pooler. */
 export function directTarget(postgres: PostgresUnderTest): Target {
-  return { name: DIRECT, port: postgres.port, pid: null, failure: () => null, stop: async () => {} };
+  const { port } = postgres;
+  return { name: DIRECT, port, tls: false, pid: null, failure: () => null, stop: async () => {} };
 }
 
 /** Path of PgBouncer's executable: `wanted` (which must exist), else from PATH; null if there is none. */
@@ -82,6 +94,16 @@ export async function findPgBouncer(wanted: string | undefined): Promise<string 
 export async function pgBouncerVersion(executable: string): Promise<string> {
   const text = await runOrThrow(executable, ['--version']);
   return text.split('\n')[0]!.trim();
+}
+
+/** Settings of the same names in both poolers. */
+function tlsSettings({ certificate }: Surroundings): Record<string, string> {
+  if (certificate === null) return {};
+  return {
+    client_tls_sslmode: 'require',
+    client_tls_cert_file: certificate.certificateFile,
+    client_tls_key_file: certificate.keyFile,
+  };
 }
 
 /** Starts PgBouncer. Throws with its output if it does not come up. */
@@ -108,6 +130,7 @@ export async function startPgBouncer(executable: string, around: Surroundings): 
     `max_prepared_statements = ${MAX_PREPARED_STATEMENTS}`,
     'log_connections = 0',
     'log_disconnections = 0',
+    ...Object.entries(tlsSettings(around)).map(([name, value]) => `${name} = ${value}`),
   ];
   await writeFile(configurationFile, `${lines.join('\n')}\n`, { mode: 0o644 });
   const daemon = new Daemon(PGBOUNCER, executable, [configurationFile], {
@@ -115,7 +138,7 @@ export async function startPgBouncer(executable: string, around: Surroundings): 
     cwd: folder,
     stopSignal: 'SIGQUIT', // at once: newer versions take SIGTERM as "wait for the clients"
   });
-  return readyTarget(daemon, port, /process up/);
+  return readyTarget(daemon, port, /process up/, around);
 }
 
 /** The name of Sluice on a driver, as results show it. */
@@ -140,6 +163,7 @@ export function sluiceArguments(driver: DriverName, port: number, around: Surrou
     auth_type: 'trust',
     log_connections: 0,
     log_disconnections: 0,
+    ...tlsSettings(around),
   };
   return [
     'serve',
@@ -155,7 +179,7 @@ export async function startSluice(driver: DriverName, around: Surroundings): Pro
   const port = await freePort();
   const args = [SLUICE_MAIN, ...sluiceArguments(driver, port, around)];
   const daemon = new Daemon(sluiceName(driver), process.execPath, args, { cwd: around.folder });
-  const target = await readyTarget(daemon, port, /listening on/);
+  const target = await readyTarget(daemon, port, /listening on/, around);
   const used = /\bdriver (uring|epoll|node)\b/.exec(daemon.output)?.[1];
   if (used !== undefined && used !== driver) {
     await target.stop();

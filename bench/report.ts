@@ -84,13 +84,24 @@ function matrixRow(cell: Cell, name: string): string[] {
 
 /** One table a query mode: every target at every number of clients. */
 export function matrixTable(mode: QueryMode, cells: readonly Cell[]): Table {
-  const ofMode = cells.filter((cell) => cell.plan.mode === mode);
+  return cellTable(
+    `pgbench -S -M ${mode}`,
+    cells.filter((cell) => cell.plan.mode === mode),
+  );
+}
+
+/** Every target where each transaction has a connection of its own. */
+export function connectTable(cells: readonly Cell[]): Table {
+  return cellTable('pgbench -S -C: a new connection for every transaction', cells);
+}
+
+function cellTable(title: string, ofMode: readonly Cell[]): Table {
   const rounds = ofMode.map(
     ({ plan }) =>
       `${plan.clients} client${plan.clients === 1 ? '' : 's'}: ${plan.rounds} rounds of ${plan.seconds} s`,
   );
   return {
-    title: `pgbench -S -M ${mode}`,
+    title,
     header: [
       'clients',
       'target',

@@ -10,7 +10,7 @@ import type { BenchOptions } from './options.js';
 import type { Figures } from './parts.js';
 import { POOLER_SETTINGS } from './poolers.js';
 import { SERVER_SETTINGS } from './postgres-under-test.js';
-import { bigResultTable, idleTable, matrixTable, summaryTable } from './report.js';
+import { bigResultTable, connectTable, idleTable, matrixTable, summaryTable } from './report.js';
 import { renderMarkdown, type Table } from './table.js';
 
 /** The checkout (this file runs as dist/bench/results-file.js). */
@@ -26,10 +26,11 @@ const NOTES = [
 /** All tables of what was measured. */
 export function tablesOf(options: BenchOptions, figures: Figures): Table[] {
   const tables: Table[] = [];
-  const { cells, transfers, stalls, idle } = figures;
+  const { cells, connects, transfers, stalls, idle } = figures;
   if (cells !== null) {
     tables.push(summaryTable(cells), ...options.modes.map((mode) => matrixTable(mode, cells)));
   }
+  if (connects !== null) tables.push(connectTable(connects));
   if (transfers !== null || stalls !== null) {
     tables.push(
       bigResultTable(options.gigabytes, transfers ?? new Map(), stalls ?? new Map(), options.stallSeconds),
@@ -58,7 +59,7 @@ export async function renderReport(
     '',
     `- Machine: ${describeMachine()}`,
     `- Versions: ${[ours, ...versions].join('; ')}`,
-    `- Poolers: ${POOLER_SETTINGS}; towards PostgreSQL ${options.unix ? 'its unix socket' : 'loopback TCP'}`,
+    `- Poolers: ${POOLER_SETTINGS}; ${clientsBy(options)}; towards PostgreSQL ${options.unix ? 'its unix socket' : 'loopback TCP'}`,
     `- PostgreSQL: ${settings.join(', ')}; pgbench scale ${options.scale}`,
     ...remarks.map((remark) => `- ${remark}`),
     '',
@@ -70,10 +71,20 @@ export async function renderReport(
   ].join('\n');
 }
 
+function clientsBy({ tls }: BenchOptions): string {
+  if (tls === null) return 'no TLS';
+  return `clients by TLS, certificate with ${tls === 'ec' ? 'an EC key (P-256)' : 'an RSA key (2048 bits)'}`;
+}
+
 /** A file under bench/results that does not exist yet. */
 function newResultsFile(options: BenchOptions): string {
   const day = new Date().toISOString().slice(0, 10);
-  const base = join(ROOT, 'bench', 'results', `${day}-${machineSlug()}${options.quick ? '-quick' : ''}`);
+  const base = join(
+    ROOT,
+    'bench',
+    'results',
+    `${day}-${machineSlug()}${options.tls === null ? '' : '-tls'}${options.quick ? '-quick' : ''}`,
+  );
   for (let number = 1; ; number++) {
     const path = `${base}${number === 1 ? '' : `-${number}`}.md`;
     if (!existsSync(path)) return path;

@@ -33,8 +33,8 @@ static void let_go(struct instance *instance) {
 static void close_reactor(struct reactor *r) {
   if (!r->open) return;
   r->open = false;
+  listeners_close(r, false);
   r->driver->close(r);
-  listeners_close(r);
   connections_close(r);
   tls_close(r);
   arena_close(r);
@@ -173,17 +173,10 @@ static napi_value js_dial(napi_env env, napi_callback_info info) {
   return int_result(env, error);
 }
 
-static napi_value add_listener(struct call *call, int fd, int32_t index, const char *socket_path, int port) {
-  struct reactor *r = &call->instance->reactor;
-  if (fd < 0) return int_result(call->env, fd);
-  if (r->listener_count == MAX_LISTENERS) {
-    close(fd);
-    return int_result(call->env, -E2BIG);
-  }
-  r->listeners[r->listener_count++] =
-      (struct listener){.fd = fd, .index = index, .socket_path = socket_path ? strdup(socket_path) : NULL};
-  r->listeners_changed = true;
-  return int_result(call->env, port);
+static napi_value add_listener(struct call *call, struct listener l) {
+  if (l.fd < 0) return int_result(call->env, l.fd);
+  l.index = int_argument(call, 0);
+  return int_result(call->env, listener_add(&call->instance->reactor, l));
 }
 
 static napi_value js_listen_tcp(napi_env env, napi_callback_info info) {
@@ -191,9 +184,8 @@ static napi_value js_listen_tcp(napi_env env, napi_callback_info info) {
   if (!begin(env, info, &call)) return NULL;
   char host[64];
   text_argument(&call, 1, host, sizeof host);
-  int port = 0;
-  int fd = listen_tcp(host, int_argument(&call, 2), int_argument(&call, 3), &port);
-  return add_listener(&call, fd, int_argument(&call, 0), NULL, port);
+  int fd = listen_tcp(host, int_argument(&call, 2), int_argument(&call, 3), int_argument(&call, 4) != 0);
+  return add_listener(&call, (struct listener){.fd = fd, .tcp = true});
 }
 
 static napi_value js_listen_unix(napi_env env, napi_callback_info info) {
@@ -202,13 +194,35 @@ static napi_value js_listen_unix(napi_env env, napi_callback_info info) {
   char path[256];
   text_argument(&call, 1, path, sizeof path);
   int fd = listen_unix(path, int_argument(&call, 2), int_argument(&call, 3));
-  return add_listener(&call, fd, int_argument(&call, 0), path, 0);
+  return add_listener(&call, (struct listener){.fd = fd, .socket_path = fd < 0 ? NULL : strdup(path)});
+}
+
+static napi_value js_listen_inherited(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!begin(env, info, &call)) return NULL;
+  int fd = int_argument(&call, 1);
+  int error = listen_inherited(fd, int_argument(&call, 2));
+  if (error < 0) return int_result(env, error);
+  char path[256];
+  text_argument(&call, 4, path, sizeof path);
+  struct listener l = {.fd = fd, .tcp = !path[0], .shared = int_argument(&call, 3) != 0};
+  if (path[0]) l.socket_path = strdup(path);
+  return add_listener(&call, l);
+}
+
+static napi_value js_tune_sockets(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!begin(env, info, &call)) return NULL;
+  int32_t values[SOCKET_OPTIONS];
+  for (size_t i = 0; i < SOCKET_OPTIONS; i++) values[i] = int_argument(&call, i);
+  socket_options_set(&call.instance->reactor, values, int_argument(&call, SOCKET_OPTIONS) != 0);
+  return NULL;
 }
 
 static napi_value js_close_listeners(napi_env env, napi_callback_info info) {
   struct call call;
   if (!begin(env, info, &call)) return NULL;
-  listeners_close(&call.instance->reactor);
+  listeners_close(&call.instance->reactor, int_argument(&call, 0) != 0);
   return NULL;
 }
 
@@ -414,7 +428,8 @@ static const struct method METHODS[] = {
     {"wait", js_wait},           {"flush", js_flush},
     {"takeStaging", js_take_staging}, {"reserve", js_reserve},
     {"dial", js_dial},           {"listenTcp", js_listen_tcp},
-    {"listenUnix", js_listen_unix}, {"closeListeners", js_close_listeners},
+    {"listenUnix", js_listen_unix}, {"listenInherited", js_listen_inherited},
+    {"closeListeners", js_close_listeners}, {"tuneSockets", js_tune_sockets},
     {"localAddress", js_local_address}, {"peerAddress", js_peer_address},
     {"peerCredentials", js_peer_credentials},
     {"destroy", js_destroy},
@@ -497,9 +512,56 @@ static napi_value js_create_wake_descriptor(napi_env env, napi_callback_info inf
   return int_result(env, fd < 0 ? -errno : fd);
 }
 
+static napi_value js_listening_place(napi_env env, napi_callback_info info) {
+  struct call call;
+  begin(env, info, &call);
+  char place[sizeof(union address)];
+  listening_place(int_argument(&call, 0), place, sizeof place);
+  return text_result(env, place[0] ? place : NULL);
+}
+
+static napi_value js_send_descriptors(napi_env env, napi_callback_info info) {
+  struct call call;
+  begin(env, info, &call);
+  int fds[MAX_LISTENERS];
+  char text[PASSED_TEXT_BYTES];
+  uint32_t count = 0;
+  napi_get_array_length(env, call.arguments[1], &count);
+  if (count > MAX_LISTENERS) return int_result(env, -E2BIG);
+  for (uint32_t i = 0; i < count; i++) {
+    napi_value fd;
+    napi_get_element(env, call.arguments[1], i, &fd);
+    if (napi_get_value_int32(env, fd, &fds[i]) != napi_ok) return int_result(env, -EINVAL);
+  }
+  text_argument(&call, 2, text, sizeof text);
+  return int_result(env, descriptors_send(int_argument(&call, 0), fds, count, text));
+}
+
+static napi_value js_receive_descriptors(napi_env env, napi_callback_info info) {
+  struct call call;
+  begin(env, info, &call);
+  int fds[MAX_LISTENERS];
+  char path[256], text[PASSED_TEXT_BYTES];
+  size_t count;
+  text_argument(&call, 0, path, sizeof path);
+  int socket = descriptors_receive(path, int_argument(&call, 1), fds, &count, text);
+  if (socket < 0) return int_result(env, socket);
+  napi_value result;
+  napi_create_array_with_length(env, 2 + count, &result);
+  napi_set_element(env, result, 0, int_result(env, socket));
+  napi_set_element(env, result, 1, text_result(env, text));
+  for (uint32_t i = 0; i < count; i++) napi_set_element(env, result, 2 + i, int_result(env, fds[i]));
+  return result;
+}
+
 NAPI_MODULE_INIT() {
   static const struct method functions[] = {
-      {"create", js_create}, {"probe", js_probe}, {"createWakeDescriptor", js_create_wake_descriptor}};
+      {"create", js_create},
+      {"probe", js_probe},
+      {"createWakeDescriptor", js_create_wake_descriptor},
+      {"listeningPlace", js_listening_place},
+      {"sendDescriptors", js_send_descriptors},
+      {"receiveDescriptors", js_receive_descriptors}};
   set_methods(env, exports, NULL, functions, sizeof functions / sizeof *functions);
   bool has_tls = false;
 #ifdef SLUICE_TLS

@@ -367,13 +367,14 @@ bool connection_ready_to_close(struct reactor *r, struct connection *c) {
 
 /* ---- what drivers have found out ---- */
 
-struct connection *connection_accepted(struct reactor *r, int fd, int32_t listener) {
+struct connection *connection_accepted(struct reactor *r, int fd, const struct listener *l) {
   struct connection *c = connection_new(r);
   if (!c) return NULL;
   c->fd = fd;
   c->state = STATE_OPEN;
   c->flags |= WANT_READ;
-  emit(r, EVENT_ACCEPTED, (int32_t)slot_of(r, c), listener, 0);
+  if (l->tcp) socket_options_apply(r, fd);
+  emit(r, EVENT_ACCEPTED, (int32_t)slot_of(r, c), l->index, 0);
   attend(r, c);
   return c;
 }

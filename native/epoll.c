@@ -48,7 +48,7 @@ static void register_interest(struct reactor *r, struct connection *c) {
 }
 
 static void dial(struct reactor *r, struct connection *c) {
-  c->fd = socket_for(c->address, true);
+  c->fd = dialling_socket(r, c->address, true);
   if (c->fd < 0) {
     int error = -c->fd;
     c->fd = -1;
@@ -153,7 +153,7 @@ static void accept_some(struct reactor *r, struct listener *l) {
   for (int i = 0; i < 64 && events_have_room(r); i++) {
     int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
-      if (!connection_accepted(r, fd, l->index)) close(fd);
+      if (!connection_accepted(r, fd, l)) close(fd);
       continue;
     }
     if (errno == EAGAIN) return;
@@ -162,6 +162,11 @@ static void accept_some(struct reactor *r, struct listener *l) {
     l->armed = false;
     return accepting_paused(r, l, errno);
   }
+}
+
+static void epoll_forget_listener(struct reactor *r, struct listener *l) {
+  if (l->armed) control(r, EPOLL_CTL_DEL, l->fd, 0, 0);
+  l->armed = false;
 }
 
 static void arm_listeners(struct reactor *r) {
@@ -229,4 +234,9 @@ const char *epoll_probe(char *reason, size_t size) {
 }
 
 const struct driver epoll_driver = {
-    .name = "epoll", .open = epoll_open, .close = epoll_close, .settle = epoll_settle, .turn = epoll_turn};
+    .name = "epoll",
+    .open = epoll_open,
+    .close = epoll_close,
+    .settle = epoll_settle,
+    .forget_listener = epoll_forget_listener,
+    .turn = epoll_turn};

@@ -27,6 +27,8 @@
 #define EVENT_CAPACITY 4096u
 #define COMMAND_CAPACITY 4096u
 #define MAX_LISTENERS 64u
+/* Settings of a TCP socket, in the order of OPTIONS in sockets.c. */
+#define SOCKET_OPTIONS 7
 #define MAX_IOVECS 64u
 #define NO_SEGMENT UINT32_MAX
 #define NO_SLOT UINT32_MAX
@@ -126,8 +128,10 @@ struct connection {
 struct listener {
   int32_t fd;
   int32_t index;           /* the number that ACCEPTED events carry */
+  bool tcp;
   bool armed;
   bool paused;             /* no descriptors; reported once */
+  bool shared;             /* other processes have it, too: closing it leaves the socket and its file to them */
   char *socket_path;       /* to be removed at the end */
 };
 
@@ -140,6 +144,8 @@ struct driver {
   void (*close)(struct reactor *);
   /* Brings a connection in line with its state: sends, reads, pauses, closes. Called once per turn and change. */
   void (*settle)(struct reactor *, struct connection *);
+  /* A listener that others go on with is about to be closed here. */
+  void (*forget_listener)(struct reactor *, struct listener *);
   /* Submits, waits at most so long for something that JavaScript must hear of, and fills the event array. */
   void (*turn)(struct reactor *, int64_t deadline);
 };
@@ -182,6 +188,9 @@ struct reactor {
   uint32_t listener_count;
   bool listeners_changed;  /* the driver has listeners to arm */
   int64_t accept_retry_at; /* 0: accepting is not paused */
+  int32_t socket_options[SOCKET_OPTIONS]; /* below 0: as the system has it */
+  bool has_socket_options;
+  bool defer_accept;
 
   int wake_fd;
   int64_t now;             /* ms, monotonic */
@@ -225,7 +234,7 @@ void settle_all(struct reactor *r);
 static inline bool events_have_room(const struct reactor *r) { return r->event_count + 8 <= EVENT_CAPACITY; }
 void emit(struct reactor *r, int32_t kind, int32_t connection, int32_t a, int32_t b);
 /* What a driver has found out. */
-struct connection *connection_accepted(struct reactor *r, int fd, int32_t listener);
+struct connection *connection_accepted(struct reactor *r, int fd, const struct listener *l);
 void connection_established(struct reactor *r, struct connection *c);
 void connection_received(struct reactor *r, struct connection *c, uint32_t offset, uint32_t length);
 void connection_ended(struct reactor *r, struct connection *c);
@@ -255,15 +264,32 @@ int address_parse(const char *host, int port, union address *out);
 socklen_t address_length(const union address *a);
 void address_format(const union address *a, char *out, size_t size);
 int socket_for(const union address *a, bool nonblocking);
+/* The same with the options that TCP connections are to have. */
+int dialling_socket(const struct reactor *r, const union address *a, bool nonblocking);
+/* Options for TCP connections that are made or accepted from now on; below 0: left as they are. */
+void socket_options_set(struct reactor *r, const int32_t *values, bool defer_accept);
+void socket_options_apply(const struct reactor *r, int fd);
 /* A listening descriptor or -errno. The IPv6 wildcard does not take IPv4. */
-int listen_tcp(const char *host, int port, int backlog, int *actual_port);
+int listen_tcp(const char *host, int port, int backlog, bool reuse_port);
 int listen_unix(const char *path, int mode, int backlog);
+/* Makes a listening socket that somebody else has opened usable: 0 or -errno. */
+int listen_inherited(int fd, int backlog);
+/* Where a listening socket is: `ip:port`, `[ip]:port` or the path of its file; an empty text if it is none. */
+void listening_place(int fd, char *out, size_t size);
+/* -E2BIG when there is no room for it; the descriptor is closed then. */
+int listener_add(struct reactor *r, struct listener l);
+/* `handed_over`: other processes go on with the sockets. */
+void listeners_close(struct reactor *r, bool handed_over);
+/* Descriptors for another process, with a text (unix(7), SCM_RIGHTS). 0 or -errno. */
+int descriptors_send(int socket, const int *fds, size_t count, const char *text);
+/* Connects to a unix socket and waits for what descriptors_send() sends there: the connection, or -errno. */
+int descriptors_receive(const char *path, int timeout_ms, int *fds, size_t *count, char *text);
+#define PASSED_TEXT_BYTES 8192
 void discard_received(int fd);
 bool out_of_descriptors(int error);
 void accepting_paused(struct reactor *r, struct listener *l, int error);
 /* Lets paused listeners try again when a descriptor was closed or some time has passed. */
 void accepting_retry(struct reactor *r, bool descriptor_freed);
-void listeners_close(struct reactor *r);
 
 /* tls.c; built only where OpenSSL's headers are (SLUICE_TLS). */
 struct tls_options {

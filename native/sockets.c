@@ -6,8 +6,10 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -72,13 +74,46 @@ int socket_for(const union address *a, bool nonblocking) {
   return fd;
 }
 
+static const struct {
+  int level, name;
+} OPTIONS[SOCKET_OPTIONS] = {{SOL_SOCKET, SO_KEEPALIVE}, {IPPROTO_TCP, TCP_KEEPIDLE},     {IPPROTO_TCP, TCP_KEEPINTVL},
+                             {IPPROTO_TCP, TCP_KEEPCNT}, {IPPROTO_TCP, TCP_USER_TIMEOUT}, {SOL_SOCKET, SO_SNDBUF},
+                             {SOL_SOCKET, SO_RCVBUF}};
+
+static void defer_accept(const struct reactor *r, const struct listener *l) {
+  if (l->tcp && l->fd >= 0) set_option(l->fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, r->defer_accept);
+}
+
+void socket_options_set(struct reactor *r, const int32_t *values, bool defer) {
+  r->has_socket_options = false;
+  for (int i = 0; i < SOCKET_OPTIONS; i++) {
+    r->socket_options[i] = values[i];
+    if (values[i] >= 0) r->has_socket_options = true;
+  }
+  if (r->defer_accept == defer) return;
+  r->defer_accept = defer;
+  for (uint32_t i = 0; i < r->listener_count; i++) defer_accept(r, &r->listeners[i]);
+}
+
+void socket_options_apply(const struct reactor *r, int fd) {
+  for (int i = 0; i < SOCKET_OPTIONS && r->has_socket_options; i++) {
+    if (r->socket_options[i] >= 0) set_option(fd, OPTIONS[i].level, OPTIONS[i].name, r->socket_options[i]);
+  }
+}
+
+int dialling_socket(const struct reactor *r, const union address *a, bool nonblocking) {
+  int fd = socket_for(a, nonblocking);
+  if (fd >= 0 && a->any.sa_family != AF_UNIX) socket_options_apply(r, fd);
+  return fd;
+}
+
 static int fail_listen(int fd) {
   int error = errno;
   close(fd);
   return -error;
 }
 
-int listen_tcp(const char *host, int port, int backlog, int *actual_port) {
+int listen_tcp(const char *host, int port, int backlog, bool reuse_port) {
   union address address;
   int error = address_parse(host, port, &address);
   if (error < 0) return error;
@@ -87,11 +122,9 @@ int listen_tcp(const char *host, int port, int backlog, int *actual_port) {
   int fd = socket_for(&address, true);
   if (fd < 0) return fd;
   set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (reuse_port) set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
   if (address.any.sa_family == AF_INET6) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
   if (bind(fd, &address.any, address_length(&address)) < 0 || listen(fd, backlog) < 0) return fail_listen(fd);
-  socklen_t length = sizeof address;
-  if (getsockname(fd, &address.any, &length) < 0) return fail_listen(fd);
-  *actual_port = ntohs(address.any.sa_family == AF_INET6 ? address.in6.sin6_port : address.in.sin_port);
   return fd;
 }
 
@@ -127,6 +160,32 @@ int listen_unix(const char *path, int mode, int backlog) {
   return fd;
 }
 
+int listen_inherited(int fd, int backlog) {
+  char place[sizeof(union address)];
+  listening_place(fd, place, sizeof place);
+  if (!place[0]) return -EINVAL;
+  if (place[0] != '/') {
+    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  }
+  int flags = fcntl(fd, F_GETFL);
+  if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) return -errno;
+  return listen(fd, backlog) < 0 ? -errno : 0; /* it listens already: this sets the backlog */
+}
+
+void listening_place(int fd, char *out, size_t size) {
+  union address address;
+  memset(&address, 0, sizeof address);
+  socklen_t length = sizeof address;
+  int listens = 0;
+  socklen_t flag = sizeof listens;
+  out[0] = '\0';
+  if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &flag) < 0 || !listens) return;
+  if (getsockname(fd, &address.any, &length) < 0) return;
+  if (address.any.sa_family == AF_UNIX) snprintf(out, size, "%.*s", (int)sizeof address.un.sun_path, address.un.sun_path);
+  else address_format(&address, out, size);
+}
+
 void discard_received(int fd) {
   char scrap[16384];
   for (int i = 0; i < 64; i++) {
@@ -150,17 +209,103 @@ void accepting_retry(struct reactor *r, bool descriptor_freed) {
   r->listeners_changed = true;
 }
 
-void listeners_close(struct reactor *r) {
+int listener_add(struct reactor *r, struct listener l) {
+  if (r->listener_count == MAX_LISTENERS) {
+    close(l.fd);
+    free(l.socket_path);
+    return -E2BIG;
+  }
+  r->listeners[r->listener_count++] = l;
+  if (r->defer_accept) defer_accept(r, &l);
+  r->listeners_changed = true;
+  return l.fd;
+}
+
+void listeners_close(struct reactor *r, bool handed_over) {
   for (uint32_t i = 0; i < r->listener_count; i++) {
     struct listener *l = &r->listeners[i];
     if (l->fd >= 0) {
-      if (l->socket_path) unlink(l->socket_path);
-      /* A receive or accept in the kernel holds the socket; this ends it at once. */
-      shutdown(l->fd, SHUT_RDWR);
+      l->shared = l->shared || handed_over;
+      if (l->shared) {
+        r->driver->forget_listener(r, l);
+      } else {
+        if (l->socket_path) unlink(l->socket_path);
+        /* An accept in the kernel holds the socket; this ends it at once, for every process that has it. */
+        shutdown(l->fd, SHUT_RDWR);
+      }
       close(l->fd);
       l->fd = -1;
     }
     free(l->socket_path);
     l->socket_path = NULL;
   }
+}
+
+/* ---- descriptors for another process ---- */
+
+/* One message, which the kernel neither splits nor joins with others: a length, and so many bytes of text. */
+struct passed {
+  uint32_t length;
+  char text[PASSED_TEXT_BYTES];
+};
+
+union passed_control {
+  struct cmsghdr head;
+  char bytes[CMSG_SPACE(MAX_LISTENERS * sizeof(int))];
+};
+
+int descriptors_send(int socket, const int *fds, size_t count, const char *text) {
+  struct passed passed = {.length = (uint32_t)strlen(text)};
+  if (passed.length >= PASSED_TEXT_BYTES || count == 0 || count > MAX_LISTENERS) return -EMSGSIZE;
+  memcpy(passed.text, text, passed.length);
+  struct iovec vector = {.iov_base = &passed, .iov_len = sizeof passed.length + passed.length};
+  union passed_control control = {.head = {.cmsg_len = CMSG_LEN(count * sizeof *fds),
+                                           .cmsg_level = SOL_SOCKET,
+                                           .cmsg_type = SCM_RIGHTS}};
+  memcpy(CMSG_DATA(&control.head), fds, count * sizeof *fds);
+  struct msghdr header = {.msg_iov = &vector,
+                          .msg_iovlen = 1,
+                          .msg_control = &control,
+                          .msg_controllen = CMSG_SPACE(count * sizeof *fds)};
+  ssize_t sent = sendmsg(socket, &header, MSG_NOSIGNAL);
+  if (sent < 0) return -errno;
+  return (size_t)sent == vector.iov_len ? 0 : -EMSGSIZE;
+}
+
+static int receive_message(int socket, int *fds, size_t *count, char *text) {
+  struct passed passed;
+  union passed_control control;
+  struct iovec vector = {.iov_base = &passed, .iov_len = sizeof passed};
+  struct msghdr header = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  ssize_t got = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
+  if (got < 0) return errno == EAGAIN ? -ETIMEDOUT : -errno;
+  const struct cmsghdr *head = CMSG_FIRSTHDR(&header);
+  if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS) {
+    *count = (head->cmsg_len - CMSG_LEN(0)) / sizeof *fds;
+    memcpy(fds, CMSG_DATA(head), *count * sizeof *fds);
+  }
+  bool complete = (size_t)got >= sizeof passed.length && passed.length < PASSED_TEXT_BYTES &&
+                  (size_t)got == sizeof passed.length + passed.length && !(header.msg_flags & MSG_CTRUNC);
+  if (!complete || *count == 0) return got == 0 ? -ECONNRESET : -EPROTO;
+  memcpy(text, passed.text, passed.length);
+  text[passed.length] = '\0';
+  return 0;
+}
+
+int descriptors_receive(const char *path, int timeout_ms, int *fds, size_t *count, char *text) {
+  union address address;
+  *count = 0;
+  int error = address_parse(path, -1, &address);
+  if (error < 0) return error;
+  int socket = socket_for(&address, false);
+  if (socket < 0) return socket;
+  struct timeval limit = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
+  setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit); /* of connect(), while the backlog is full */
+  if (connect(socket, &address.any, address_length(&address)) < 0) error = -errno;
+  if (error == 0) error = receive_message(socket, fds, count, text);
+  if (error == 0) return socket;
+  for (size_t i = 0; i < *count; i++) close(fds[i]);
+  close(socket);
+  return error;
 }

@@ -310,14 +310,18 @@ static void decrypt(struct reactor *r, struct connection *c) {
     uint32_t offset = ((uint32_t)s->plain << BUFFER_SHIFT) + s->plain_filled;
     uint32_t room = BUFFER_BYTES - s->plain_filled, filled = 0;
     int got = 1;
-    while (filled < room && (got = SSL_read(t->ssl, r->memory + offset + filled, (int)(room - filled))) > 0) {
+    bool exhausted = false; /* asking OpenSSL once more for what can't be there costs as much as a short record */
+    while (!exhausted && filled < room &&
+           (got = SSL_read(t->ssl, r->memory + offset + filled, (int)(room - filled))) > 0) {
       filled += (uint32_t)got;
+      exhausted = t->input_length == 0 && !SSL_has_pending(t->ssl);
     }
     if (filled > 0) {
       s->plain_filled += filled;
       buffer_keep(r, offset >> BUFFER_SHIFT);
       emit(r, EVENT_RECEIVED, (int32_t)slot_of(r, c), (int32_t)offset, (int32_t)filled);
     }
+    if (exhausted) return;
     if (got > 0) continue;
     int error = SSL_get_error(t->ssl, got);
     if (error == SSL_ERROR_ZERO_RETURN) connection_ended(r, c);

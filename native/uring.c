@@ -182,12 +182,12 @@ static struct io_uring_sqe *next_sqe(struct uring *u) {
   return sqe;
 }
 
-static void cancel(struct reactor *r, struct connection *c, enum operation op) {
+static void cancel(struct reactor *r, uint64_t user_data) {
   struct io_uring_sqe *sqe = next_sqe(r->driver_state);
   if (!sqe) return;
   sqe->opcode = IORING_OP_ASYNC_CANCEL;
   sqe->flags = SKIP_SUCCESS;
-  sqe->addr = user_data(r, op, c);
+  sqe->addr = user_data;
   sqe->user_data = (uint64_t)OP_CANCEL << 56;
 }
 
@@ -216,6 +216,11 @@ static void arm_listeners(struct reactor *r) {
     sqe->user_data = (uint64_t)OP_ACCEPT << 56 | i;
     l->armed = true;
   }
+}
+
+/* Whom the kernel has accepted already is still served. */
+static void uring_forget_listener(struct reactor *r, struct listener *l) {
+  if (l->armed) cancel(r, (uint64_t)OP_ACCEPT << 56 | (uint64_t)(l - r->listeners));
 }
 
 static void arm_wake(struct reactor *r) {
@@ -272,7 +277,7 @@ static void submit_send(struct reactor *r, struct connection *c) {
 }
 
 static void dial(struct reactor *r, struct connection *c) {
-  c->fd = socket_for(c->address, false);
+  c->fd = dialling_socket(r, c->address, false);
   if (c->fd < 0) {
     int error = -c->fd;
     c->fd = -1;
@@ -294,15 +299,15 @@ static void dial(struct reactor *r, struct connection *c) {
 static bool withdraw(struct reactor *r, struct connection *c) {
   if ((c->flags & RECV_ARMED) && !(c->flags & RECV_CANCELLING)) {
     c->flags |= RECV_CANCELLING;
-    cancel(r, c, OP_RECEIVE);
+    cancel(r, user_data(r, OP_RECEIVE, c));
   }
   if ((c->flags & SEND_ARMED) && !(c->flags & SEND_CANCELLING)) {
     c->flags |= SEND_CANCELLING;
-    cancel(r, c, OP_SEND);
+    cancel(r, user_data(r, OP_SEND, c));
   }
   if ((c->flags & CONNECT_ARMED) && !(c->flags & CONNECT_CANCELLING)) {
     c->flags |= CONNECT_CANCELLING;
-    cancel(r, c, OP_CONNECT);
+    cancel(r, user_data(r, OP_CONNECT, c));
   }
   return !(c->flags & (RECV_ARMED | SEND_ARMED | SEND_INLINE | CONNECT_ARMED));
 }
@@ -317,7 +322,7 @@ static void uring_settle(struct reactor *r, struct connection *c) {
       if (!armed && !(c->flags & (ENDED | STARVED))) arm_receive(r, c);
     } else if (armed && (c->flags & PAUSE_SEEN) && !(c->flags & RECV_CANCELLING)) {
       c->flags |= RECV_CANCELLING;
-      cancel(r, c, OP_RECEIVE);
+      cancel(r, user_data(r, OP_RECEIVE, c));
     }
   }
   if (connection_ready_to_close(r, c) && withdraw(r, c)) connection_close_now(r, c);
@@ -424,7 +429,8 @@ static void complete_accept(struct reactor *r, const struct io_uring_cqe *cqe) {
     r->listeners_changed = true;
   }
   if (cqe->res >= 0) {
-    if (l->fd < 0 || !connection_accepted(r, cqe->res, l->index)) close(cqe->res);
+    bool wanted = l->fd >= 0 || l->shared;
+    if (!wanted || !connection_accepted(r, cqe->res, l)) close(cqe->res);
   } else if (l->fd >= 0 && cqe->res != -ECONNABORTED && cqe->res != -EINTR && cqe->res != -ECANCELED) {
     accepting_paused(r, l, -cqe->res);
   }
@@ -612,4 +618,9 @@ const char *uring_probe(char *reason, size_t size) {
 }
 
 const struct driver uring_driver = {
-    .name = "uring", .open = uring_open, .close = uring_close, .settle = uring_settle, .turn = uring_turn};
+    .name = "uring",
+    .open = uring_open,
+    .close = uring_close,
+    .settle = uring_settle,
+    .forget_listener = uring_forget_listener,
+    .turn = uring_turn};

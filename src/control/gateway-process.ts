@@ -5,6 +5,7 @@ import type { ListenAddress } from '../config/listen-address.js';
 import { formatListenAddress } from '../config/listen-address.js';
 import type { SluiceConfig } from '../config/load.js';
 import { SETTINGS } from '../config/schema.js';
+import { socketSettings } from '../config/socket-settings.js';
 import type { CommandOutcome, GatewayCommand } from '../core/command.js';
 import type { ConsoleAnswer, ConsoleQuestion } from '../core/console.js';
 import type { GatewaySettings } from '../core/settings.js';
@@ -110,6 +111,8 @@ async function openReactor(
       io: config.values.io,
       listen: config.listen,
       backlog: config.values.listen_backlog,
+      reusePort: config.values.so_reuseport,
+      sockets: socketSettings(config.values),
       settings,
       tls: config.tls,
       onReport: (report) => logReport(logger, report),
@@ -180,7 +183,7 @@ class GatewayProcess implements RunningGateway {
     const settings = await toGatewaySettings(config, this.#settings);
     this.#settings = settings;
     this.#config = config;
-    this.#reactor.applySettings(settings, config.tls);
+    this.#reactor.applySettings(settings, config.tls, socketSettings(config.values));
   }
 
   snapshot(withConnections = false): Promise<Snapshot> {

@@ -23,7 +23,8 @@ import {
   REFUSED_CLIENTS_MAX,
 } from './limits.js';
 import { ParameterSets, reportedName } from './parameters.js';
-import { Pool, type PoolIdentity, type PoolLimits, type PoolOwner } from './pool/pool.js';
+import { Pool, type PoolIdentity, type PoolOwner } from './pool/pool.js';
+import { poolLimits } from './pool/pool-limits.js';
 import type { ServerConnection } from './server/server-connection.js';
 import { ServerLogin } from './server/server-login.js';
 import { ClientEncryption } from './session/client-encryption.js';
@@ -273,20 +274,14 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     const known = this.pools.get(key);
     if (known !== undefined) return known;
     if (this.pools.size >= POOLS_MAX) return null;
-    const pool = new Pool(this.context, this, identity, this.poolLimits(database, identity.database.name));
+    const pool = new Pool(
+      this.context,
+      this,
+      identity,
+      poolLimits(this.context.settings, database, identity.database.name),
+    );
     this.pools.set(key, pool);
     return pool;
-  }
-
-  private poolLimits(database: DatabaseSettings, name: string): PoolLimits {
-    const { settings } = this.context;
-    return {
-      address: database.addresses[0]!,
-      loadBalanceHosts: database.loadBalanceHosts,
-      serverDatabase: database.serverDatabase ?? name,
-      mode: database.poolMode ?? settings.poolMode,
-      size: database.poolSize ?? settings.defaultPoolSize,
-    };
   }
 
   greet(client: Session): void {
@@ -382,7 +377,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     for (const pool of this.pools.values()) {
       const { name } = pool.database;
       const database = settings.databases.get(name) ?? settings.databases.get('*');
-      if (database !== undefined) pool.applyLimits(this.poolLimits(database, name));
+      if (database !== undefined) pool.applyLimits(poolLimits(settings, database, name));
       if (serverTlsChanged) pool.replaceServers(CONFIGURATION_CHANGED);
     }
   }

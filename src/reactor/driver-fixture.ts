@@ -15,6 +15,7 @@ import {
   workerData,
 } from 'node:worker_threads';
 
+import { DEFAULT_SOCKETS, type SocketSettings } from '../config/socket-settings.js';
 import { NO_TLS, type TlsConfiguration } from '../config/tls.js';
 import type { ConnectionId, IoEvents, ServerAddress, TlsFacts } from '../core/io.js';
 import type { Driver, DriverName, Listener } from './driver.js';
@@ -41,6 +42,7 @@ interface FixtureStart {
   readonly arenaBytes?: number;
   /** Spoken on the sides that have a configuration. */
   readonly tls?: TlsConfiguration;
+  readonly sockets?: SocketSettings;
 }
 
 /** What has happened on a fixture so far. */
@@ -60,6 +62,7 @@ export interface Stats {
 type Order =
   | { readonly kind: 'stats' }
   | { readonly kind: 'stop' }
+  | { readonly kind: 'handOver' }
   | { readonly kind: 'tls'; readonly tls: TlsConfiguration }
   | { readonly kind: 'host'; id: number; addresses: string[] };
 
@@ -222,11 +225,13 @@ async function runFixture(port: MessagePort, start: FixtureStart): Promise<void>
       : new NativeIo(loaded.addon, start.driver, start.wakeDescriptor, work, start.arenaBytes);
   const tls = start.tls ?? NO_TLS;
   driver.configureTls(tls);
+  driver.configureSockets(start.sockets ?? DEFAULT_SOCKETS);
   const core = new FixtureCore(driver, start.behaviour, tls);
   let running = true;
   const handle = (order: Order): void => {
     if (order.kind === 'host') return driver.hostResolved(order.id, { addresses: order.addresses });
     if (order.kind === 'tls') return driver.configureTls(order.tls);
+    if (order.kind === 'handOver') return driver.closeListeners(true);
     if (order.kind === 'stop') {
       running = false;
       return driver.closeListeners();
@@ -248,7 +253,7 @@ async function runFixture(port: MessagePort, start: FixtureStart): Promise<void>
   };
   if (start.driver === 'node') port.on('message', handle);
   try {
-    port.postMessage({ kind: 'listening', port: await driver.listen(start.listener) });
+    port.postMessage({ kind: 'listening', ...(await driver.listen(start.listener)) });
   } catch (error) {
     port.postMessage({ kind: 'failed', code: (error as NodeJS.ErrnoException).code });
     running = false;
@@ -269,6 +274,8 @@ const WAKE = new Uint8Array(8).fill(1);
 /** A driver on its thread. */
 export class Fixture {
   port = 0;
+  /** Of the listening socket. */
+  descriptor = -1;
   failure: string | null = null;
   readonly #worker: Worker;
   readonly #wakeDescriptor: number;
@@ -279,7 +286,7 @@ export class Fixture {
     driver: DriverName,
     behaviour: Behaviour,
     listener: Listener,
-    options: Pick<FixtureStart, 'arenaBytes' | 'tls'> = {},
+    options: Pick<FixtureStart, 'arenaBytes' | 'tls' | 'sockets'> = {},
   ) {
     const loaded = loadAddon();
     this.#wakeDescriptor = driver !== 'node' && 'addon' in loaded ? loaded.addon.createWakeDescriptor() : -1;
@@ -296,7 +303,10 @@ export class Fixture {
           this.#tell({ kind: 'host', id: message.id, addresses });
         }
         if (message.kind === 'failed') this.failure = message.code;
-        if (message.kind === 'listening') this.port = message.port;
+        if (message.kind === 'listening') {
+          this.port = message.port;
+          this.descriptor = message.descriptor;
+        }
         if (message.kind === 'listening' || message.kind === 'failed') resolve();
       });
     });
@@ -310,6 +320,11 @@ export class Fixture {
   /** Replaces the certificates, as a reload does. */
   configureTls(tls: TlsConfiguration): void {
     this.#tell({ kind: 'tls', tls });
+  }
+
+  /** Stops accepting, and leaves the socket to those who have it, too. */
+  handOver(): void {
+    this.#tell({ kind: 'handOver' });
   }
 
   stats(): Promise<Stats> {

@@ -1,3 +1,4 @@
+import type { SocketSettings } from '../config/socket-settings.js';
 import type { TlsConfiguration } from '../config/tls.js';
 import type { Io, IoEvents } from '../core/io.js';
 import type { ResolvedHost } from './slow-work.js';
@@ -14,9 +15,29 @@ interface AnyListener {
 
 /** A place to listen, without host names. */
 export type Listener =
-  | (AnyListener & { readonly ip: string; readonly port: number })
+  /** `reusePort`: other processes may listen there, too (SO_REUSEPORT). */
+  | (AnyListener & { readonly ip: string; readonly port: number; readonly reusePort?: boolean })
   /** `mode`: permission bits of the socket file; null leaves them to the umask. */
-  | (AnyListener & { readonly socketPath: string; readonly mode: number | null });
+  | (AnyListener & { readonly socketPath: string; readonly mode: number | null })
+  | (AnyListener & InheritedListener);
+
+/** A listening socket that another process has opened. */
+export interface InheritedListener {
+  /** The driver's own from now on. */
+  readonly descriptor: number;
+  /** Its file; null: TCP. */
+  readonly socketPath: string | null;
+  /** True: others go on with the socket when this process closes it (socket activation), and its file stays. */
+  readonly shared: boolean;
+}
+
+/** What {@link Driver.listen} has opened. */
+export interface OpenListener {
+  /** 0 for a socket file. */
+  readonly port: number;
+  /** Open until {@link Driver.closeListeners}; -1 where Node.js hides it. */
+  readonly descriptor: number;
+}
 
 /** What the worker does between the turns of a driver's loop. */
 export interface LoopHooks {
@@ -29,18 +50,19 @@ export interface LoopHooks {
 /** An `Io` with its loop. One per thread. */
 export interface Driver extends Io {
   /**
-   * Opens a listening socket and resolves to its port (0 for a socket file). A socket file on which nobody
-   * listens any more is replaced.
+   * Opens a listening socket. A socket file on which nobody listens any more is replaced.
    * @throws {SystemError}
    */
-  listen(listener: Listener): Promise<number>;
+  listen(listener: Listener): Promise<OpenListener>;
+  /** For TCP connections that are accepted or made from now on. What the driver can't do, it reports. */
+  configureSockets(settings: SocketSettings): void;
   /**
    * Replaces what connections that begin TLS from now on use; those that speak it already keep theirs.
    * @throws when OpenSSL refuses it, or when this driver has no TLS; what was there before stays
    */
   configureTls(configuration: TlsConfiguration): void;
-  /** Stops accepting, and removes socket files. */
-  closeListeners(): void;
+  /** Stops accepting, and removes socket files. `handedOver`: other processes go on with both. */
+  closeListeners(handedOver?: boolean): void;
   /** The answer to `SlowWork.resolveHost`. */
   hostResolved(id: number, answer: ResolvedHost): void;
   /** Delivers events until the hooks say stop. May block the thread meanwhile. */

@@ -1,11 +1,12 @@
 /** What the main thread and a reactor's worker say to each other. Values only: they cross by structured clone. */
+import type { SocketSettings } from '../config/socket-settings.js';
 import type { TlsConfiguration } from '../config/tls.js';
 import type { CommandOutcome, GatewayCommand } from '../core/command.js';
 import type { ConsoleAnswer, ConsoleQuestion } from '../core/console.js';
 import type { KeyRequest, Report } from '../core/io.js';
 import type { GatewaySettings } from '../core/settings.js';
 import type { Snapshot } from '../core/snapshot.js';
-import type { DriverName, Listener } from './driver.js';
+import type { DriverName, Listener, OpenListener } from './driver.js';
 import type { ResolvedHost } from './slow-work.js';
 
 /** What a worker is started with. */
@@ -16,11 +17,19 @@ export interface WorkerStart {
   readonly listeners: readonly Listener[];
   readonly settings: GatewaySettings;
   readonly tls: TlsConfiguration;
+  readonly sockets: SocketSettings;
 }
 
 export type ToWorker =
-  | { readonly kind: 'settings'; readonly settings: GatewaySettings; readonly tls: TlsConfiguration }
+  | {
+      readonly kind: 'settings';
+      readonly settings: GatewaySettings;
+      readonly tls: TlsConfiguration;
+      readonly sockets: SocketSettings;
+    }
   | { readonly kind: 'snapshot'; readonly id: number; readonly withConnections: boolean }
+  /** Other processes go on with the listening sockets. */
+  | { readonly kind: 'handOver'; readonly id: number }
   | { readonly kind: 'command'; readonly id: number; readonly command: GatewayCommand }
   | { readonly kind: 'console'; readonly id: number; readonly answer: ConsoleAnswer }
   | { readonly kind: 'key'; readonly id: number; readonly key: Uint8Array | null }
@@ -28,8 +37,8 @@ export type ToWorker =
   | { readonly kind: 'shutdown' };
 
 export type FromWorker =
-  /** The ports, in the order of {@link WorkerStart.listeners}; null where the machine lacks one of a name's addresses. */
-  | { readonly kind: 'listening'; readonly ports: readonly (number | null)[] }
+  /** In the order of {@link WorkerStart.listeners}; null where the machine lacks one of a name's addresses. */
+  | { readonly kind: 'listening'; readonly open: readonly (OpenListener | null)[] }
   /** Position in {@link WorkerStart.listeners}. The worker ends. */
   | {
       readonly kind: 'listenFailed';
@@ -41,5 +50,5 @@ export type FromWorker =
   | { readonly kind: 'deriveKey'; readonly request: KeyRequest }
   | { readonly kind: 'askConsole'; readonly question: ConsoleQuestion }
   | { readonly kind: 'resolveHost'; readonly id: number; readonly host: string }
-  /** Answers to `snapshot` and `command`, with the same `id`. */
+  /** Answers to `snapshot`, `handOver` and `command`, with the same `id`. */
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Snapshot | CommandOutcome };

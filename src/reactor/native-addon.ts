@@ -74,11 +74,25 @@ export interface NativeReactor {
   reserve(): number;
   /** Connects a reserved connection (or again one whose `closed` is being read); port -1: `host` is a socket file. */
   dial(connection: number, host: string, port: number): number;
-  /** Returns the port. */
-  listenTcp(index: number, ip: string, port: number, backlog: number): number;
-  /** `mode` -1 leaves the file's mode to the umask. */
+  /** Returns the descriptor. */
+  listenTcp(index: number, ip: string, port: number, backlog: number, reusePort: 0 | 1): number;
+  /** `mode` -1 leaves the file's mode to the umask. Returns the descriptor. */
   listenUnix(index: number, path: string, mode: number, backlog: number): number;
-  closeListeners(): void;
+  /** Takes a listening descriptor over; `path`: its file, or empty. `shared`: both are left to others at the end. */
+  listenInherited(index: number, descriptor: number, backlog: number, shared: 0 | 1, path: string): number;
+  /** `handedOver`: other processes go on with the sockets and their files. */
+  closeListeners(handedOver: 0 | 1): void;
+  /** For TCP connections that are made or accepted from now on; -1: as the system has it. */
+  tuneSockets(
+    keepAlive: number,
+    keepIdleSeconds: number,
+    keepIntervalSeconds: number,
+    keepCount: number,
+    userTimeoutMs: number,
+    sendBufferBytes: number,
+    receiveBufferBytes: number,
+    deferAccept: 0 | 1,
+  ): void;
   localAddress(connection: number): string;
   peerAddress(connection: number): string;
   /** User and process at the other end of a unix socket. */
@@ -114,4 +128,10 @@ export interface NativeAddon {
   readonly hasTls: boolean;
   /** An eventfd, owned by the caller. */
   createWakeDescriptor(): number;
+  /** `ip:port`, `[ip]:port` or the path of the socket file; null: the descriptor is no listening socket. */
+  listeningPlace(descriptor: number): string | null;
+  /** Over a connected unix socket. 0, or a negative errno. */
+  sendDescriptors(socket: number, descriptors: readonly number[], text: string): number;
+  /** Blocks. The connection, the text, and the descriptors; or a negative errno. */
+  receiveDescriptors(path: string, timeoutMs: number): number | readonly [number, string, ...number[]];
 }

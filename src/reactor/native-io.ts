@@ -8,6 +8,7 @@
 import { randomFillSync } from 'node:crypto';
 import { isIP } from 'node:net';
 
+import type { SocketSettings } from '../config/socket-settings.js';
 import type { TlsConfiguration } from '../config/tls.js';
 import type { ConsoleQuestion } from '../core/console.js';
 import type {
@@ -19,6 +20,7 @@ import type {
   ServerAddress,
   TlsSide,
 } from '../core/io.js';
+import { parsePlace } from './descriptor-passing.js';
 import {
   type Driver,
   HIGH_WATER_BYTES,
@@ -26,6 +28,7 @@ import {
   type Listener,
   LOW_WATER_BYTES,
   type LoopHooks,
+  type OpenListener,
 } from './driver.js';
 import {
   COMMAND,
@@ -53,6 +56,7 @@ const MAX_CONNECTIONS = 262_144;
 export class NativeIo implements Driver {
   readonly memory: Uint8Array;
 
+  readonly #addon: NativeAddon;
   readonly #native: NativeReactor;
   readonly #work: SlowWork;
   readonly #tls: NativeTls;
@@ -95,6 +99,7 @@ export class NativeIo implements Driver {
       lowWaterBytes: LOW_WATER_BYTES,
       wakeDescriptor,
     });
+    this.#addon = addon;
     this.#native = native;
     this.#work = work;
     this.#tls = new NativeTls(native);
@@ -215,22 +220,45 @@ export class NativeIo implements Driver {
 
   // ---- the loop ----
 
-  async listen(listener: Listener): Promise<number> {
+  async listen(listener: Listener): Promise<OpenListener> {
+    const descriptor = this.#openListener(listener);
+    if (descriptor < 0) throw systemError(-descriptor);
+    const place = parsePlace(this.#addon.listeningPlace(descriptor));
+    return { descriptor, port: place !== null && 'port' in place ? place.port : 0 };
+  }
+
+  #openListener(listener: Listener): number {
     const { index, backlog = LISTEN_BACKLOG } = listener;
-    const result =
-      'socketPath' in listener
-        ? this.#native.listenUnix(index, listener.socketPath, listener.mode ?? -1, backlog)
-        : this.#native.listenTcp(index, listener.ip, listener.port, backlog);
-    if (result < 0) throw systemError(-result);
-    return result;
+    if ('descriptor' in listener) {
+      const { descriptor, shared, socketPath } = listener;
+      return this.#native.listenInherited(index, descriptor, backlog, shared ? 1 : 0, socketPath ?? '');
+    }
+    if ('socketPath' in listener) {
+      return this.#native.listenUnix(index, listener.socketPath, listener.mode ?? -1, backlog);
+    }
+    return this.#native.listenTcp(index, listener.ip, listener.port, backlog, listener.reusePort ? 1 : 0);
+  }
+
+  configureSockets(settings: SocketSettings): void {
+    const given = (value: number): number => (value === 0 ? -1 : value);
+    this.#native.tuneSockets(
+      settings.keepAlive ? -1 : 0, // it is on unless it is switched off
+      given(settings.keepIdleSeconds),
+      given(settings.keepIntervalSeconds),
+      given(settings.keepCount),
+      given(settings.userTimeoutMs),
+      given(settings.bufferBytes),
+      given(settings.bufferBytes),
+      settings.deferAccept ? 1 : 0,
+    );
   }
 
   configureTls(configuration: TlsConfiguration): void {
     this.#tls.configure(configuration);
   }
 
-  closeListeners(): void {
-    this.#native.closeListeners();
+  closeListeners(handedOver = false): void {
+    this.#native.closeListeners(handedOver ? 1 : 0);
   }
 
   /** Blocks the thread. */
@@ -266,11 +294,6 @@ export class NativeIo implements Driver {
         this.#deliver(core, kind, connection, events[at + 2]!);
       }
     }
-  }
-
-  /** Accepts no more clients. */
-  stopListening(): void {
-    this.#native.closeListeners();
   }
 
   /** The answer to a {@link SlowWork.resolveHost}. */

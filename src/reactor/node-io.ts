@@ -6,6 +6,7 @@ import { randomFillSync } from 'node:crypto';
 import net from 'node:net';
 import { performance } from 'node:perf_hooks';
 
+import { DEFAULT_SOCKETS, type SocketSettings } from '../config/socket-settings.js';
 import type { TlsConfiguration } from '../config/tls.js';
 import type { ConsoleQuestion } from '../core/console.js';
 import type {
@@ -17,6 +18,8 @@ import type {
   ServerAddress,
   TlsSide,
 } from '../core/io.js';
+import { CopyBuffers } from './copy-buffers.js';
+import { descriptorOf } from './descriptor-passing.js';
 import {
   type Driver,
   HIGH_WATER_BYTES,
@@ -24,8 +27,16 @@ import {
   type Listener,
   LOW_WATER_BYTES,
   type LoopHooks,
+  type OpenListener,
 } from './driver.js';
-import { listenOnSocketFile, listenOnTcp } from './node-listen.js';
+import {
+  closeListener,
+  KNOWS_REUSE_PORT,
+  listenOnDescriptor,
+  listenOnSocketFile,
+  listenOnTcp,
+  type NodeListener,
+} from './node-listen.js';
 import {
   acceptTls,
   connectTls,
@@ -64,9 +75,11 @@ export class NodeIo implements Driver {
   readonly memory = new Uint8Array(MEMORY_BYTES);
 
   readonly #work: SlowWork;
+  readonly #copies = new CopyBuffers();
   readonly #connections: (Connection | undefined)[] = [];
   readonly #freeIds: ConnectionId[] = [];
-  readonly #servers: net.Server[] = [];
+  readonly #listeners: NodeListener[] = [];
+  #sockets: SocketSettings = DEFAULT_SOCKETS;
   #tls: { readonly client: NodeTlsContext | null; readonly server: NodeTlsContext | null } = NO_CONTEXTS;
   #core: IoEvents | null = null;
   #hooks: LoopHooks | null = null;
@@ -101,9 +114,13 @@ export class NodeIo implements Driver {
         socket.uncork();
       });
     }
-    // A new Uint8Array: slice() of a Buffer would not copy.
-    const copy = new Uint8Array(bytes.subarray(start, end));
-    entry.socket.write(copy, () => this.#written(connection, entry));
+    const length = end - start;
+    const copy = this.#copies.take(length);
+    copy.set(bytes.subarray(start, end));
+    entry.socket.write(copy.length === length ? copy : copy.subarray(0, length), () => {
+      this.#copies.giveBack(copy);
+      this.#written(connection, entry);
+    });
     const isCongested = entry.socket.writableLength > HIGH_WATER_BYTES;
     if (isCongested) entry.congested = true;
     return isCongested;
@@ -122,7 +139,7 @@ export class NodeIo implements Driver {
     const target = 'socketPath' in address ? { path: address.socketPath } : address;
     // What these send is read where the core looks for it. Sockets of clients have no such option.
     const onread = { buffer: this.memory, callback: (length: number) => received(length) };
-    const socket = net.connect({ ...target, allowHalfOpen: true, noDelay: true, keepAlive: true, onread });
+    const socket = net.connect({ ...target, ...this.#socketOptions(), allowHalfOpen: true, onread });
     const connection = this.#adopt(socket);
     const entry = this.#connections[connection]!;
     const received = (length: number): boolean => {
@@ -237,31 +254,61 @@ export class NodeIo implements Driver {
     };
   }
 
-  async listen(listener: Listener): Promise<number> {
-    const server = net.createServer({
-      allowHalfOpen: true,
-      noDelay: true,
-      keepAlive: true,
-      pauseOnConnect: true,
-    });
+  configureSockets(settings: SocketSettings): void {
+    this.#sockets = settings;
+    const impossible = [
+      ['tcp_keepintvl', settings.keepIntervalSeconds],
+      ['tcp_keepcnt', settings.keepCount],
+      ['tcp_user_timeout', settings.userTimeoutMs],
+      ['tcp_socket_buffer', settings.bufferBytes],
+    ].flatMap(([name, value]) => (value === 0 ? [] : [name]));
+    if (impossible.length === 0) return;
+    const message = `without the native addon there is no effect of ${impossible.join(', ')}`;
+    this.report({ level: 'warn', message });
+  }
+
+  #socketOptions(): Pick<net.TcpSocketConnectOpts, 'noDelay' | 'keepAlive' | 'keepAliveInitialDelay'> {
+    const { keepAlive, keepIdleSeconds } = this.#sockets;
+    return { noDelay: true, keepAlive, keepAliveInitialDelay: keepIdleSeconds * 1000 };
+  }
+
+  async listen(listener: Listener): Promise<OpenListener> {
+    const server = net.createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
     server.on('connection', (socket) => {
+      const { keepAlive, keepIdleSeconds } = this.#sockets;
+      if (keepAlive) socket.setKeepAlive(true, keepIdleSeconds * 1000);
       const connection = this.#adopt(socket);
       this.#deliver((core) => core.accepted(connection, listener.index));
       if (this.#connections[connection]?.socket === socket && !socket.destroyed) socket.resume();
     });
-    this.#servers.push(server);
-    const { backlog = LISTEN_BACKLOG } = listener;
-    if ('socketPath' in listener) {
-      await listenOnSocketFile(server, listener.socketPath, listener.mode, backlog);
-    } else {
-      await listenOnTcp(server, listener.ip, listener.port, backlog);
-    }
+    await this.#openListener(server, listener);
+    const isInherited = 'descriptor' in listener;
+    this.#listeners.push({
+      server,
+      socketPath: 'socketPath' in listener ? listener.socketPath : null,
+      isInherited,
+      shared: isInherited && listener.shared,
+    });
     const address = server.address();
-    return address !== null && typeof address === 'object' ? address.port : 0;
+    const port = address !== null && typeof address === 'object' ? address.port : 0;
+    return { port, descriptor: descriptorOf(server) };
   }
 
-  closeListeners(): void {
-    for (const server of this.#servers) server.close();
+  #openListener(server: net.Server, listener: Listener): Promise<void> {
+    const { backlog = LISTEN_BACKLOG } = listener;
+    if ('descriptor' in listener) return listenOnDescriptor(server, listener.descriptor, backlog);
+    if ('socketPath' in listener) {
+      return listenOnSocketFile(server, listener.socketPath, listener.mode, backlog);
+    }
+    if (listener.reusePort && !KNOWS_REUSE_PORT) {
+      const message = `so_reuseport has no effect without the native addon: Node.js ${process.versions.node} can't, 22.12 can`;
+      this.report({ level: 'warn', message });
+    }
+    return listenOnTcp(server, listener, backlog);
+  }
+
+  closeListeners(handedOver = false): void {
+    for (const listener of this.#listeners.splice(0)) closeListener(listener, handedOver || listener.shared);
   }
 
   /** Names are resolved by node:net itself. */

@@ -1,12 +1,58 @@
 /** Listening by node:net, with a stale socket file out of the way. */
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { chmodSync, linkSync, lstatSync, renameSync, rmSync, unlinkSync } from 'node:fs';
 import net from 'node:net';
 
 import { SystemError, shortMessage } from './system-errors.js';
 
+/** node:net ignores the option `reusePort` before these versions. */
+export const KNOWS_REUSE_PORT =
+  isAtLeast(process.versions.node, 22, 12) && !process.versions.node.startsWith('23.0.');
+
+function isAtLeast(version: string, major: number, minor: number): boolean {
+  const [ours = 0, oursMinor = 0] = version.split('.').map(Number);
+  return ours > major || (ours === major && oursMinor >= minor);
+}
+
 /** @throws {SystemError} */
-export function listenOnTcp(server: net.Server, ip: string, port: number, backlog: number): Promise<void> {
-  return listening(server, { host: ip, port, backlog, ipv6Only: ip.includes(':') });
+export function listenOnTcp(
+  server: net.Server,
+  { ip, port, reusePort }: { readonly ip: string; readonly port: number; readonly reusePort?: boolean },
+  backlog: number,
+): Promise<void> {
+  const options = { host: ip, port, backlog, ipv6Only: ip.includes(':') };
+  return listening(server, reusePort ? ({ ...options, reusePort } as net.ListenOptions) : options);
+}
+
+/** @throws {SystemError} */
+export function listenOnDescriptor(server: net.Server, fd: number, backlog: number): Promise<void> {
+  return listening(server, { fd, backlog } as net.ListenOptions);
+}
+
+/** An open listener. */
+export interface NodeListener {
+  readonly server: net.Server;
+  /** Its socket file; null: TCP. */
+  readonly socketPath: string | null;
+  /** Opened by another process. libuv removes the files of the others itself. */
+  readonly isInherited: boolean;
+  /** Others go on with it when it is closed here. */
+  readonly shared: boolean;
+}
+
+/** Stops accepting; the socket file goes or stays. */
+export function closeListener({ server, socketPath, isInherited }: NodeListener, keepsFile: boolean): void {
+  if (socketPath === null || isInherited === keepsFile) {
+    server.close();
+  } else if (isInherited) {
+    server.close();
+    rmSync(socketPath, { force: true });
+  } else {
+    const aside = `${socketPath}.${process.pid}`;
+    rmSync(aside, { force: true });
+    linkSync(socketPath, aside);
+    server.close();
+    renameSync(aside, socketPath);
+  }
 }
 
 /**

@@ -5,6 +5,7 @@ import { closeSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 
 import type { ListenAddress } from '../config/listen-address.js';
+import { DEFAULT_SOCKETS, type SocketSettings } from '../config/socket-settings.js';
 import { NO_TLS, type TlsConfiguration } from '../config/tls.js';
 import type { CommandOutcome, GatewayCommand } from '../core/command.js';
 import type { ConsoleAnswer, ConsoleQuestion } from '../core/console.js';
@@ -12,16 +13,33 @@ import type { KeyRequest, Report } from '../core/io.js';
 import type { GatewaySettings } from '../core/settings.js';
 import type { Snapshot } from '../core/snapshot.js';
 import { chooseDriver, type DriverSetting, needsTls } from './choose-driver.js';
-import type { DriverName, Listener } from './driver.js';
+import type { DriverName, InheritedListener, Listener, OpenListener } from './driver.js';
 import { loadAddon } from './load-addon.js';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
 import type { ResolvedHost } from './slow-work.js';
 
+/** Where to listen: there, or with a descriptor that listens there already ({@link listeningAddress}). */
+export type ReactorPlace = ListenAddress & {
+  readonly inherited?: Pick<InheritedListener, 'descriptor' | 'shared'>;
+};
+
+/** A listening socket of a reactor, for handing it to another process. */
+export interface ListeningSocket {
+  /** Without host names: a name stands for several of them. */
+  readonly address: ListenAddress;
+  /** Open until {@link ReactorHandle.handOver} or the end. */
+  readonly descriptor: number;
+}
+
 export interface ReactorOptions {
   readonly io: DriverSetting;
-  readonly listen: readonly ListenAddress[];
+  readonly listen: readonly ReactorPlace[];
   /** How many clients may wait to be accepted, at each place. */
   readonly backlog?: number;
+  /** Other processes may listen on the same TCP ports (SO_REUSEPORT). */
+  readonly reusePort?: boolean;
+  /** How TCP connections are set up. */
+  readonly sockets?: SocketSettings;
   readonly settings: GatewaySettings;
   /** Certificates and keys for what `settings` say of TLS; missing: none. */
   readonly tls?: TlsConfiguration;
@@ -36,9 +54,17 @@ export interface ReactorHandle {
   readonly driverReason: string;
   /** In the order of {@link ReactorOptions.listen}, with the ports that were really taken. */
   readonly listening: readonly ListenAddress[];
+  /** What {@link sendDescriptors} can pass on. */
+  readonly listeningSockets: readonly ListeningSocket[];
   /** Resolves when the reactor has ended: null after {@link shutdown}, otherwise why. Never rejects. */
   readonly ended: Promise<Error | null>;
-  applySettings(settings: GatewaySettings, tls?: TlsConfiguration): void;
+  applySettings(settings: GatewaySettings, tls?: TlsConfiguration, sockets?: SocketSettings): void;
+  /**
+   * Stops accepting, for good, and leaves the sockets and their files to the processes that have them, too. Clients
+   * that are connected stay.
+   * @throws when the reactor has ended
+   */
+  handOver(): Promise<void>;
   /** @throws when the reactor has ended */
   snapshot(withConnections?: boolean): Promise<Snapshot>;
   /**
@@ -86,7 +112,7 @@ export async function startReactor(options: ReactorOptions): Promise<ReactorHand
   const listeners: Listener[] = [];
   for (const [index, place] of options.listen.entries()) {
     const found = await resolvePlace(index, place);
-    listeners.push(...found.map((listener) => withBacklog(listener, options.backlog)));
+    listeners.push(...found.map((listener) => withOptions(listener, options)));
   }
   const wakeDescriptor =
     choice.driver === 'node' || !('addon' in loaded) ? -1 : loaded.addon.createWakeDescriptor();
@@ -96,22 +122,29 @@ export async function startReactor(options: ReactorOptions): Promise<ReactorHand
     listeners,
     settings: speakable(options.settings),
     tls: hasTls ? (options.tls ?? NO_TLS) : NO_TLS,
+    sockets: options.sockets ?? DEFAULT_SOCKETS,
   };
   const thread = new ReactorThread(start, options);
-  const ports = await thread.listening(options.listen);
-  const listening = options.listen.map((place, index): ListenAddress => {
+  const open = await thread.listening(options.listen);
+  const listening = options.listen.map(({ inherited: _, ...place }, index): ListenAddress => {
     if ('socketPath' in place) return place;
-    const taken = ports.find((port, position) => listeners[position]!.index === index && port !== null);
-    return { host: place.host, port: taken ?? place.port };
+    const taken = open.find((one, position) => listeners[position]!.index === index && one !== null);
+    return { host: place.host, port: taken?.port ?? place.port };
   });
   return {
     driver: choice.driver,
     driverReason: choice.reason,
     listening,
+    listeningSockets: open.flatMap((one, position) =>
+      one === null ? [] : [listeningSocket(one, listeners[position]!, listening)],
+    ),
     ended: thread.ended,
-    applySettings: (settings, tls = NO_TLS) => {
+    handOver: async () => {
+      await thread.ask({ kind: 'handOver' });
+    },
+    applySettings: (settings, tls = NO_TLS, sockets = DEFAULT_SOCKETS) => {
       if (!hasTls && needsTls(settings.tls)) options.onReport(TLS_NEEDS_RESTART);
-      thread.tell({ kind: 'settings', settings: speakable(settings), tls: hasTls ? tls : NO_TLS });
+      thread.tell({ kind: 'settings', settings: speakable(settings), tls: hasTls ? tls : NO_TLS, sockets });
     },
     snapshot: (withConnections = false) =>
       thread.ask({ kind: 'snapshot', withConnections }) as Promise<Snapshot>,
@@ -120,8 +153,21 @@ export async function startReactor(options: ReactorOptions): Promise<ReactorHand
   };
 }
 
-function withBacklog(listener: Listener, backlog: number | undefined): Listener {
-  return backlog === undefined ? listener : { ...listener, backlog };
+function withOptions(listener: Listener, { backlog, reusePort }: ReactorOptions): Listener {
+  return {
+    ...listener,
+    ...(backlog !== undefined && { backlog }),
+    ...(reusePort !== undefined && 'ip' in listener && { reusePort }),
+  };
+}
+
+function listeningSocket(
+  { descriptor, port }: OpenListener,
+  listener: Listener,
+  listening: readonly ListenAddress[],
+): ListeningSocket {
+  const address = 'ip' in listener ? { host: listener.ip, port } : listening[listener.index]!;
+  return { address, descriptor };
 }
 
 const TLS_NEEDS_RESTART: Report = {
@@ -141,7 +187,10 @@ function withoutTls(settings: GatewaySettings): GatewaySettings {
 }
 
 /** A host name may stand for several addresses (localhost: IPv4 and IPv6); each is listened on. */
-async function resolvePlace(index: number, place: ListenAddress): Promise<Listener[]> {
+async function resolvePlace(index: number, place: ReactorPlace): Promise<Listener[]> {
+  if (place.inherited !== undefined) {
+    return [{ index, ...place.inherited, socketPath: 'socketPath' in place ? place.socketPath : null }];
+  }
   if ('socketPath' in place) return [{ index, socketPath: place.socketPath, mode: place.mode ?? null }];
   const answer = place.host === '*' ? ANY_ADDRESSES : await resolveHost(place.host);
   if ('error' in answer) throw new ListenError('ENOTFOUND', answer.error, place);
@@ -164,6 +213,7 @@ async function resolveHost(host: string): Promise<ResolvedHost> {
 
 type Answer = Snapshot | CommandOutcome;
 type Question =
+  | Omit<Extract<ToWorker, { kind: 'handOver' }>, 'id'>
   | Omit<Extract<ToWorker, { kind: 'snapshot' }>, 'id'>
   | Omit<Extract<ToWorker, { kind: 'command' }>, 'id'>;
 
@@ -174,7 +224,7 @@ class ReactorThread {
   readonly #listeners: readonly Listener[];
   readonly #onReport: (report: Report) => void;
   readonly #onQuestion: ReactorOptions['onQuestion'];
-  readonly #started: Promise<readonly (number | null)[]>;
+  readonly #started: Promise<readonly (OpenListener | null)[]>;
   #settleStart: (outcome: Extract<FromWorker, { kind: 'listening' | 'listenFailed' }> | Error) => void =
     () => {};
   #wakeDescriptor: number;
@@ -195,7 +245,7 @@ class ReactorThread {
     this.#started = new Promise((resolve, reject) => {
       this.#settleStart = (outcome) => {
         if (outcome instanceof Error) reject(outcome);
-        else if (outcome.kind === 'listening') resolve(outcome.ports);
+        else if (outcome.kind === 'listening') resolve(outcome.open);
         else reject(outcome);
       };
     });
@@ -210,7 +260,7 @@ class ReactorThread {
     process.once('exit', this.#wakeAtExit);
   }
 
-  async listening(places: readonly ListenAddress[]): Promise<readonly (number | null)[]> {
+  async listening(places: readonly ListenAddress[]): Promise<readonly (OpenListener | null)[]> {
     try {
       return await this.#started;
     } catch (failure) {

@@ -9,7 +9,7 @@ import type { ConsoleQuestion } from '../core/console.js';
 import { Gateway } from '../core/gateway.js';
 import type { Report } from '../core/io.js';
 import type { Snapshot } from '../core/snapshot.js';
-import type { Driver, Listener } from './driver.js';
+import type { Driver, Listener, OpenListener } from './driver.js';
 import { loadAddon } from './load-addon.js';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
 import { NativeIo } from './native-io.js';
@@ -34,6 +34,7 @@ class ReactorThread implements SlowWork {
     this.#port = port;
     this.#driver = openDriver(start, this);
     this.#driver.configureTls(start.tls);
+    this.#driver.configureSockets(start.sockets);
     this.#gateway = new Gateway(this.#driver, start.settings);
   }
 
@@ -49,23 +50,23 @@ class ReactorThread implements SlowWork {
 
   /** False when a place can't be listened on. One of several addresses of a name may be missing on this machine. */
   async #listen(listeners: readonly Listener[]): Promise<boolean> {
-    const ports: (number | null)[] = [];
+    const open: (OpenListener | null)[] = [];
     for (const [position, listener] of listeners.entries()) {
       try {
-        ports.push(await this.#driver.listen(listener));
+        open.push(await this.#driver.listen(listener));
       } catch (error) {
         const { code, message } = error as SystemError;
         const isNamesake = ({ index }: Listener): boolean => index === listener.index;
         const isLast = listeners.findLastIndex(isNamesake) === position;
-        const others = listeners.some((other, i) => isNamesake(other) && typeof ports[i] === 'number');
+        const others = listeners.some((other, i) => isNamesake(other) && open[i]);
         if (!MISSING_ADDRESS.has(code) || (isLast && !others)) {
           this.#tell({ kind: 'listenFailed', position, code, message });
           return false;
         }
-        ports.push(null);
+        open.push(null);
       }
     }
-    this.#tell({ kind: 'listening', ports });
+    this.#tell({ kind: 'listening', open });
     return true;
   }
 
@@ -92,6 +93,9 @@ class ReactorThread implements SlowWork {
         return this.#applySettings(message);
       case 'snapshot':
         return this.#answer(message.id, this.#gateway.snapshot(message.withConnections));
+      case 'handOver':
+        this.#driver.closeListeners(true);
+        return this.#answer(message.id, null);
       case 'command':
         if (message.command.kind === 'drain') this.#driver.closeListeners();
         return this.#gateway.execute(message.command, (outcome) => this.#answer(message.id, outcome));
@@ -113,13 +117,14 @@ class ReactorThread implements SlowWork {
   }
 
   /** Certificates first: whoever begins TLS under the new settings gets the new ones. */
-  #applySettings({ settings, tls }: Extract<ToWorker, { kind: 'settings' }>): void {
+  #applySettings({ settings, tls, sockets }: Extract<ToWorker, { kind: 'settings' }>): void {
     try {
       this.#driver.configureTls(tls);
     } catch (error) {
       const { message } = error as Error;
       this.report({ level: 'error', message: `TLS was not reloaded, and stays as it was: ${message}` });
     }
+    this.#driver.configureSockets(sockets);
     this.#gateway.applySettings(settings);
   }
 

@@ -4,6 +4,8 @@ import { count, freeText, onOff, setting } from './setting.js';
 
 const LISTENING = 'Listening';
 const SOCKETS = 'Sockets';
+/** node:net has no way to do it. */
+const NATIVE_ONLY = ' Without effect on the `node` driver.';
 
 export const listeningSettings = {
   listen_addr: setting(commaList('addresses'), '127.0.0.1', {
@@ -46,8 +48,7 @@ export const listeningSettings = {
   }),
   so_reuseport: onOff(LISTENING, false, {
     description:
-      'Let several processes listen on the same TCP port (`SO_REUSEPORT`); the kernel spreads the clients. Cancel requests then need `peer_id` and `peers`.',
-    instead: 'not yet: a second process that listens on the same port is refused',
+      'Let several processes listen on the same TCP port (`SO_REUSEPORT`); the kernel spreads the clients. Cancel requests then need `peer_id` and `peers`. The `node` driver can do it since Node.js 22.12.',
     reload: false,
   }),
 };
@@ -55,38 +56,29 @@ export const listeningSettings = {
 export const socketSettings = {
   tcp_keepalive: onOff(SOCKETS, true, {
     description: 'Switch TCP keep-alive on, so that a peer which vanished is noticed.',
-    instead: 'keep-alive is always on',
   }),
   tcp_keepidle: count(SOCKETS, 0, [0, 32_767], {
     unit: 'seconds',
     description: "Rest before the first keep-alive probe. 0: the system's default.",
-    instead: "keep-alive has the system's timing",
   }),
   tcp_keepintvl: count(SOCKETS, 0, [0, 32_767], {
     unit: 'seconds',
-    description: "Time between keep-alive probes. 0: the system's default.",
-    instead: "keep-alive has the system's timing",
+    description: `Time between keep-alive probes. 0: the system's default.${NATIVE_ONLY}`,
   }),
   tcp_keepcnt: count(SOCKETS, 0, [0, 127], {
     unit: 'probes',
-    description: "Unanswered probes after which the connection is given up. 0: the system's default.",
-    instead: "keep-alive has the system's timing",
+    description: `Unanswered probes after which the connection is given up. 0: the system's default.${NATIVE_ONLY}`,
   }),
   tcp_user_timeout: count(SOCKETS, 0, [0, 2_147_483_647], {
     unit: 'milliseconds',
-    description:
-      "How long sent bytes may stay unacknowledged before the connection is given up. 0: the system's default.",
-    instead: "the system's own limit for unacknowledged bytes holds",
+    description: `How long sent bytes may stay unacknowledged before the connection is given up. 0: the system's default.${NATIVE_ONLY}`,
   }),
   tcp_defer_accept: onOff(SOCKETS, true, {
-    description: 'Wake up for a new connection only when its first bytes are there.',
-    instead:
-      'a connection is accepted when it is made; one that says nothing is closed after client_login_timeout',
+    description: `Accept a new connection when its first bytes are there, or after about a second.${NATIVE_ONLY}`,
   }),
   tcp_socket_buffer: count(SOCKETS, 0, [0, 2_147_483_647], {
     unit: 'bytes',
-    description: 'The size of the buffers of a TCP socket in the kernel.',
-    instead: 'the kernel sizes its buffers itself, by what the connection needs',
+    description: `The size of the buffers of a TCP socket in the kernel. 0: the system sizes them by what the connection needs.${NATIVE_ONLY}`,
   }),
   pkt_buf: count(SOCKETS, 4096, [1, 2_147_483_647], {
     unit: 'bytes',

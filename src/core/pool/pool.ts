@@ -4,12 +4,10 @@
  * to the oldest waiter.
  */
 import type { ErrorFields } from '../../wire/error-fields.js';
-import { SqlState } from '../../wire/sqlstate.js';
 import { buildStartup } from '../../wire/startup.js';
 import {
   CONFIGURATION_CHANGED,
   DIRTY,
-  IDLE_TIMEOUT,
   LIFETIME_OVER,
   NOT_READY,
   PAUSED,
@@ -20,17 +18,19 @@ import {
 } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
-import type { ConnectionId, ServerAddress } from '../io.js';
-import { recordServerFailure } from '../journal.js';
+import type { ServerAddress } from '../io.js';
 import { differenceQuery, type ParameterSet } from '../parameters.js';
-import { ServerConnection } from '../server/server-connection.js';
-import { EncryptionPolicy, ServerEncryption } from '../server/server-encryption.js';
-import type { ServerLogin } from '../server/server-login.js';
+import type { ServerConnection } from '../server/server-connection.js';
 import type { ServerOwner } from '../server/server-owner.js';
 import type { Session } from '../session/session.js';
 import type { ClientPool } from '../session/session-owner.js';
-import type { HostBalancing, PoolMode, UserSettings } from '../settings.js';
-import { isDefinite, UNKNOWN_FAILURE } from './login-failure.js';
+import type { UserSettings } from '../settings.js';
+import { Cleaning } from './cleaning.js';
+import { Deadlines } from './deadlines.js';
+import { Launching, type NewLogin } from './launching.js';
+import { isDefinite } from './login-failure.js';
+import { leadElsewhere, type PoolLimits } from './pool-limits.js';
+import { RestingServers } from './resting-servers.js';
 import { WaiterQueue } from './waiter-queue.js';
 
 /** What distinguishes a pool. */
@@ -49,19 +49,9 @@ export interface PoolMembers {
   readonly waiters: Pick<WaiterQueue<Session>, 'first' | 'length'>;
 }
 
-/** What may change on reload. */
-export interface PoolLimits {
-  readonly loadBalanceHosts: HostBalancing;
-  readonly address: ServerAddress;
-  readonly serverDatabase: string;
-  readonly mode: PoolMode;
-  readonly size: number;
-}
-
 /** What a pool asks of its gateway. */
 export interface PoolOwner {
-  /** Makes the dialogue for a new server connection's login. */
-  newLogin(connection: ConnectionId, user: UserSettings): ServerLogin;
+  newLogin: NewLogin;
   serverOpened(server: ServerConnection): void;
   serverClosed(server: ServerConnection): void;
   /** Cancels what runs for a client that is gone; false when that can't be done. */
@@ -78,18 +68,15 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   private readonly context: GatewayContext;
   private readonly owner: PoolOwner;
   readonly servers = new Set<ServerConnection>();
-  /** Free connections; the one used last is taken first, so that the others can grow old and be closed. */
-  private readonly idle: ServerConnection[] = [];
   readonly waiters = new WaiterQueue<Session>();
   /** Clients of this pool, waiting, linked or neither. */
   readonly clients = new Set<Session>();
   /** What clients see, by what they asked for at startup: values that a server has accepted. */
   private readonly greeted = new Map<ParameterSet, ParameterSet>();
-  private readonly encryption = new EncryptionPolicy();
-  private launching = 0;
-  /** No connection is tried before this time, in ms. */
-  private retryAt = 0;
-  private lastFailure: ErrorFields | null = null;
+  private readonly resting = new RestingServers();
+  private readonly launching: Launching;
+  private readonly cleaning: Cleaning;
+  private readonly deadlines: Deadlines;
   private dispatching = false;
 
   constructor(context: GatewayContext, owner: PoolOwner, identity: PoolIdentity, limits: PoolLimits) {
@@ -97,6 +84,9 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     this.owner = owner;
     this.identity = identity;
     this.limits = limits;
+    this.launching = new Launching(context, this, (connection, user) => owner.newLogin(connection, user));
+    this.cleaning = new Cleaning(context, this);
+    this.deadlines = new Deadlines(context, this);
   }
 
   get name(): string {
@@ -137,7 +127,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
 
   acquire(client: Session): boolean {
     const mayLink = this.waiters.length === 0 && !this.database.paused;
-    const server = mayLink ? this.idle.pop() : undefined;
+    const server = mayLink ? this.resting.take() : undefined;
     if (server !== undefined) return this.link(client, server);
     client.waitingSince = this.context.io.now();
     this.waiters.push(client);
@@ -195,7 +185,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     client.link = null;
     server.unbind();
     if (needsClient || server.phase !== 'ready') return server.close(UNFINISHED_INPUT);
-    if (server.isClean || server.canRollBack) return this.clean(server);
+    if (server.isClean || server.canRollBack) return this.cleaning.clean(server);
     if (server.outstandingRequests === 0) return server.close(NOT_READY);
     server.finishAlone();
     // What runs there should not run on for nobody, nor let the server have more connections than the pool's size.
@@ -205,53 +195,14 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   }
 
   finishedAlone(server: ServerConnection): void {
-    this.clean(server);
-  }
-
-  /** Makes a server connection whose client has gone fit for another one, or closes it. */
-  private clean(server: ServerConnection): void {
-    if (server.closeReason !== null) server.close(server.closeReason);
-    else if (server.isClean) {
-      const query = this.context.settings.serverResetQuery;
-      if (this.sharesServers && !server.needsReset) this.available(server);
-      else if (query === '') this.withoutReset(server);
-      else this.runCleaning(server, 'reset', query);
-    } else if (server.canRollBack) this.runCleaning(server, 'rollback', 'ROLLBACK');
-    else server.close(NOT_READY);
-  }
-
-  private cleaned(server: ServerConnection): void {
-    const step = server.cleaning;
-    server.cleaning = null;
-    if (step === 'reset') server.needsReset = false;
-    if (step === 'rollback') this.clean(server);
-    else this.available(server);
-  }
-
-  /** Somebody has switched server_reset_query off; that doesn't hold for what must not be handed on. */
-  private withoutReset(server: ServerConnection): void {
-    if (server.needsReset) server.close('server_reset_query is off');
-    else this.available(server);
-  }
-
-  private runCleaning(server: ServerConnection, step: 'rollback' | 'reset', sql: string): void {
-    server.cleaning = step;
-    server.runOwnQuery(sql);
+    this.cleaning.clean(server);
   }
 
   // --- Server connections -------------------------------------------------------------------------------------
 
   serverReady(server: ServerConnection): void {
-    this.launching -= 1;
     this.defaults ??= server.parameters;
-    if (this.lastFailure !== null) {
-      this.lastFailure = null;
-      this.context.io.report({
-        level: 'info',
-        message: 'server connections work again',
-        facts: { pool: this.name },
-      });
-    }
+    this.launching.succeeded();
     this.available(server);
   }
 
@@ -268,7 +219,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
       // Its client has left while it was being prepared: it comes back through finishedAlone().
       if (server.finishing) return;
       if (error !== null) server.close(RESET_FAILED);
-      else this.cleaned(server);
+      else this.cleaning.done(server);
       return;
     }
     server.linkEndsWhenIdle = this.sharesServers;
@@ -280,25 +231,21 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
 
   serverGone(server: ServerConnection, error: ErrorFields | null): void {
     if (!this.servers.delete(server)) return;
-    const at = this.idle.indexOf(server);
-    if (at >= 0) this.idle.splice(at, 1);
+    this.resting.remove(server);
     this.owner.serverClosed(server);
     if (!server.wasReady) {
-      this.launching -= 1;
-      if (!this.encryption.triesOtherWay(server.encryption, error)) this.loginFailed(error);
+      const failure = this.launching.failed(server, error);
+      if (failure !== null) this.tellWaiters(failure);
     }
     this.launch();
   }
 
   /** A server connection is free: the oldest waiter gets it, or it rests. */
-  private available(server: ServerConnection): void {
-    if (server.isResting) throw new Error('invariant: a server connection is free once');
+  available(server: ServerConnection): void {
     if (server.cancelsInFlight > 0) return; // cancelEnded() comes back to it
     const unfit = this.unfitness(server);
     if (unfit !== null) return server.close(unfit);
-    server.idleSince = this.context.io.now();
-    server.isResting = true;
-    this.idle.push(server);
+    this.resting.add(server, this.context.io.now());
     this.dispatch();
   }
 
@@ -306,7 +253,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   private unfitness(server: ServerConnection): string | null {
     if (server.closeReason !== null) return server.closeReason;
     if (!server.isClean) return DIRTY;
-    if (this.isTooOld(server)) return LIFETIME_OVER;
+    if (this.deadlines.isTooOld(server)) return LIFETIME_OVER;
     if (this.database.paused) return PAUSED;
     return this.servers.size > this.limits.size ? TOO_MANY : null;
   }
@@ -321,10 +268,10 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   private dispatch(): void {
     if (this.dispatching) return;
     this.dispatching = true;
-    while (this.idle.length > 0 && !this.database.paused) {
+    while (this.resting.length > 0 && !this.database.paused) {
       const client = this.waiters.shift();
       if (client === null) break;
-      if (this.link(client, this.idle.pop() as ServerConnection)) this.go(client);
+      if (this.link(client, this.resting.take() as ServerConnection)) this.go(client);
     }
     this.dispatching = false;
   }
@@ -332,19 +279,10 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   /** Opens as many connections as waiters lack, within the pool's size. */
   private launch(): void {
     if (this.database.paused) return;
-    while (
-      this.launching < this.waiters.length &&
-      this.servers.size < this.limits.size &&
-      this.context.io.now() >= this.retryAt
-    ) {
-      const connection = this.context.io.connect(this.limits.address);
-      const login = this.owner.newLogin(connection, this.identity.user);
-      const mode = this.encryption.next(this.context.settings.tls.serverMode);
-      const encryption = new ServerEncryption(this.context.io, mode, this.limits.address);
-      const server = new ServerConnection(this.context, this, connection, login, encryption);
-      this.launching += 1;
+    while (this.launching.count < this.waiters.length && this.servers.size < this.limits.size) {
+      const server = this.launching.begin();
+      if (server === null) return;
       this.servers.add(server);
-      this.context.counters.serverConnections += 1;
       this.owner.serverOpened(server);
     }
   }
@@ -359,18 +297,8 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     return buildStartup(parameters);
   }
 
-  private isTooOld(server: ServerConnection): boolean {
-    const lifetime = this.context.settings.serverLifetimeMs;
-    return lifetime > 0 && this.context.io.now() - server.readyAt > lifetime;
-  }
-
-  private loginFailed(error: ErrorFields | null): void {
-    const { context } = this;
-    const failure = error ?? UNKNOWN_FAILURE;
-    context.counters.serverConnectFailures += 1;
-    this.retryAt = context.io.now() + context.settings.serverLoginRetryMs;
-    recordServerFailure(context, this.name, failure);
-    this.lastFailure = failure;
+  /** No server connection could be had: who should not wait for one is told why. */
+  private tellWaiters(failure: ErrorFields): void {
     const definite = isDefinite(failure.code);
     for (const client of this.waiters.toArray()) {
       // Who was served before keeps waiting for the server to come back; a wrong address should not be waited out.
@@ -383,74 +311,21 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
 
   /** Does what is due, and returns the time in ms at which more will be. */
   advance(now: number): number {
-    const { settings } = this.context;
-    let next = Number.POSITIVE_INFINITY;
-    if (settings.queryWaitTimeoutMs > 0) {
-      for (;;) {
-        const oldest = this.waiters.first;
-        if (oldest === null) break;
-        const due = oldest.waitingSince + settings.queryWaitTimeoutMs;
-        if (now < due) {
-          next = Math.min(next, due);
-          break;
-        }
-        this.context.counters.queryWaitTimeouts += 1;
-        oldest.fail(this.waitedTooLong());
-      }
-    }
-    if (this.waiters.length > 0) {
-      this.launch();
-      if (this.retryAt > now) next = Math.min(next, this.retryAt);
-    }
-    for (const server of [...this.servers]) next = Math.min(next, this.checkServer(server, now));
-    return next;
+    const next = this.deadlines.advance(now);
+    if (this.waiters.length === 0) return next;
+    this.launch();
+    return this.launching.retryAt > now ? Math.min(next, this.launching.retryAt) : next;
   }
 
-  private checkServer(server: ServerConnection, now: number): number {
-    const { settings } = this.context;
-    if (server.phase === 'connecting' || server.phase === 'login') {
-      if (settings.serverConnectTimeoutMs === 0) return Number.POSITIVE_INFINITY;
-      const due = server.createdAt + settings.serverConnectTimeoutMs;
-      if (now < due) return due;
-      server.abandon(
-        `server login took longer than server_connect_timeout (${settings.serverConnectTimeoutMs} ms)`,
-      );
-      return now;
-    }
-    const isIdle = server.link === null && server.outstandingRequests === 0 && server.cancelsInFlight === 0;
-    if (!isIdle) return Number.POSITIVE_INFINITY;
-    const idleDue =
-      settings.serverIdleTimeoutMs > 0
-        ? server.idleSince + settings.serverIdleTimeoutMs
-        : Number.POSITIVE_INFINITY;
-    const lifeDue =
-      settings.serverLifetimeMs > 0 ? server.readyAt + settings.serverLifetimeMs : Number.POSITIVE_INFINITY;
-    const due = Math.min(idleDue, lifeDue);
-    if (now <= due) return due + 1;
-    server.close(lifeDue < now ? LIFETIME_OVER : IDLE_TIMEOUT);
-    return now;
-  }
-
-  private waitedTooLong(): ErrorFields {
-    const seconds = this.context.settings.queryWaitTimeoutMs / 1000;
-    return {
-      severity: 'FATAL',
-      code: SqlState.too_many_connections,
-      message: `query_wait_timeout: no server connection became free within ${seconds} s`,
-      ...(this.lastFailure !== null && {
-        detail: `The last attempt to connect failed: ${this.lastFailure.message}`,
-      }),
-      hint: `Pool ${this.name} has ${this.limits.size} server connections (default_pool_size).`,
-    };
+  get lastFailure(): ErrorFields | null {
+    return this.launching.lastFailure;
   }
 
   // --- Lifecycle ----------------------------------------------------------------------------------------------
 
   /** New limits; connections to another address or database are replaced as their links end. */
   applyLimits(limits: PoolLimits): void {
-    const moved =
-      JSON.stringify(limits.address) !== JSON.stringify(this.limits.address) ||
-      limits.serverDatabase !== this.limits.serverDatabase;
+    const moved = leadElsewhere(this.limits, limits);
     this.limits = limits;
     if (!moved) return;
     this.defaults = null;
