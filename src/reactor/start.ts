@@ -97,6 +97,11 @@ const WAKE = new Uint8Array(8).fill(1);
 /** All of the machine's, both kinds; a machine may lack one of them. */
 const ANY_ADDRESSES: ResolvedHost = Object.freeze({ addresses: ['0.0.0.0', '::'] });
 const SALTED_PASSWORD_BYTES = 32;
+/**
+ * Room for young objects in the heap of a native reactor. The hot path makes none; what logins leave behind would fill
+ * the 48 MB that are usual, and a thread that sleeps in the kernel has no idle time in which V8 would give them back.
+ */
+const YOUNG_MEGABYTES = 4;
 
 /**
  * Starts a reactor; resolves when it accepts clients.
@@ -241,6 +246,8 @@ class ReactorThread {
     this.#worker = new Worker(new URL('./worker.js', import.meta.url), {
       workerData: start,
       name: 'reactor',
+      // node:net makes objects for every event, and wants its usual room.
+      ...(start.driver !== 'node' && { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MEGABYTES } }),
     });
     this.#started = new Promise((resolve, reject) => {
       this.#settleStart = (outcome) => {
