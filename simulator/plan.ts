@@ -92,6 +92,7 @@ export interface Plan {
 const PATIENCE_MS = 5000;
 const TLS_SALT = 0x7a5_7a5;
 const OPERATOR_SALT = 0x0be_7a7;
+const LOOKUP_SALT = 0x10_0c_0d;
 const USERS = ['alice', 'bob', 'carol'] as const;
 
 /** @param forced the profile; null: the seed decides. @param rashness share of rash clients. */
@@ -101,7 +102,8 @@ export function makePlan(seed: number, random: Random, forced: Profile | null, r
   const count = random.chance(0.15) ? random.int(11, 40) : random.int(1, 10);
   const { tls, serverTls } = makeTls(new Random(seed ^ TLS_SALT));
   const operating = new Random(seed ^ OPERATOR_SALT);
-  const settings = { ...makeSettings(random, profile, count, passwords), tls };
+  const made = { ...makeSettings(random, profile, count, passwords), tls };
+  const settings = new Random(seed ^ LOOKUP_SALT).chance(0.2) ? withLookups(made) : made;
   const weather = makeWeather(random, profile);
   const server = { ...makeServerPlan(random, profile), tls: serverTls };
   const client = makeClientPlan(random, profile, count, rashness);
@@ -129,7 +131,7 @@ function makeSettings(
 ): Omit<GatewaySettings, 'tls'> {
   const users = new Map<string, UserSettings>();
   for (const [name, password] of passwords)
-    users.set(name, { name, secret: secretOf(password, random), limits: null });
+    users.set(name, { name, secret: secretOf(password, random), limits: null, isListed: true });
   const poolMode = random.weighted<PoolMode>([
     [5, 'transaction'],
     [2, 'session'],
@@ -174,6 +176,12 @@ function makeSettings(
     logDisconnections: random.chance(0.5),
     logPoolerErrors: random.chance(0.5),
   };
+}
+
+/** The users are known to a database alone, which is asked for them. */
+function withLookups(settings: GatewaySettings): GatewaySettings {
+  const users = [...settings.users].map(([name, user]) => [name, { ...user, isListed: false }] as const);
+  return { ...settings, users: new Map(users), authUser: 'lookup', authQuery: 'SELECT $1' };
 }
 
 /** Decided by a generator of its own, so that what a seed decides beside it doesn't depend on it. */

@@ -3,6 +3,7 @@
  * (ranges are overwritten after the event, ids are reused at once, pieces still come after a pause), and it reports
  * every breach of the contract by the core.
  */
+import type { AuthorityAnswer, AuthorityQuestion } from '../src/core/authority.js';
 import type {
   Io,
   IoEvents,
@@ -28,6 +29,7 @@ export interface SimIoHost {
   violation(what: string): void;
   /** Answers a connect: a server's end, or how it fails. */
   dial(address: ServerAddress): Dialled;
+  askAuthority(question: AuthorityQuestion): { delayMs: number; answer: AuthorityAnswer };
   deriveKey(request: KeyRequest): { delayMs: number; key: Uint8Array | null };
   reported(report: Report): void;
   note(situation: Situation): void;
@@ -44,6 +46,8 @@ const ARENA_BYTES = 1 << 17;
 const GARBAGE = 0xdb;
 /** All that a model ClientHello is: a single byte needs no reassembly. */
 export const CLIENT_HELLO = 0x16;
+/** Of every certificate: channel binding is offered wherever TLS is spoken. */
+const END_POINT = new Uint8Array(32).fill(7);
 const NOBODY: Peer = { label: 'nobody', received() {}, ended() {}, cut() {} };
 
 /** After "congested" the core may still be inside one event; more than this is back-pressure that doesn't work. */
@@ -211,7 +215,7 @@ export class SimIo implements Io {
           description: 'TLSv1.3/TLS_AES_256_GCM_SHA384',
           applicationProtocol: connection.applicationProtocol,
           peer: null,
-          serverEndPoint: null,
+          serverEndPoint: END_POINT,
         }),
       );
       connection.peer.secured?.();
@@ -239,6 +243,11 @@ export class SimIo implements Io {
 
   /** No model client asks. */
   askConsole(): void {}
+
+  askAuthority(id: number, question: AuthorityQuestion): void {
+    const { delayMs, answer } = this.host.askAuthority(question);
+    this.host.schedule.after(delayMs, () => this.event(() => this.events.authorityAnswered(id, answer)));
+  }
 
   deriveKey(request: KeyRequest): void {
     const { delayMs, key } = this.host.deriveKey(request);

@@ -1,4 +1,5 @@
 /** One run: everything that a seed decides, from the first client to an empty gateway. */
+import type { AuthorityAnswer, AuthorityQuestion } from '../src/core/authority.js';
 import { Gateway } from '../src/core/gateway.js';
 import { ClientScript } from './client-script.js';
 import type { Fault } from './fault.js';
@@ -97,6 +98,10 @@ class World {
         weather: this.plan.weather,
         violation: (what) => this.ledger.fail(what),
         dial: (address) => this.server.dial(address),
+        askAuthority: (question) => ({
+          delayMs: this.random.fraction() * 20,
+          answer: this.answerOfAuthority(question),
+        }),
         deriveKey: (request) => ({
           delayMs: this.random.fraction() * 20,
           key: saltedPassword(request.password, request.salt, request.iterations),
@@ -124,6 +129,14 @@ class World {
   private get ground(): Ground {
     const { schedule, ledger, plan, random, io } = this;
     return { schedule, ledger, plan, random, io };
+  }
+
+  /** What a database says of a user, or nothing when it can't be asked. */
+  private answerOfAuthority(question: AuthorityQuestion): AuthorityAnswer {
+    const known = question.kind === 'user' ? this.plan.settings.users.get(question.userName) : undefined;
+    return known === undefined
+      ? { kind: 'unknownUser' }
+      : { kind: 'user', name: known.name, secret: known.secret };
   }
 
   get result(): RunResult {

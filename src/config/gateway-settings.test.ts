@@ -133,6 +133,7 @@ describe("the core's settings", () => {
       name: 'carol',
       secret: { password: null, md5: null, scram: null },
       limits: null,
+      isListed: true,
     });
   });
 });

@@ -12,12 +12,12 @@ import type {
   UserSettings,
 } from '../core/settings.js';
 import { makeScramVerifier, parseScramVerifier, saslPrep } from '../wire/scram.js';
+import { coreAuthType, ldapServer } from './authentication.js';
 import { type KnownUser, MD5_SECRET } from './known-users.js';
 import type { SluiceConfig } from './load.js';
 import { POOL_SIZE_MAX } from './schema/pooling.js';
 import type { ConfigValues, DatabaseValues, UserValues } from './schema.js';
 import { tlsSettings } from './tls.js';
-import { coreAuthType } from './unsupported.js';
 
 /** A query that does nothing: PgBouncer sends an empty one; this one isn't mistaken for "none". */
 const EMPTY_QUERY = ';';
@@ -44,7 +44,7 @@ export async function toGatewaySettings(
   return Object.freeze<GatewaySettings>({
     databases,
     users,
-    authType: coreAuthType(values),
+    ...authenticationSettings(config),
     ...poolSettings(values),
     ...connectionSettings(values),
     ...timeSettings(config),
@@ -63,6 +63,21 @@ export async function toGatewaySettings(
     logDisconnections: values.log_disconnections,
     logPoolerErrors: values.log_pooler_errors,
   });
+}
+
+function authenticationSettings({ dialect, values, hba }: SluiceConfig) {
+  return {
+    authType: coreAuthType(values),
+    hba,
+    ldap: ldapServer(values),
+    authUser: values.auth_user,
+    authQuery: values.auth_query,
+    authDbname: values.auth_dbname,
+    admitsStrangers: dialect === 'sluice',
+    tellsOfUnknownUsers: values.auth_query_tells_unknown,
+    scramIterations: values.scram_iterations,
+    failedLoginRate: values.failed_login_rate,
+  };
 }
 
 function poolSettings(values: ConfigValues) {
@@ -130,8 +145,9 @@ async function makeUsers(
   const work = async (): Promise<void> => {
     for (const [name, known] of remaining) {
       const old = previous?.users.get(name)?.secret;
-      const secret = await makeSecret(known, config.values, old);
-      users.set(name, Object.freeze({ name, secret, limits: makeLimits(config.values.users[name]) }));
+      const secret = await makeSecret(known, config, old);
+      const limits = makeLimits(config.values.users[name]);
+      users.set(name, Object.freeze({ name, secret, limits, isListed: known.isListed }));
     }
   };
   await Promise.all(Array.from({ length: PARALLEL_DERIVATIONS }, work));
@@ -156,11 +172,12 @@ function makeLimits(user: UserValues | undefined): UserLimits | null {
   return Object.values(limits).every((limit) => limit === null) ? null : Object.freeze(limits);
 }
 
-async function makeSecret(known: KnownUser, values: ConfigValues, old?: UserSecret): Promise<UserSecret> {
+async function makeSecret(known: KnownUser, config: SluiceConfig, old?: UserSecret): Promise<UserSecret> {
   const { password, verifier } = known;
+  const { values } = config;
   const md5 = verifier !== null && MD5_SECRET.test(verifier) ? verifier : null;
   let scram = verifier === null || md5 !== null ? null : parseScramVerifier(verifier);
-  if (scram === null && password !== null && values.auth_type === 'scram-sha-256') {
+  if (scram === null && password !== null && usesScram(config)) {
     const iterations = values.scram_iterations;
     const isKnown = old?.password === password && old.scram?.iterations === iterations;
     scram = isKnown ? old.scram : await deriveVerifier(password, iterations);
@@ -168,7 +185,12 @@ async function makeSecret(known: KnownUser, values: ConfigValues, old?: UserSecr
   return Object.freeze({ password, md5, scram });
 }
 
-async function deriveVerifier(password: string, iterations: number) {
+/** Whether a client may be asked by SCRAM: only then are verifiers made of passwords. */
+function usesScram({ values, hba }: SluiceConfig): boolean {
+  return values.auth_type === 'scram-sha-256' || hba.some(({ method }) => method === 'scram-sha-256');
+}
+
+export async function deriveVerifier(password: string, iterations: number) {
   const salt = randomBytes(SALT_BYTES);
   const salted = await deriveKey(saslPrep(password), salt, iterations, KEY_BYTES, 'sha256');
   return makeScramVerifier(salted, salt, iterations);
@@ -219,6 +241,7 @@ function forcedUser(database: DatabaseValues, users: ReadonlyMap<string, UserSet
     name,
     secret: Object.freeze({ password: password || null, md5: null, scram: null }),
     limits: known?.limits ?? null,
+    isListed: true,
   });
 }
 

@@ -12,6 +12,8 @@ export interface KnownUser {
   readonly password: string | null;
   /** `md5` and 32 hex digits, or `SCRAM-SHA-256$...`; well-formed. */
   readonly verifier: string | null;
+  /** It is said what the secret is, or that there is none: nobody else needs to be asked. */
+  readonly isListed: boolean;
 }
 
 /** Where users are named. */
@@ -42,22 +44,34 @@ export function collectUsers(
     if (user.verifier !== null) checkVerifier(user.verifier, JSON.stringify(name), origin, listProblems);
     users.set(name, user);
   }
+  const isEnough = dialect === 'sluice' && !looksUsersUp(values);
   for (const [name, { password, verifier }] of Object.entries(values.users)) {
     const path = ['users', name, 'verifier'];
     if (verifier !== undefined) checkVerifier(verifier, formatKey(path), origins.get(path), problems);
     // An entry that only sets limits leaves the secret to auth_file.
     if (password === undefined && verifier === undefined && users.has(name)) continue;
     // As in PostgreSQL, an empty password is no password.
-    users.set(name, { password: password || null, verifier: verifier ?? null });
+    const hasSecret = password !== undefined || verifier !== undefined;
+    users.set(name, {
+      password: password || null,
+      verifier: verifier ?? null,
+      isListed: hasSecret || isEnough,
+    });
   }
   if (dialect === 'sluice' && users.size === 0 && values.auth_file === '')
     addDatabaseLogins(users, values, origins, problems);
   return users;
 }
 
+/** Whether a user of whom only limits are named may have a secret that a database knows. */
+function looksUsersUp({ auth_user, databases }: ConfigValues): boolean {
+  return auth_user !== '' || Object.values(databases).some((database) => database.auth_user !== undefined);
+}
+
 function fromSecret(secret: string): KnownUser {
-  if (MD5_SECRET.test(secret) || secret.startsWith(SCRAM_PREFIX)) return { password: null, verifier: secret };
-  return { password: secret === '' ? null : secret, verifier: null };
+  const isVerifier = MD5_SECRET.test(secret) || secret.startsWith(SCRAM_PREFIX);
+  if (isVerifier) return { password: null, verifier: secret, isListed: true };
+  return { password: secret === '' ? null : secret, verifier: null, isListed: true };
 }
 
 function checkVerifier(verifier: string, key: string, origin: Origin, problems: Problem[]): void {
@@ -80,6 +94,6 @@ function addDatabaseLogins(
       const message = `${JSON.stringify(user)} has another password in another database: name under users which one clients use here`;
       problems.push({ origin: origins.get(path), key: formatKey(path), message });
     }
-    users.set(user, { password, verifier: null });
+    users.set(user, { password, verifier: null, isListed: true });
   }
 }

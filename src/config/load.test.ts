@@ -81,8 +81,8 @@ users:
     });
     assert.deepEqual(values.databases['2024'], { host: '/run/postgresql', port: 5432 });
     assert.deepEqual(values.databases['*'], { host: '127.0.0.1', port: 5432 });
-    assert.deepEqual(users.get('alice'), { password: '0123', verifier: null });
-    assert.deepEqual(users.get('bob'), { password: '0123', verifier: null });
+    assert.deepEqual(users.get('alice'), { password: '0123', verifier: null, isListed: true });
+    assert.deepEqual(users.get('bob'), { password: '0123', verifier: null, isListed: true });
   });
 
   test('has defaults', async () => {
@@ -337,9 +337,9 @@ describe('users', () => {
     const source = 'auth_file: userlist.txt\ndatabases: { app: {} }\nusers: { alice: { password: new } }\n';
     const { users } = await loadConfig({ file: fileWith(source) });
     assert.deepEqual(Object.fromEntries(users), {
-      alice: { password: 'new', verifier: null },
-      bob: { password: null, verifier: MD5 },
-      carol: { password: null, verifier: null },
+      alice: { password: 'new', verifier: null, isListed: true },
+      bob: { password: null, verifier: MD5, isListed: true },
+      carol: { password: null, verifier: null, isListed: true },
     });
   });
 
@@ -365,7 +365,9 @@ describe('users', () => {
 
   test('are those of the databases if there are no others', async () => {
     const { users } = await loadConfig({ databases: ['postgres://alice:secret@db1/app'] });
-    assert.deepEqual(Object.fromEntries(users), { alice: { password: 'secret', verifier: null } });
+    assert.deepEqual(Object.fromEntries(users), {
+      alice: { password: 'secret', verifier: null, isListed: true },
+    });
     const file = fileWith(
       'users: { bob: { password: x } }\ndatabases: { app: "postgres://alice:secret@db1/app" }\n',
     );

@@ -1,8 +1,11 @@
 /** Puts a configuration together from a file and flags, checks it as a whole, and says everything that is wrong. */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { HbaRule } from '../core/hba.js';
+import { checkAuthentication } from './authentication.js';
 import { checkTree } from './check.js';
 import { contradictions } from './contradictions.js';
+import { readHba } from './hba.js';
 import { collectUsers, type KnownUser } from './known-users.js';
 import { type ListenAddress, listenAddresses, parseListenFlag } from './listen-address.js';
 import type { OriginMap } from './origin-map.js';
@@ -17,7 +20,6 @@ import {
 } from './sources.js';
 import { loadTls, type TlsConfiguration } from './tls.js';
 import { explainUnreadable } from './unreadable.js';
-import { unsupported } from './unsupported.js';
 import { parseUserlist, type UserlistEntry } from './userlist.js';
 
 export type { ConfigDialect, ConfigSources } from './sources.js';
@@ -30,6 +32,8 @@ export interface SluiceConfig {
   readonly listen: readonly ListenAddress[];
   /** From `users`, from auth_file, or (without both) from the logins of `databases`. */
   readonly users: ReadonlyMap<string, KnownUser>;
+  /** The rules of auth_hba_file; none unless auth_type is `hba`. */
+  readonly hba: readonly HbaRule[];
   /** What `client_tls_*` and `server_tls_*` name, read and tried out. */
   readonly tls: TlsConfiguration;
   /** What is wrong and doesn't keep PgBouncer from starting: sentences for the log. Without secrets. */
@@ -69,18 +73,19 @@ export async function assembleConfig(
   const problems: Problem[] = [];
   const listen = resolveListen(gathered, values, sources.listen ?? [], problems);
   if (dialect === 'sluice') resolveFiles(values, tree.origins, sources.file);
-  // PgBouncer says what is wrong with its auth_file, and goes on with what it could read.
+  // PgBouncer says what is wrong with its auth_file and auth_hba_file, and goes on with what it could read.
   const listProblems: Problem[] = dialect === 'pgbouncer' ? [] : problems;
   const listed = await readUserlist(tree.origins, values, listProblems);
   const users = collectUsers({ dialect, values, origins: tree.origins }, listed, problems, listProblems);
+  const hba = await readHba(values, tree.origins, listProblems);
   const tls = await loadTls(values, tree.origins, problems);
   problems.push(
     ...contradictions({ dialect, values, users, origins: tree.origins }),
-    ...unsupported(values, tree.origins),
+    ...checkAuthentication(dialect, values, tree.origins),
   );
   if (problems.length > 0) throw new ConfigError(problems);
   const warnings = listProblems.map(formatProblem);
-  return { dialect, values, listen, users, warnings, sources, gathered, tls };
+  return { dialect, values, listen, users, hba, warnings, sources, gathered, tls };
 }
 
 /** The schema's problems and those of the flags are told together. */

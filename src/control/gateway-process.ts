@@ -14,6 +14,7 @@ import { chooseDriver, needsTls } from '../reactor/choose-driver.js';
 import { loadAddon } from '../reactor/load-addon.js';
 import { ListenError, type ReactorHandle, startReactor } from '../reactor/start.js';
 import { SqlState } from '../wire/sqlstate.js';
+import { Authority } from './authentication/authority.js';
 import { explainListenError, StartError } from './listen-error.js';
 import { type Logger, logReport } from './logging.js';
 import { readMachineLimits } from './machine-limits.js';
@@ -27,6 +28,9 @@ const LISTENING: ReadonlySet<string> = new Set([
   'unix_socket_dir',
   'unix_socket_mode',
 ]);
+
+/** Commands after which server connections are closed. */
+const TO_REST: ReadonlySet<string> = new Set(['pause', 'reconnect', 'kill', 'waitClose', 'drain']);
 
 /** Answers a statement of the admin console. */
 export type AnswerConsole = (question: ConsoleQuestion) => Promise<ConsoleAnswer>;
@@ -68,9 +72,10 @@ export async function startGateway(config: SluiceConfig, logger: Logger): Promis
   sayIfSlow(config, logger);
   const settings = await toGatewaySettings(config);
   const console = { answer: notOpen };
-  const reactor = await openReactor(config, settings, console, logger);
+  const authority = new Authority(config, logger);
+  const reactor = await openReactor(config, settings, { console, authority }, logger);
   await giveSocketsToGroup(config, logger);
-  return new GatewayProcess(config, settings, reactor, console, logger);
+  return new GatewayProcess(config, settings, reactor, { console, authority }, logger);
 }
 
 /** Deriving a key from a password takes milliseconds on purpose: with thousands of them, a start is slow. */
@@ -95,10 +100,16 @@ const notOpen: AnswerConsole = async () => ({
   parameterCount: 0,
 });
 
+/** Who answers what a reactor asks. */
+interface Answerers {
+  readonly console: { answer: AnswerConsole };
+  readonly authority: Authority;
+}
+
 async function openReactor(
   config: SluiceConfig,
   settings: GatewaySettings,
-  console: { readonly answer: AnswerConsole },
+  { console, authority }: Answerers,
   logger: Logger,
 ): Promise<ReactorHandle> {
   try {
@@ -116,6 +127,7 @@ async function openReactor(
       settings,
       tls: config.tls,
       onReport: (report) => logReport(logger, report),
+      onAuthority: (question) => authority.answer(question),
       onQuestion: (question) => console.answer(question),
     });
   } catch (error) {
@@ -136,7 +148,8 @@ class GatewayProcess implements RunningGateway {
   readonly #reactor: ReactorHandle;
   readonly #logger: Logger;
   readonly #startedWith: SluiceConfig;
-  readonly #console: { answer: AnswerConsole };
+  readonly #console: Answerers['console'];
+  readonly #authority: Authority;
   #config: SluiceConfig;
   #settings: GatewaySettings;
   #stopped: Promise<void> | null = null;
@@ -145,10 +158,11 @@ class GatewayProcess implements RunningGateway {
     config: SluiceConfig,
     settings: GatewaySettings,
     reactor: ReactorHandle,
-    console: { answer: AnswerConsole },
+    { console, authority }: Answerers,
     logger: Logger,
   ) {
     this.#console = console;
+    this.#authority = authority;
     this.addresses = reactor.listening;
     this.driver = reactor.driver;
     this.driverReason = reactor.driverReason;
@@ -183,6 +197,7 @@ class GatewayProcess implements RunningGateway {
     const settings = await toGatewaySettings(config, this.#settings);
     this.#settings = settings;
     this.#config = config;
+    this.#authority.configure(config);
     this.#reactor.applySettings(settings, config.tls, socketSettings(config.values));
   }
 
@@ -191,10 +206,13 @@ class GatewayProcess implements RunningGateway {
   }
 
   execute(command: GatewayCommand): Promise<CommandOutcome> {
+    // A database that is to rest must not be held by a connection that nobody uses.
+    if (TO_REST.has(command.kind)) this.#authority.release();
     return this.#reactor.execute(command);
   }
 
   stop(): Promise<void> {
+    this.#authority.close();
     this.#stopped ??= this.#reactor.shutdown();
     return this.#stopped;
   }

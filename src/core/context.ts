@@ -1,7 +1,10 @@
 /** What all parts of one gateway share. */
+import type { FailedLogins } from './failed-logins.js';
 import type { Io } from './io.js';
 import type { ParameterSets } from './parameters.js';
+import type { LearntScramKeys } from './scram-keys.js';
 import type { GatewaySettings } from './settings.js';
+import type { SlowAnswers } from './slow-answers.js';
 import type { Counters } from './snapshot.js';
 import type { StatementCatalogue } from './statements.js';
 
@@ -12,6 +15,12 @@ export interface GatewayContext {
   readonly catalogue: StatementCatalogue;
   readonly parameterSets: ParameterSets;
   readonly counters: Counters;
+  /** Work that is done outside of the reactor. */
+  readonly slow: SlowAnswers;
+  readonly scramKeys: LearntScramKeys;
+  readonly failedLogins: FailedLogins;
+  /** Random for the process; makes the mock exchange of unknown users the same each time. */
+  readonly mockKey: Uint8Array;
   /** A number for a client or server connection, which nobody else has had. */
   readonly newId: () => number;
   /** Nothing is read from clients (SUSPEND). */

@@ -19,8 +19,6 @@ export class Totals {
 /** One database as clients know it, with all its pools. */
 export class Database {
   readonly name: string;
-  /** No server connection is given out (PAUSE, KILL). */
-  paused = false;
   /** New clients are refused (DISABLE). */
   disabled = false;
   /** It has no entry of its own: a client asked for it, and `*` serves any. */
@@ -28,10 +26,28 @@ export class Database {
   readonly totals = new Totals();
   clientConnections = 0;
   serverConnections = 0;
+  private isPaused = false;
+  private readonly resumed: (() => void)[] = [];
 
   constructor(name: string, isAuto: boolean) {
     this.name = name;
     this.isAuto = isAuto;
+  }
+
+  /** No server connection is given out (PAUSE, KILL). */
+  get paused(): boolean {
+    return this.isPaused;
+  }
+
+  set paused(paused: boolean) {
+    this.isPaused = paused;
+    if (paused) return;
+    for (const goOn of this.resumed.splice(0)) goOn();
+  }
+
+  /** Calls back, once, when the database is no longer paused. */
+  whenResumed(goOn: () => void): void {
+    this.resumed.push(goOn);
   }
 }
 

@@ -7,6 +7,7 @@ import type { ErrorFields } from '../wire/error-fields.js';
 import { MessageWriter } from '../wire/message-writer.js';
 import { SqlState } from '../wire/sqlstate.js';
 import { Administration } from './administration.js';
+import type { AuthorityAnswer } from './authority.js';
 import { type CancelOrder, CancelRequest } from './cancel-request.js';
 import { CONFIGURATION_CHANGED } from './close-reasons.js';
 import type { CommandOutcome, GatewayCommand } from './command.js';
@@ -14,6 +15,7 @@ import { CONSOLE_DATABASES, type ConsoleAnswer } from './console.js';
 import { Consoles } from './consoles.js';
 import type { GatewayContext } from './context.js';
 import { Databases } from './databases.js';
+import { FailedLogins } from './failed-logins.js';
 import type { ConnectionId, Io, IoEvents, ServerAddress, TlsFacts } from './io.js';
 import {
   ADVANCE_MS_MAX,
@@ -25,14 +27,17 @@ import {
 import { ParameterSets, reportedName } from './parameters.js';
 import { Pool, type PoolIdentity, type PoolOwner } from './pool/pool.js';
 import { poolLimits } from './pool/pool-limits.js';
+import { LearntScramKeys } from './scram-keys.js';
 import type { ServerConnection } from './server/server-connection.js';
 import { ServerLogin } from './server/server-login.js';
+import { userAfterReload } from './server/server-user.js';
 import { ClientEncryption } from './session/client-encryption.js';
 import { ClientLogin, type LoginStep } from './session/client-login.js';
 import { Session } from './session/session.js';
 import type { SessionOwner } from './session/session-owner.js';
 import { StatementTraffic } from './session/statement-traffic.js';
 import type { DatabaseSettings, GatewaySettings, UserSettings } from './settings.js';
+import { SlowAnswers } from './slow-answers.js';
 import type { Counters, Snapshot } from './snapshot.js';
 import { StatementCatalogue } from './statements.js';
 import { type Observed, takeSnapshot } from './take-snapshot.js';
@@ -54,10 +59,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
   readonly loggingIn = new Set<Session>();
   readonly pools = new Map<string, Pool>();
   readonly cancels = new Set<CancelRequest>();
-  private readonly derivations = new Map<number, ServerConnection>();
-  private readonly mockKey: Uint8Array;
   private readonly writer = new MessageWriter();
-  private lastDerivation = 0;
   private openConnections = 0;
   servers = 0;
   private lastId = 0;
@@ -69,7 +71,6 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
   constructor(io: Io, settings: GatewaySettings) {
     this.io = io;
     this.housekeepingMs = housekeepingMs(settings);
-    this.mockKey = io.randomBytes(MOCK_KEY_BYTES);
     this.context = {
       io,
       settings,
@@ -77,6 +78,10 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
       parameterSets: new ParameterSets(),
       counters: newCounters(),
       newId: () => ++this.lastId,
+      slow: new SlowAnswers(io),
+      scramKeys: new LearntScramKeys(),
+      failedLogins: new FailedLogins(),
+      mockKey: io.randomBytes(MOCK_KEY_BYTES),
       suspended: false,
     };
     this.administration = new Administration(this);
@@ -94,12 +99,11 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
       return;
     }
     const login = new ClientLogin({
-      settings: this.context.settings,
-      mockKey: this.mockKey,
+      context: this.context,
+      connection,
+      databases: this.databases,
       encryption: new ClientEncryption(this.context, connection),
       isOwner: ({ parameters }) => this.consoles.isOwner(connection, parameters),
-      send: (message) => this.io.send(connection, message, 0, message.length),
-      randomBytes: (length) => this.io.randomBytes(length),
     });
     const session = new Session(this.context, this, connection, login);
     this.connections[connection] = session;
@@ -159,9 +163,11 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
   }
 
   keyDerived(id: number, key: Uint8Array | null): void {
-    const server = this.derivations.get(id);
-    this.derivations.delete(id);
-    server?.keyDerived(key);
+    this.context.slow.keyDerived(id, key);
+  }
+
+  authorityAnswered(id: number, answer: AuthorityAnswer): void {
+    this.context.slow.answered(id, answer);
   }
 
   advance(): number {
@@ -220,8 +226,8 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
   authenticated(client: Session, step: Extract<LoginStep, { kind: 'authenticated' }>): void {
     this.loggingIn.delete(client);
     const asked = new Map(step.startup.parameters);
-    const userName = asked.get('user') ?? '';
-    const databaseName = asked.get('database') || userName;
+    const databaseName = asked.get('database') || (asked.get('user') ?? '');
+    client.asked = { database: databaseName, user: step.user.name };
     if (CONSOLE_DATABASES.has(databaseName)) return this.consoles.open(client, asked);
     const { settings } = this.context;
     const database = settings.databases.get(databaseName) ?? settings.databases.get('*');
@@ -233,7 +239,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
         hint: 'The gateway serves only the databases in its configuration ("*" stands for any).',
       });
     }
-    const user = database.forcedUser ?? settings.users.get(userName) ?? withoutSecret(userName);
+    const user = database.forcedUser ?? step.user;
     const { reported, fixed } = this.splitStartup(asked);
     client.database = this.databases.use(databaseName, database.name !== databaseName);
     const closed = this.administration.refusal(client.database);
@@ -272,7 +278,10 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     const sorted = [...identity.startupParameters].sort(([a], [b]) => (a < b ? -1 : 1));
     const key = JSON.stringify([identity.database.name, identity.user.name, sorted]);
     const known = this.pools.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      known.identity.user = identity.user;
+      return known;
+    }
     if (this.pools.size >= POOLS_MAX) return null;
     const pool = new Pool(
       this.context,
@@ -348,10 +357,11 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
       send: (message) => this.io.send(connection, message, 0, message.length),
       nonce: () => Buffer.from(this.io.randomBytes(NONCE_BYTES)).toString('base64'),
       deriveKey: (password, salt, iterations) => {
-        this.lastDerivation += 1;
-        this.derivations.set(this.lastDerivation, this.connections[connection] as ServerConnection);
-        this.io.deriveKey({ id: this.lastDerivation, password, salt, iterations });
+        const server = this.connections[connection] as ServerConnection;
+        this.context.slow.deriveKey(password, salt, iterations, (key) => server.keyDerived(key));
       },
+      tls: () => (this.connections[connection] as ServerConnection).encryption.facts,
+      scramKeys: this.context.scramKeys,
     });
   }
 
@@ -377,7 +387,10 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     for (const pool of this.pools.values()) {
       const { name } = pool.database;
       const database = settings.databases.get(name) ?? settings.databases.get('*');
-      if (database !== undefined) pool.applyLimits(poolLimits(settings, database, name));
+      if (database !== undefined) {
+        pool.applyLimits(poolLimits(settings, database, name));
+        pool.identity.user = userAfterReload(pool.identity.user, database, settings);
+      }
       if (serverTlsChanged) pool.replaceServers(CONFIGURATION_CHANGED);
     }
   }
@@ -448,15 +461,12 @@ function housekeepingMs(settings: GatewaySettings): number {
   return Math.max(ADVANCE_MS_MIN, quarter);
 }
 
-function withoutSecret(name: string): UserSettings {
-  return { name, secret: { password: null, md5: null, scram: null }, limits: null };
-}
-
 function newCounters(): Counters {
   return {
     clientsAccepted: 0,
     clientsRefused: 0,
     loginFailures: 0,
+    loginsThrottled: 0,
     protocolViolations: 0,
     serverConnections: 0,
     serverConnectFailures: 0,

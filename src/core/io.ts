@@ -5,6 +5,7 @@
  * {@link IoEvents}, and the core answers by calling {@link Io}. Drivers: io_uring and epoll through the native
  * addon, `node:net`, and the simulator. Everything happens on one thread, inside one call of an event.
  */
+import type { AuthorityAnswer, AuthorityQuestion } from './authority.js';
 import type { ConsoleAnswer, ConsoleQuestion } from './console.js';
 
 /**
@@ -145,6 +146,9 @@ export interface Io {
   /** Derives a key elsewhere; answers with {@link IoEvents.keyDerived}. */
   deriveKey(request: KeyRequest): void;
 
+  /** Asks who a client is; answers with {@link IoEvents.authorityAnswered}, which carries the same `id`. */
+  askAuthority(id: number, question: AuthorityQuestion): void;
+
   /** Hands a statement of the admin console over; answers with {@link IoEvents.consoleAnswered}. */
   askConsole(question: ConsoleQuestion): void;
 
@@ -180,6 +184,9 @@ export interface IoEvents {
 
   /** Answer to {@link Io.askConsole}. */
   consoleAnswered(id: number, answer: ConsoleAnswer): void;
+
+  /** Answer to {@link Io.askAuthority}. */
+  authorityAnswered(id: number, answer: AuthorityAnswer): void;
 
   /** Answer to {@link Io.deriveKey}; null when it failed. */
   keyDerived(id: number, key: Uint8Array | null): void;

@@ -45,3 +45,15 @@ export const CONSOLE_STATEMENT_BYTES_MAX = 64 * 1024;
 
 /** Prepared statements, and portals, of one client of the admin console. */
 export const CONSOLE_NAMES_MAX = 1000;
+
+/** SCRAM keys learnt from clients that are remembered. */
+export const SCRAM_KEYS_MAX = 10_000;
+
+/** Addresses (of IPv6: networks) whose failed logins are counted. */
+export const FAILED_LOGIN_ADDRESSES_MAX = 10_000;
+
+/** How many seconds' worth of failed logins may come at once from an address. */
+export const FAILED_LOGIN_BURST_S = 10;
+
+/** How long an address from which somebody has logged in is not refused for failures, in ms. */
+export const GOOD_ADDRESS_MS = 600_000;

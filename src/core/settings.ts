@@ -3,13 +3,15 @@
  * (src/config makes them from files and flags). Names follow PgBouncer's settings; times are in ms.
  */
 import type { ScramVerifier } from '../wire/scram.js';
+import type { LdapServer } from './authority.js';
+import type { HbaRule } from './hba.js';
 import type { ServerAddress } from './io.js';
 
 /** When a server connection goes back to its pool (PgBouncer's `pool_mode`). */
 export type PoolMode = 'session' | 'transaction' | 'statement';
 
 /** How clients prove who they are (PgBouncer's `auth_type`). `plain` asks for a clear-text password. */
-export type AuthType = 'trust' | 'plain' | 'md5' | 'scram-sha-256';
+export type AuthType = 'trust' | 'any' | 'plain' | 'md5' | 'scram-sha-256' | 'cert' | 'peer' | 'ldap' | 'hba';
 
 /** What is known of a user's password. Any part may be missing. */
 export interface UserSecret {
@@ -51,6 +53,8 @@ export interface UserSettings {
   readonly secret: UserSecret;
   /** Null: none of its own. */
   readonly limits: UserLimits | null;
+  /** The configuration says what the secret is, or that there is none: `auth_query` isn't asked for it. */
+  readonly isListed: boolean;
 }
 
 /** Which of a database's hosts a new server connection goes to (PgBouncer's `load_balance_hosts`). */
@@ -96,6 +100,23 @@ export interface GatewaySettings {
   readonly databases: ReadonlyMap<string, DatabaseSettings>;
   readonly users: ReadonlyMap<string, UserSettings>;
   readonly authType: AuthType;
+  /** The rules of `auth_hba_file`, for `hba`. */
+  readonly hba: readonly HbaRule[];
+  /** `auth_ldap_options`, for `ldap`; null: none, or none that can be used. */
+  readonly ldap: LdapServer | null;
+  /** Empty: nobody is looked up. A database may have its own, as of the two that follow. */
+  readonly authUser: string;
+  readonly authQuery: string;
+  /** Empty: the database that the client asks for. */
+  readonly authDbname: string;
+  /** `trust` lets in names that nobody knows, too. */
+  readonly admitsStrangers: boolean;
+  /** A client whose name `auth_query` doesn't know is told so at once, as PgBouncer does. */
+  readonly tellsOfUnknownUsers: boolean;
+  /** Of verifiers that are made here, and of the mock exchange of unknown users. */
+  readonly scramIterations: number;
+  /** Failed logins a second from one address, above which they are refused unchecked; 0: any number. */
+  readonly failedLoginRate: number;
   readonly poolMode: PoolMode;
   readonly defaultPoolSize: number;
   readonly minPoolSize: number;
@@ -177,6 +198,15 @@ export const NO_DATABASE_SETTINGS = Object.freeze({
 
 /** The settings that switch something on, switched off: PgBouncer's defaults but for the times that it limits. */
 export const NO_EXTRA_SETTINGS = Object.freeze({
+  hba: [],
+  ldap: null,
+  authUser: '',
+  authQuery: '',
+  authDbname: '',
+  admitsStrangers: true,
+  tellsOfUnknownUsers: false,
+  scramIterations: 4096,
+  failedLoginRate: 0,
   minPoolSize: 0,
   reservePoolSize: 0,
   reservePoolTimeoutMs: 5000,

@@ -36,6 +36,8 @@ export interface Counters {
   clientsAccepted: number;
   clientsRefused: number;
   loginFailures: number;
+  /** Logins that were refused unchecked, by `failed_login_rate`. */
+  loginsThrottled: number;
   protocolViolations: number;
   serverConnections: number;
   serverConnectFailures: number;

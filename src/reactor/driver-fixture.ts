@@ -192,6 +192,7 @@ class FixtureCore implements IoEvents {
   consoleAnswered(): void {}
 
   keyDerived(): void {}
+  authorityAnswered(): void {}
 
   advance(): number {
     return 1000;
@@ -214,6 +215,7 @@ async function runFixture(port: MessagePort, start: FixtureStart): Promise<void>
   const reports: string[] = [];
   const work: SlowWork = {
     deriveKey: () => {},
+    askAuthority: () => {},
     askConsole: () => {},
     report: (report) => reports.push(report.message),
     resolveHost: (id, host) => port.postMessage({ kind: 'resolve', id, host }),

@@ -1,6 +1,7 @@
 /** What the main thread and a reactor's worker say to each other. Values only: they cross by structured clone. */
 import type { SocketSettings } from '../config/socket-settings.js';
 import type { TlsConfiguration } from '../config/tls.js';
+import type { AuthorityAnswer, AuthorityQuestion } from '../core/authority.js';
 import type { CommandOutcome, GatewayCommand } from '../core/command.js';
 import type { ConsoleAnswer, ConsoleQuestion } from '../core/console.js';
 import type { KeyRequest, Report } from '../core/io.js';
@@ -32,6 +33,7 @@ export type ToWorker =
   | { readonly kind: 'handOver'; readonly id: number }
   | { readonly kind: 'command'; readonly id: number; readonly command: GatewayCommand }
   | { readonly kind: 'console'; readonly id: number; readonly answer: ConsoleAnswer }
+  | { readonly kind: 'authority'; readonly id: number; readonly answer: AuthorityAnswer }
   | { readonly kind: 'key'; readonly id: number; readonly key: Uint8Array | null }
   | { readonly kind: 'host'; readonly id: number; readonly answer: ResolvedHost }
   | { readonly kind: 'shutdown' };
@@ -48,6 +50,7 @@ export type FromWorker =
     }
   | { readonly kind: 'reports'; readonly reports: readonly Report[] }
   | { readonly kind: 'deriveKey'; readonly request: KeyRequest }
+  | { readonly kind: 'askAuthority'; readonly id: number; readonly question: AuthorityQuestion }
   | { readonly kind: 'askConsole'; readonly question: ConsoleQuestion }
   | { readonly kind: 'resolveHost'; readonly id: number; readonly host: string }
   /** Answers to `snapshot`, `handOver` and `command`, with the same `id`. */

@@ -10,6 +10,7 @@ import { isIP } from 'node:net';
 
 import type { SocketSettings } from '../config/socket-settings.js';
 import type { TlsConfiguration } from '../config/tls.js';
+import type { AuthorityQuestion } from '../core/authority.js';
 import type { ConsoleQuestion } from '../core/console.js';
 import type {
   ConnectionId,
@@ -208,6 +209,10 @@ export class NativeIo implements Driver {
 
   deriveKey(request: KeyRequest): void {
     this.#work.deriveKey(request);
+  }
+
+  askAuthority(id: number, question: AuthorityQuestion): void {
+    this.#work.askAuthority(id, question);
   }
 
   askConsole(question: ConsoleQuestion): void {

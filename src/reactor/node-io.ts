@@ -8,6 +8,7 @@ import { performance } from 'node:perf_hooks';
 
 import { DEFAULT_SOCKETS, type SocketSettings } from '../config/socket-settings.js';
 import type { TlsConfiguration } from '../config/tls.js';
+import type { AuthorityQuestion } from '../core/authority.js';
 import type { ConsoleQuestion } from '../core/console.js';
 import type {
   ConnectionId,
@@ -234,6 +235,10 @@ export class NodeIo implements Driver {
 
   deriveKey(request: KeyRequest): void {
     this.#work.deriveKey(request);
+  }
+
+  askAuthority(id: number, question: AuthorityQuestion): void {
+    this.#work.askAuthority(id, question);
   }
 
   askConsole(question: ConsoleQuestion): void {

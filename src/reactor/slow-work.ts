@@ -1,3 +1,4 @@
+import type { AuthorityQuestion } from '../core/authority.js';
 import type { ConsoleQuestion } from '../core/console.js';
 import type { ConnectionId, KeyRequest, Report } from '../core/io.js';
 
@@ -9,6 +10,8 @@ export interface SlowWork {
   deriveKey(request: KeyRequest): void;
   /** Looks a host name up; the answer carries the same `id`. */
   resolveHost(id: number, host: string): void;
+  /** The answer comes back as `IoEvents.authorityAnswered`. */
+  askAuthority(id: number, question: AuthorityQuestion): void;
   askConsole(question: ConsoleQuestion): void;
   report(report: Report): void;
 }

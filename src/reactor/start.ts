@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads';
 import type { ListenAddress } from '../config/listen-address.js';
 import { DEFAULT_SOCKETS, type SocketSettings } from '../config/socket-settings.js';
 import { NO_TLS, type TlsConfiguration } from '../config/tls.js';
+import type { AuthorityAnswer, AuthorityQuestion } from '../core/authority.js';
 import type { CommandOutcome, GatewayCommand } from '../core/command.js';
 import type { ConsoleAnswer, ConsoleQuestion } from '../core/console.js';
 import type { KeyRequest, Report } from '../core/io.js';
@@ -44,6 +45,8 @@ export interface ReactorOptions {
   /** Certificates and keys for what `settings` say of TLS; missing: none. */
   readonly tls?: TlsConfiguration;
   readonly onReport: (report: Report) => void;
+  /** Says who a client is; must not reject. Missing: nobody is known but by the settings. */
+  readonly onAuthority?: (question: AuthorityQuestion) => Promise<AuthorityAnswer>;
   /** Answers a statement of the admin console; must not reject. */
   readonly onQuestion: (question: ConsoleQuestion) => Promise<ConsoleAnswer>;
 }
@@ -92,6 +95,7 @@ export class ListenError extends Error {
   }
 }
 
+const nobodyKnown = async (): Promise<AuthorityAnswer> => ({ kind: 'unknownUser' });
 /** An eventfd takes a number of 8 bytes, in the machine's order; any but 0 wakes. */
 const WAKE = new Uint8Array(8).fill(1);
 /** All of the machine's, both kinds; a machine may lack one of them. */
@@ -228,6 +232,7 @@ class ReactorThread {
   readonly #worker: Worker;
   readonly #listeners: readonly Listener[];
   readonly #onReport: (report: Report) => void;
+  readonly #onAuthority: NonNullable<ReactorOptions['onAuthority']>;
   readonly #onQuestion: ReactorOptions['onQuestion'];
   readonly #started: Promise<readonly (OpenListener | null)[]>;
   #settleStart: (outcome: Extract<FromWorker, { kind: 'listening' | 'listenFailed' }> | Error) => void =
@@ -238,10 +243,14 @@ class ReactorThread {
   #lastAsked = 0;
   readonly #wakeAtExit = (): void => this.#wake();
 
-  constructor(start: WorkerStart, { onReport, onQuestion }: Pick<ReactorOptions, 'onReport' | 'onQuestion'>) {
+  constructor(
+    start: WorkerStart,
+    { onReport, onAuthority, onQuestion }: Pick<ReactorOptions, 'onReport' | 'onAuthority' | 'onQuestion'>,
+  ) {
     this.#listeners = start.listeners;
     this.#wakeDescriptor = start.wakeDescriptor;
     this.#onReport = onReport;
+    this.#onAuthority = onAuthority ?? nobodyKnown;
     this.#onQuestion = onQuestion;
     this.#worker = new Worker(new URL('./worker.js', import.meta.url), {
       workerData: start,
@@ -326,6 +335,11 @@ class ReactorThread {
       case 'askConsole':
         void this.#onQuestion(message.question).then((answer) => {
           if (!this.#hasEnded) this.tell({ kind: 'console', id: message.question.id, answer });
+        });
+        return;
+      case 'askAuthority':
+        void this.#onAuthority(message.question).then((answer) => {
+          if (!this.#hasEnded) this.tell({ kind: 'authority', id: message.id, answer });
         });
         return;
       case 'deriveKey':

@@ -4,6 +4,7 @@
  */
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 
+import type { AuthorityQuestion } from '../core/authority.js';
 import type { CommandOutcome } from '../core/command.js';
 import type { ConsoleQuestion } from '../core/console.js';
 import { Gateway } from '../core/gateway.js';
@@ -70,6 +71,10 @@ class ReactorThread implements SlowWork {
     return true;
   }
 
+  askAuthority(id: number, question: AuthorityQuestion): void {
+    this.#tell({ kind: 'askAuthority', id, question });
+  }
+
   askConsole(question: ConsoleQuestion): void {
     this.#tell({ kind: 'askConsole', question });
   }
@@ -101,6 +106,8 @@ class ReactorThread implements SlowWork {
         return this.#gateway.execute(message.command, (outcome) => this.#answer(message.id, outcome));
       case 'console':
         return this.#gateway.consoleAnswered(message.id, message.answer);
+      case 'authority':
+        return this.#gateway.authorityAnswered(message.id, message.answer);
       case 'key':
         return this.#gateway.keyDerived(message.id, message.key);
       case 'host':

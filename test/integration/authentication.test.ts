@@ -38,11 +38,11 @@ after(() => server?.discard());
 const passwords = Object.fromEntries(USERS.map((user) => [user, PASSWORD]));
 const WHO = 'SELECT current_user';
 
-/** Refused by the gateway itself, with the words of PostgreSQL and without a word on why. */
+/** Refused by the gateway itself, in PgBouncer's words and without a word on why. */
 async function assertRefused(gateway: GatewayUnderTest, user: string, password: string): Promise<void> {
   const { code, stderr } = await psql(gateway, ['-c', WHO], { user, password });
   assert.equal(code, 2);
-  assert.match(stderr, new RegExp(`FATAL: {2}password authentication failed for user "${user}"`));
+  assert.match(stderr, /FATAL: {2}(password|SASL) authentication failed\n/);
 }
 
 describeDrivers('authentication', (io) => {
@@ -90,7 +90,7 @@ describeDrivers('authentication', (io) => {
     await withGateway({ io, server }, async (gateway) => {
       const { code, stderr } = await psql(gateway, ['-c', WHO], { user: 'scram_user' });
       assert.equal(code, 2);
-      assert.match(stderr, /FATAL: .*password.*scram_user/);
+      assert.match(stderr, /FATAL: .*wrong password type\n.*scram_user/);
     });
   });
 

@@ -36,8 +36,8 @@ import { WaiterQueue } from './waiter-queue.js';
 /** What distinguishes a pool. */
 export interface PoolIdentity {
   readonly database: Database;
-  /** The user that logs in to the server. */
-  readonly user: UserSettings;
+  /** The user that logs in to the server, as it is known by now: the name stays, the secret may change. */
+  user: UserSettings;
   /** Startup parameters that every server connection of the pool is opened with. */
   readonly startupParameters: ReadonlyMap<string, string>;
 }

@@ -7,7 +7,14 @@ import { buildPassword, buildSaslInitialResponse, buildSaslResponse } from '../.
 import { type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
 import { md5Password, md5Response } from '../../wire/md5.js';
 import { ProtocolViolation } from '../../wire/protocol-violation.js';
-import { ScramClient, saslPrep } from '../../wire/scram.js';
+import {
+  type ClientBinding,
+  SCRAM_SHA_256,
+  SCRAM_SHA_256_PLUS,
+  ScramClient,
+  type ScramFailure,
+  saslPrep,
+} from '../../wire/scram.js';
 import {
   type AuthenticationRequest,
   readAuthentication,
@@ -15,6 +22,8 @@ import {
   readParameterStatus,
 } from '../../wire/server-messages.js';
 import { SqlState } from '../../wire/sqlstate.js';
+import type { TlsFacts } from '../io.js';
+import type { LearntScramKeys } from '../scram-keys.js';
 import type { UserSettings } from '../settings.js';
 
 /** What the dialogue needs from outside. */
@@ -23,6 +32,10 @@ export interface LoginServices {
   /** Asks for PBKDF2; answered by {@link ServerLogin.keyDerived}. */
   deriveKey(password: string, salt: Uint8Array, iterations: number): void;
   nonce(): string;
+  /** What TLS has settled; null: the connection is not encrypted. */
+  tls(): TlsFacts | null;
+  /** For a user of whom only a verifier is known. */
+  readonly scramKeys: LearntScramKeys;
 }
 
 export type LoginProgress = 'more' | 'ready' | ErrorFields;
@@ -112,7 +125,7 @@ export class ServerLogin {
 
   private sendPassword(answer: (password: string) => string): LoginProgress {
     const { password } = this.user.secret;
-    if (password === null) return this.missing('a clear-text password');
+    if (password === null) return wrongType(this.user, 'a clear-text password');
     this.services.send(buildPassword(answer(password)));
     return 'more';
   }
@@ -120,39 +133,68 @@ export class ServerLogin {
   private answerMd5(salt: Uint8Array): LoginProgress {
     const { password, md5 } = this.user.secret;
     const stored = md5 ?? (password === null ? null : md5Password(this.user.name, password));
-    if (stored === null) return this.missing('a password or its md5 hash');
+    if (stored === null) return wrongType(this.user, 'a password or its md5 hash');
     this.services.send(buildPassword(md5Response(stored, salt)));
     return 'more';
   }
 
   private beginScram(mechanisms: readonly string[]): LoginProgress {
-    if (!mechanisms.includes('SCRAM-SHA-256')) {
+    const isPlusOffered = mechanisms.includes(SCRAM_SHA_256_PLUS);
+    const binding = this.channelBinding(isPlusOffered);
+    const mechanism = binding instanceof Uint8Array ? SCRAM_SHA_256_PLUS : SCRAM_SHA_256;
+    if (!mechanisms.includes(mechanism)) {
       return refusal(`server offers no SASL mechanism that is supported: ${mechanisms.join(', ')}`);
     }
-    if (this.user.secret.password === null) return this.missing('a clear-text password (for SCRAM)');
-    this.scram = new ScramClient(this.user.name, this.services.nonce());
+    const { name, secret } = this.user;
+    if (secret.password === null && !this.services.scramKeys.has(name)) {
+      return wrongType(
+        this.user,
+        'a password, or a login of the client by SCRAM (its keys serve here, too),',
+      );
+    }
+    this.scram = new ScramClient(name, this.services.nonce(), binding);
     this.serverProved = false;
-    this.services.send(buildSaslInitialResponse('SCRAM-SHA-256', this.scram.first()));
+    this.services.send(buildSaslInitialResponse(mechanism, this.scram.first()));
     return 'more';
+  }
+
+  /** With a certificate that defines no hash we can't bind, and say so. */
+  private channelBinding(isOffered: boolean): ClientBinding {
+    const hash = this.services.tls()?.serverEndPoint ?? null;
+    return hash === null || isOffered ? hash : 'unoffered';
   }
 
   private continueScram(data: Uint8Array): LoginProgress {
     const { password } = this.user.secret;
-    if (this.scram === null || password === null) return refusal('unexpected SASL message from server');
+    if (this.scram === null) return refusal('unexpected SASL message from server');
     const next = this.scram.receiveFirst(data);
-    if (next.kind === 'fail') return refusal(next.message);
-    this.services.deriveKey(saslPrep(password), next.salt, next.iterations);
+    if (next.kind === 'fail') return scramRefusal(next);
+    if (password !== null) {
+      this.services.deriveKey(saslPrep(password), next.salt, next.iterations);
+      return 'more';
+    }
+    const keys = this.services.scramKeys.find(this.user.name, next.salt, next.iterations);
+    if (keys === null) {
+      return wrongType(this.user, 'the same SCRAM verifier here and on the server, or a password');
+    }
+    this.services.send(buildSaslResponse(this.scram.finalWithKeys(keys)));
     return 'more';
   }
+}
 
-  private missing(what: string): ErrorFields {
-    return {
-      severity: 'FATAL',
-      code: SqlState.invalid_password,
-      message: `server login needs ${what} for user "${this.user.name}", and the configuration has none`,
-      hint: 'Give the database entry a user and password, or put the user into auth_file or users.',
-    };
-  }
+/** PgBouncer's message; what is missing stands in the detail. */
+function wrongType({ name }: UserSettings, what: string): ErrorFields {
+  return {
+    severity: 'FATAL',
+    code: SqlState.invalid_password,
+    message: 'server login failed: wrong password type',
+    detail: `The server login of user "${name}" needs ${what}; the gateway knows none that fits.`,
+    hint: 'Give the database entry a user and password, or put the user into auth_file or users.',
+  };
+}
+
+function scramRefusal({ message }: ScramFailure): ErrorFields {
+  return refusal(message);
 }
 
 function refusal(message: string): ErrorFields {

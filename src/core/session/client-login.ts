@@ -1,64 +1,66 @@
 /**
  * How a client logs in: the untyped packets (SSLRequest, GSSENCRequest, CancelRequest, StartupMessage), then the
- * authentication that the settings ask for (protocol chapter, "Start-up" and "SASL Authentication").
+ * authentication that the settings ask for (protocol chapter, "Start-up").
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
-import { readPassword, readSaslInitialResponse } from '../../wire/client-messages.js';
 import type { ErrorFields } from '../../wire/error-fields.js';
 import * as Frontend from '../../wire/frontend.js';
-import { md5Password, verifyMd5Response } from '../../wire/md5.js';
-import { mockScramVerifier, ScramServer } from '../../wire/scram.js';
-import {
-  buildAuthenticationCleartextPassword,
-  buildAuthenticationMD5Password,
-  buildAuthenticationSASL,
-  buildAuthenticationSASLContinue,
-  buildAuthenticationSASLFinal,
-} from '../../wire/server-messages.js';
 import { SqlState } from '../../wire/sqlstate.js';
 import { buildNegotiateProtocolVersion, readStartupPacket, type StartupMessage } from '../../wire/startup.js';
+import type { GatewayContext } from '../context.js';
+import type { Databases } from '../databases.js';
+import type { ConnectionId, ReportSubject } from '../io.js';
 import { STARTUP_PARAMETERS_MAX } from '../limits.js';
-import type { GatewaySettings, UserSecret } from '../settings.js';
+import type { UserSettings } from '../settings.js';
+import { type AuthenticationStep, type DialogueServices, NO_SECRET } from './authentication/dialogue.js';
+import { type Applicant, Identification } from './authentication/identification.js';
 import type { ClientEncryption } from './client-encryption.js';
 
 /** What the dialogue needs from outside. */
 export interface ClientLoginServices {
-  readonly settings: GatewaySettings;
-  /** Random for the process; makes the mock exchange of unknown users the same each time. */
-  readonly mockKey: Uint8Array;
+  readonly context: GatewayContext;
+  readonly connection: ConnectionId;
+  readonly databases: Databases;
   /** Whether the client speaks TLS, and what is known of it by that. */
   readonly encryption: ClientEncryption;
   /** The operating system has said who it is: the user of the gateway itself, at its console. */
   isOwner(startup: StartupMessage): boolean;
-  send(message: Buffer | Uint8Array): void;
-  randomBytes(length: number): Uint8Array;
 }
 
 /** What a step of the dialogue led to. */
 export type LoginStep =
   | 'more'
+  /** The next step comes by itself, by {@link LoggingIn.loginAnswered}. */
+  | 'wait'
   | { readonly kind: 'cancel'; readonly processId: number; readonly secret: Uint8Array }
-  /** The startup packet was accepted; authentication may follow. */
-  | { readonly kind: 'authenticated'; readonly startup: StartupMessage }
+  /** It is proved that the client is this user. */
+  | { readonly kind: 'authenticated'; readonly startup: StartupMessage; readonly user: UserSettings }
   | { readonly kind: 'fail'; readonly error: ErrorFields };
 
-const SALT_BYTES = 4;
-const NONCE_BYTES = 18;
-const DEFAULT_SCRAM_ITERATIONS = 4096;
+/** The client that logs in. */
+export interface LoggingIn {
+  readonly subject: ReportSubject;
+  /** It is still logging in. */
+  readonly isOpen: boolean;
+  /** Its startup packet has come. */
+  named(startup: StartupMessage): void;
+  /** The step that follows `wait`; never within a call of {@link ClientLogin}. */
+  loginAnswered(step: LoginStep): void;
+}
 
 export class ClientLogin {
   startup: StartupMessage | null = null;
   private readonly services: ClientLoginServices;
-  private md5Salt: Uint8Array | null = null;
-  private scram: ScramServer | null = null;
-  private awaiting: 'startup' | 'plain' | 'md5' | 'sasl-initial' | 'sasl-final' = 'startup';
+  /** Null before the startup packet. */
+  private identification: Identification | null = null;
+  /** Set before the first packet. */
+  client: LoggingIn | null = null;
 
   constructor(services: ClientLoginServices) {
     this.services = services;
   }
 
   get awaitsStartup(): boolean {
-    return this.awaiting === 'startup';
+    return this.identification === null;
   }
 
   get encryption(): ClientEncryption {
@@ -90,8 +92,9 @@ export class ClientLogin {
       return fail(SqlState.protocol_violation, `more than ${STARTUP_PARAMETERS_MAX} startup parameters`);
     }
     this.startup = startup;
+    this.client?.named(startup);
     if (startup.minor > 0 || startup.protocolOptions.length > 0) {
-      this.services.send(buildNegotiateProtocolVersion(0, [...startup.protocolOptions]));
+      this.send(buildNegotiateProtocolVersion(0, [...startup.protocolOptions]));
     }
     const replication = startup.parameters.get('replication');
     if (replication !== undefined && !/^(0|false|off|no)$/i.test(replication)) {
@@ -100,31 +103,53 @@ export class ClientLogin {
         'replication connections are not supported by this gateway',
       );
     }
-    if (this.services.isOwner(startup)) return { kind: 'authenticated', startup };
-    return this.requestAuthentication(startup);
+    const throttled = this.throttle();
+    if (throttled !== null) return throttled;
+    return this.identify(startup);
   }
 
-  private requestAuthentication(startup: StartupMessage): LoginStep {
-    const { settings } = this.services;
-    if (settings.authType === 'trust') return { kind: 'authenticated', startup };
-    if (settings.authType === 'plain') {
-      this.awaiting = 'plain';
-      this.services.send(buildAuthenticationCleartextPassword());
-      return 'more';
+  private identify(startup: StartupMessage): LoginStep {
+    const user = startup.parameters.get('user') ?? '';
+    if (this.services.isOwner(startup)) {
+      const owner = { name: user, secret: NO_SECRET, limits: null, isListed: false };
+      return { kind: 'authenticated', startup, user: owner };
     }
-    const secret = this.secret();
-    // A user of whom only a SCRAM verifier is known gets SCRAM also where auth_type is md5, as in PostgreSQL.
-    const onlyScram =
-      secret !== null && secret.md5 === null && secret.password === null && secret.scram !== null;
-    if (settings.authType === 'md5' && !onlyScram) {
-      this.awaiting = 'md5';
-      this.md5Salt = this.services.randomBytes(SALT_BYTES);
-      this.services.send(buildAuthenticationMD5Password(this.md5Salt));
-      return 'more';
-    }
-    this.awaiting = 'sasl-initial';
-    this.services.send(buildAuthenticationSASL(['SCRAM-SHA-256']));
-    return 'more';
+    const { context, connection, databases } = this.services;
+    const applicant: Applicant = {
+      user,
+      database: startup.parameters.get('database') || user,
+      isPhysicalReplication: false,
+      peerAddress: this.peerAddress,
+      peerCredentials: () => context.io.peerCredentials(connection),
+    };
+    this.identification = new Identification(applicant, this.dialogueServices(), databases);
+    return this.settle(this.identification.begin());
+  }
+
+  private dialogueServices(): DialogueServices {
+    const { context } = this.services;
+    return {
+      context,
+      tls: this.encryption.facts,
+      send: (message) => this.send(message),
+      deriveKey: (password, salt, iterations, then) => {
+        context.slow.deriveKey(password, salt, iterations, (key) => this.goOn(() => then(key)));
+        return 'wait';
+      },
+      ask: (question, then) => {
+        context.slow.ask(question, (answer) => this.goOn(() => then(answer)));
+        return 'wait';
+      },
+      untilResumed: (database, then) => {
+        database.whenResumed(() => this.goOn(then));
+        return 'wait';
+      },
+      report: (level, message) => this.report(level, message),
+    };
+  }
+
+  private goOn(run: () => AuthenticationStep): void {
+    if (this.client?.isOpen === true) this.client.loginAnswered(this.settle(run()));
   }
 
   /** Takes the body of one whole message of the client during authentication. */
@@ -132,88 +157,63 @@ export class ClientLogin {
     if (type !== Frontend.Password) {
       return fail(SqlState.protocol_violation, `expected password response, got message type ${type}`);
     }
-    switch (this.awaiting) {
-      case 'plain':
-        return this.checkPlain(readPassword(bytes, start, end));
-      case 'md5':
-        return this.checkMd5(readPassword(bytes, start, end));
-      case 'sasl-initial':
-        return this.scramFirst(bytes, start, end);
-      case 'sasl-final':
-        return this.scramFinal(bytes, start, end);
-      case 'startup':
-        throw new Error('invariant: typed message before the startup packet');
+    if (this.identification === null) throw new Error('invariant: typed message before the startup packet');
+    return this.settle(this.identification.message(bytes, start, end));
+  }
+
+  // --- Failed logins of one address ---------------------------------------------------------------------------
+
+  /** Non-null: too many logins from there have failed, and nothing is checked for the moment. */
+  private throttle(): LoginStep | null {
+    const { context } = this.services;
+    const rate = context.settings.failedLoginRate;
+    const admission = context.failedLogins.admit(this.peerAddress, context.io.now(), rate);
+    if (admission === 'admit') return null;
+    context.counters.loginsThrottled += 1;
+    if (admission === 'refuse-and-report') {
+      const message = `too many failed logins from one address: more are refused for now (failed_login_rate = ${rate})`;
+      this.report('warn', message);
     }
+    return {
+      kind: 'fail',
+      error: {
+        severity: 'FATAL',
+        code: SqlState.configuration_limit_exceeded,
+        message: 'too many failed logins from this address',
+        hint: 'Try again in some seconds; failed_login_rate is the limit.',
+      },
+    };
   }
 
-  private checkPlain(answer: string): LoginStep {
-    const user = this.userName();
-    const secret = this.secret();
-    // Against the hash where only that is known; an unknown user costs the same as a wrong password.
-    const expected = secret?.password ?? secret?.md5 ?? '';
-    const given = secret?.password != null ? answer : md5Password(user, answer);
-    const equal = constantTimeEqual(given, expected);
-    return secret !== null && expected !== '' && equal ? this.authenticated() : this.wrongPassword();
-  }
-
-  private checkMd5(answer: string): LoginStep {
-    const user = this.userName();
-    const secret = this.secret();
-    const known = secret?.md5 ?? (secret?.password != null ? md5Password(user, secret.password) : null);
-    const stored = known ?? md5Password(user, Buffer.from(this.services.mockKey).toString('hex'));
-    const equal = verifyMd5Response(stored, this.md5Salt as Uint8Array, answer);
-    return known !== null && equal ? this.authenticated() : this.wrongPassword();
-  }
-
-  private scramFirst(bytes: Uint8Array, start: number, end: number): LoginStep {
-    const initial = readSaslInitialResponse(bytes, start, end);
-    if (initial.mechanism !== 'SCRAM-SHA-256') {
-      return fail(SqlState.protocol_violation, 'client selected an invalid SASL authentication mechanism');
+  private settle(step: AuthenticationStep): LoginStep {
+    if (step === 'more' || step === 'wait') return step;
+    const { context } = this.services;
+    const now = context.io.now();
+    if (step.kind === 'proved') {
+      context.failedLogins.succeeded(this.peerAddress, now);
+      return { kind: 'authenticated', startup: this.startup as StartupMessage, user: step.user };
     }
-    if (initial.data === null) return fail(SqlState.protocol_violation, 'empty SCRAM message');
-    const verifier = this.secret()?.scram ?? null;
-    const mock = mockScramVerifier(this.userName(), this.services.mockKey, DEFAULT_SCRAM_ITERATIONS);
-    const nonce = Buffer.from(this.services.randomBytes(NONCE_BYTES)).toString('base64');
-    this.scram = new ScramServer(verifier ?? mock, nonce, verifier === null);
-    const step = this.scram.first(initial.data);
-    if (step.kind === 'fail') return fail(step.code, step.message);
-    this.awaiting = 'sasl-final';
-    this.services.send(buildAuthenticationSASLContinue(step.data));
-    return 'more';
-  }
-
-  private scramFinal(bytes: Uint8Array, start: number, end: number): LoginStep {
-    const step = (this.scram as ScramServer).final(bytes.subarray(start, end));
-    if (step.kind === 'fail') {
-      return step.code === SqlState.invalid_password ? this.wrongPassword() : fail(step.code, step.message);
+    if (step.isUnproved) {
+      context.failedLogins.failed(this.peerAddress, now, context.settings.failedLoginRate);
+      this.identification?.failed();
     }
-    this.services.send(buildAuthenticationSASLFinal(step.data));
-    return this.authenticated();
+    return { kind: 'fail', error: step.error };
   }
 
-  private authenticated(): LoginStep {
-    return { kind: 'authenticated', startup: this.startup as StartupMessage };
+  private report(level: 'info' | 'warn' | 'error', message: string): void {
+    const subject = this.client?.subject;
+    this.services.context.io.report({ level, message, ...(subject && { subject }) });
   }
 
-  private wrongPassword(): LoginStep {
-    return fail(SqlState.invalid_password, `password authentication failed for user "${this.userName()}"`);
+  private get peerAddress(): string {
+    return this.services.context.io.peerAddress(this.services.connection);
   }
 
-  private userName(): string {
-    return (this.startup as StartupMessage).parameters.get('user') ?? '';
-  }
-
-  private secret(): UserSecret | null {
-    return this.services.settings.users.get(this.userName())?.secret ?? null;
+  private send(message: Uint8Array): void {
+    this.services.context.io.send(this.services.connection, message, 0, message.length);
   }
 }
 
 function fail(code: SqlState, message: string): LoginStep {
   return { kind: 'fail', error: { severity: 'FATAL', code, message } };
-}
-
-/** Takes the same time whatever the lengths and the first difference are. */
-function constantTimeEqual(a: string, b: string): boolean {
-  const digest = (text: string) => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(a), digest(b));
 }

@@ -4,23 +4,13 @@
  */
 import * as Backend from '../../wire/backend.js';
 import { buildErrorResponse, type ErrorFields } from '../../wire/error-fields.js';
-import {
-  BLOCK,
-  END,
-  FORWARD,
-  FrameReader,
-  HEADER_BYTES,
-  SWALLOW,
-  type Verdict,
-  WHOLE,
-} from '../../wire/framing.js';
+import { BLOCK, END, FORWARD, FrameReader, SWALLOW, type Verdict } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
 import { MAX_MESSAGE_BYTES } from '../../wire/limits.js';
-import { ProtocolViolation } from '../../wire/protocol-violation.js';
 import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
 import type { ConnectionId, ReportSubject, TlsFacts } from '../io.js';
-import { type Recorded, recordClosing, recordLoginAttempt, recordPoolerError } from '../journal.js';
+import { recordClosing, recordPoolerError } from '../journal.js';
 import { AUTH_MESSAGE_BYTES_MAX, HELD_BYTES_MAX } from '../limits.js';
 import type { ServerLoss } from '../link.js';
 import type { ParameterSet } from '../parameters.js';
@@ -33,8 +23,8 @@ import type { ClientLogin, LoginStep } from './client-login.js';
 import type { ConsoleSession } from './console-session.js';
 import { BYTES_MAX_BY_TYPE, SKIPPED } from './message-rules.js';
 import { serverLossError, TRANSACTION_REFUSED, violation } from './session-errors.js';
+import { type LoginTarget, SessionLogin } from './session-login.js';
 import type { ClientPool, SessionOwner } from './session-owner.js';
-import { takeStartupPacket } from './startup-packet.js';
 import type { StatementClient, StatementTraffic } from './statement-traffic.js';
 
 type Phase = 'login' | 'welcoming' | 'ready' | 'closed';
@@ -43,7 +33,7 @@ const PARSE_COMPLETE = Uint8Array.of(Backend.ParseComplete, 0, 0, 0, 4);
 const CLOSE_COMPLETE = Uint8Array.of(Backend.CloseComplete, 0, 0, 0, 4);
 const READY_IDLE = Uint8Array.of(Backend.ReadyForQuery, 0, 0, 0, 5, Backend.Idle);
 
-export class Session extends FrameReader implements StatementClient, Recorded {
+export class Session extends FrameReader implements StatementClient, LoginTarget {
   readonly connection: ConnectionId;
   readonly id: number;
   readonly encryption: ClientEncryption;
@@ -71,9 +61,8 @@ export class Session extends FrameReader implements StatementClient, Recorded {
   statements: StatementTraffic | null = null;
   private readonly context: GatewayContext;
   private readonly owner: SessionOwner;
-  private login: ClientLogin | null;
-  /** Bytes of an untyped packet that is not complete. */
-  private startupBytes: Buffer | null = null;
+  /** Null when it is over. */
+  private login: SessionLogin | null;
   private readingPaused = false;
   /** It will send no more: half-closed, or Terminate. */
   inputEnded = false;
@@ -88,7 +77,7 @@ export class Session extends FrameReader implements StatementClient, Recorded {
     this.context = context;
     this.owner = owner;
     this.connection = connection;
-    this.login = login;
+    this.login = new SessionLogin(context, this, login);
     this.encryption = login.encryption;
     this.parameters = context.parameterSets.empty;
     this.startupParameters = context.parameterSets.empty;
@@ -109,8 +98,8 @@ export class Session extends FrameReader implements StatementClient, Recorded {
 
   override receive(bytes: Uint8Array, start: number, end: number): void {
     let position = start;
-    while (position < end && this.login?.awaitsStartup === true && this.phase === 'login') {
-      position = this.receiveStartup(bytes, position, end);
+    while (position < end && this.login?.awaitsStartup === true) {
+      position = this.login.receiveStartup(bytes, position, end);
     }
     if (this.phase === 'closed') return;
     if (position < end) super.receive(bytes, position, end);
@@ -153,7 +142,9 @@ export class Session extends FrameReader implements StatementClient, Recorded {
 
   secured(facts: TlsFacts): void {
     const refusal = this.encryption.secured(facts);
-    if (refusal !== null) this.loginFailed(refusal);
+    if (refusal === null) return;
+    this.context.counters.loginFailures += 1;
+    this.fail(refusal);
   }
 
   /** The connection is gone, by the peer or the system. */
@@ -192,7 +183,6 @@ export class Session extends FrameReader implements StatementClient, Recorded {
     this.pool?.leave(this);
     this.endReading();
     this.login = null;
-    this.startupBytes = null;
     this.statements?.clear();
     this.owner.sessionEnded(this);
   }
@@ -200,66 +190,28 @@ export class Session extends FrameReader implements StatementClient, Recorded {
   // --- Login --------------------------------------------------------------------------------------------------
 
   /** Takes one untyped packet, or a part of it; returns where the next one begins. */
-  private receiveStartup(bytes: Uint8Array, start: number, end: number): number {
-    if (this.startupBytes === null && this.encryption.takesDirect(bytes, start, end)) return end;
-    const step = takeStartupPacket(this.startupBytes, bytes, start, end);
-    this.startupBytes = step.kept;
-    if (step.kind === 'invalid') this.fail(violation('invalid length of startup packet'));
-    if (step.kind !== 'packet') return end;
-    const { packet, next } = step;
-    this.step(() => (this.login as ClientLogin).startupPacket(packet, 0, packet.length, end - next));
-    return next;
+  hold(): void {
+    this.block();
   }
 
-  private loginMessage(
-    type: number,
-    total: number,
-    bytes: Uint8Array,
-    position: number,
-    end: number,
-  ): Verdict {
-    if (end - position < total) return WHOLE;
-    const login = this.login as ClientLogin;
-    this.step(() => login.message(type, bytes, position + HEADER_BYTES, position + total));
-    if (this.hasEnded) return END;
-    return SWALLOW;
+  goOn(): void {
+    this.resume();
+    this.afterResume();
   }
 
-  private step(run: () => LoginStep): void {
-    let step: LoginStep;
-    try {
-      step = run();
-      this.noteAttempt();
-    } catch (error) {
-      if (!(error instanceof ProtocolViolation)) throw error;
-      step = { kind: 'fail', error: violation(error.message) };
-    }
-    if (step === 'more') return;
-    if (step.kind === 'cancel') this.owner.cancelRequested(this, step);
-    else if (step.kind === 'fail') this.loginFailed(step.error);
-    else {
-      const refusal = this.owner.refusal(step);
-      if (refusal !== null) return this.loginFailed(refusal);
-      this.login = null;
-      this.phase = 'welcoming';
-      this.block();
-      this.owner.authenticated(this, step);
-    }
+  cancelRequested(step: Extract<LoginStep, { kind: 'cancel' }>): void {
+    this.owner.cancelRequested(this, step);
   }
 
-  /** Its startup packet says who it wants to be, whether or not it can prove it. */
-  private noteAttempt(): void {
-    const startup = this.login?.startup ?? null;
-    if (startup === null || this.asked !== null) return;
-    const user = startup.parameters.get('user') ?? '';
-    this.asked = { database: startup.parameters.get('database') || user, user };
-    const tls = this.encryption.facts?.description ?? null;
-    recordLoginAttempt(this.context, this, { tls, replication: 'no' });
+  refusal(step: Extract<LoginStep, { kind: 'authenticated' }>): ErrorFields | null {
+    return this.owner.refusal(step);
   }
 
-  private loginFailed(error: ErrorFields): void {
-    this.context.counters.loginFailures += 1;
-    this.fail(error);
+  admitted(step: Extract<LoginStep, { kind: 'authenticated' }>): void {
+    this.login = null;
+    this.phase = 'welcoming';
+    this.block();
+    this.owner.authenticated(this, step);
   }
 
   /** Login is complete: `greeting` ends with ReadyForQuery. */
@@ -423,7 +375,7 @@ export class Session extends FrameReader implements StatementClient, Recorded {
 
   protected message(type: number, total: number, bytes: Uint8Array, position: number, end: number): Verdict {
     if (this.phase === 'welcoming') return BLOCK;
-    if (this.phase !== 'ready') return this.loginMessage(type, total, bytes, position, end);
+    if (this.phase !== 'ready') return this.login?.message(type, total, bytes, position, end) ?? END;
     if (this.console !== null && type !== Frontend.Terminate) {
       return this.console.message(type, total, bytes, position, end);
     }

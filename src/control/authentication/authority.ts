@@ -1,0 +1,57 @@
+/** Answers what reactors ask about the identity of clients. */
+import type { SluiceConfig } from '../../config/load.js';
+import type { AuthorityAnswer, AuthorityQuestion } from '../../core/authority.js';
+import type { Logger } from '../logging.js';
+import { SystemUsers } from './system-users.js';
+import { type LookupSettings, UserLookups } from './user-lookups.js';
+
+export class Authority {
+  readonly #lookups: UserLookups;
+  readonly #systemUsers = new SystemUsers();
+
+  constructor(config: SluiceConfig, logger: Logger) {
+    this.#lookups = new UserLookups(lookupSettings(config), (message) => logger.warn(message));
+  }
+
+  configure(config: SluiceConfig): void {
+    this.#lookups.configure(lookupSettings(config));
+  }
+
+  /** Never rejects. */
+  async answer(question: AuthorityQuestion): Promise<AuthorityAnswer> {
+    switch (question.kind) {
+      case 'user':
+        return this.#lookups.find(question);
+      case 'userFailed':
+        this.#lookups.forget(question.lookup);
+        return { kind: 'unknownUser' };
+      case 'ldap':
+        return { kind: 'verdict', accepted: false };
+      case 'systemUser':
+        return { kind: 'systemUser', name: await this.#systemUsers.nameOf(question.uid) };
+    }
+  }
+
+  /** Closes connections to databases that are not in use: an operator wants a database, or everything, to rest. */
+  release(): void {
+    this.#lookups.release();
+  }
+
+  /** The same for good. */
+  close(): void {
+    this.#lookups.release(true);
+  }
+}
+
+function lookupSettings({ values, tls }: SluiceConfig): LookupSettings {
+  return {
+    tlsMode: values.server_tls_sslmode,
+    tls: tls.server,
+    searchPath: values.auth_query_search_path,
+    connectTimeoutMs: values.server_connect_timeout,
+    queryTimeoutMs: values.client_login_timeout,
+    connectionsMax: values.auth_query_connections,
+    cacheMs: values.auth_query_cache_time,
+    scramIterations: values.scram_iterations,
+  };
+}

@@ -1,0 +1,14 @@
+/** Limits of the work for authentication that are not settings. */
+
+/** A connection for `auth_query` that was not used for so long is closed, in ms. */
+export const IDLE_MS_MAX = 10_000;
+
+/** Answers of `auth_query` that are remembered. */
+export const ANSWERS_MAX = 10_000;
+
+/** Verifiers made of clear-text passwords that `auth_query` has given. */
+export const VERIFIERS_MAX = 1000;
+
+/** Names of the system's users that are remembered, and for how long, in ms. */
+export const SYSTEM_USERS_MAX = 1000;
+export const SYSTEM_USER_MS = 60_000;

@@ -1,0 +1,82 @@
+/**
+ * What the core asks of the control plane about a client's identity, because the answer takes I/O: a query to a
+ * database, a login at an LDAP server, the system's list of users. Values only: they cross between threads.
+ */
+import type { ErrorFields } from '../wire/error-fields.js';
+import type { ServerAddress } from './io.js';
+import type { UserSecret } from './settings.js';
+
+/** Where an `auth_query` is run, and as whom. */
+export interface AuthTarget {
+  /** Tried in their order. */
+  readonly addresses: readonly ServerAddress[];
+  /** The database's name on the server. */
+  readonly database: string;
+  readonly user: string;
+  readonly secret: UserSecret;
+}
+
+/** Asks a database for a user's secret (PgBouncer's `auth_query`). */
+export interface UserLookup {
+  readonly kind: 'user';
+  readonly target: AuthTarget;
+  /** SQL with `$1`, the user's name. */
+  readonly query: string;
+  readonly userName: string;
+}
+
+/** How a password is checked at an LDAP server: the options of an `ldap` line, as PostgreSQL names them. */
+export interface LdapServer {
+  readonly scheme: 'ldap' | 'ldaps';
+  /** Host names, tried in their order. */
+  readonly hosts: readonly string[];
+  readonly port: number;
+  /** StartTLS before anything else (`ldaptls`). */
+  readonly startTls: boolean;
+  readonly bind: LdapBind;
+}
+
+export type LdapBind =
+  /** The user's name stands between the two (`ldapprefix`, `ldapsuffix`). */
+  | { readonly kind: 'simple'; readonly prefix: string; readonly suffix: string }
+  /** The entry is searched, and its name used to log in. */
+  | {
+      readonly kind: 'search';
+      readonly baseDn: string;
+      readonly scope: 'base' | 'one' | 'sub';
+      /** Who searches; empty: nobody in particular. */
+      readonly bindDn: string;
+      readonly bindPassword: string;
+      /** RFC 4515; `$username` stands for the user's name. */
+      readonly filter: string;
+    };
+
+/** Asks an LDAP server whether a password is a user's. */
+export interface LdapCheck {
+  readonly kind: 'ldap';
+  readonly server: LdapServer;
+  readonly userName: string;
+  readonly password: string;
+}
+
+/** Asks for the name of a user of the system. */
+export interface SystemUserLookup {
+  readonly kind: 'systemUser';
+  readonly uid: number;
+}
+
+/** A login has failed with what a lookup has found: the answer may be out of date. Its own answer means nothing. */
+export interface UserFailed {
+  readonly kind: 'userFailed';
+  readonly lookup: UserLookup;
+}
+
+export type AuthorityQuestion = UserLookup | UserFailed | LdapCheck | SystemUserLookup;
+
+/** `failed`: the client is told `error`; what operators need to know is logged already. */
+export type AuthorityAnswer =
+  | { readonly kind: 'user'; readonly name: string; readonly secret: UserSecret }
+  | { readonly kind: 'unknownUser' }
+  | { readonly kind: 'verdict'; readonly accepted: boolean }
+  | { readonly kind: 'systemUser'; readonly name: string | null }
+  | { readonly kind: 'failed'; readonly error: ErrorFields };
