@@ -61,7 +61,7 @@ export class AdminConsole {
       this.#earlier = now;
       this.#timer = setTimeout(
         () => void this.#endPeriod(),
-        this.#operator.gateway.config.values.stats_period,
+        this.#operator.gateway.config.values.stats_period * 1000,
       );
       this.#timer.unref();
     } catch {
