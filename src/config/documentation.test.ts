@@ -13,6 +13,7 @@ const OURS: ReadonlySet<string> = new Set([
   'auth_query_tells_unknown',
   'failed_login_rate',
   'auth_ldap_ca_file',
+  'query_wait_fail_fast',
 ]);
 
 test('docs/configuration.md is current (if not: sluice config docs > docs/configuration.md)', () => {

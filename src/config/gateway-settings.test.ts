@@ -85,7 +85,7 @@ describe("the core's settings", () => {
       poolSize: 4,
     });
     assert.equal(settings.defaultPoolSize, 100_000);
-    assert.equal(settings.serverCheckQuery, ';');
+    assert.equal(settings.serverCheckQuery, '');
     assert.deepEqual(settings.adminUsers, new Set(['a', 'b']));
   });
 

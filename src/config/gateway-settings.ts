@@ -19,8 +19,6 @@ import { POOL_SIZE_MAX } from './schema/pooling.js';
 import type { ConfigValues, DatabaseValues, UserValues } from './schema.js';
 import { tlsSettings } from './tls.js';
 
-/** A query that does nothing: PgBouncer sends an empty one; this one isn't mistaken for "none". */
-const EMPTY_QUERY = ';';
 const SALT_BYTES = 16;
 const KEY_BYTES = 32;
 /** PBKDF2 runs on libuv's threads, of which there are 4 by default. */
@@ -100,7 +98,7 @@ function connectionSettings(values: ConfigValues) {
   return {
     serverResetQuery: values.server_reset_query,
     serverResetQueryAlways: values.server_reset_query_always,
-    serverCheckQuery: values.server_check_query === '<empty>' ? EMPTY_QUERY : values.server_check_query,
+    serverCheckQuery: checkQuery(values.server_check_query),
     serverCheckDelayMs: values.server_check_delay,
     serverRoundRobin: values.server_round_robin,
     serverFastClose: values.server_fast_close,
@@ -112,6 +110,7 @@ function timeSettings({ values, dialect }: SluiceConfig) {
   return {
     queryWaitTimeoutMs: values.query_wait_timeout,
     queryWaitNotifyMs: values.query_wait_notify,
+    queryWaitFailFast: values.query_wait_fail_fast,
     queryTimeoutMs: values.query_timeout,
     transactionTimeoutMs: values.transaction_timeout,
     idleTransactionTimeoutMs: values.idle_transaction_timeout,
@@ -125,6 +124,12 @@ function timeSettings({ values, dialect }: SluiceConfig) {
     serverLoginRetryMs: values.server_login_retry,
     cancelWaitTimeoutMs: values.cancel_wait_timeout,
   };
+}
+
+/** `<empty>` is an empty query; no text at all means none. */
+function checkQuery(text: string): string | null {
+  if (text === '') return null;
+  return text === '<empty>' ? '' : text;
 }
 
 /** 0 means no limit. */
@@ -215,6 +220,7 @@ function makeDatabase(
     maxDbClientConnections: database.max_db_client_connections ?? null,
     serverLifetimeMs: database.server_lifetime ?? null,
     queryWaitTimeoutMs: database.query_wait_timeout ?? null,
+    queryWaitFailFast: database.query_wait_fail_fast ?? null,
     connectQuery: database.connect_query || null,
     startupParameters: startupParameters(database),
     authUser: database.auth_user ?? null,

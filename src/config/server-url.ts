@@ -19,6 +19,7 @@ const PARAMETERS = [
   'max_db_client_connections',
   'server_lifetime',
   'query_wait_timeout',
+  'query_wait_fail_fast',
   'load_balance_hosts',
   'connect_query',
   'client_encoding',

@@ -5,13 +5,12 @@
  */
 import { buildCancelRequest } from '../wire/startup.js';
 import type { GatewayContext } from './context.js';
-import type { ConnectionId, ServerAddress, TlsFacts } from './io.js';
+import type { ConnectionId, TlsFacts } from './io.js';
 import type { ServerConnection } from './server/server-connection.js';
 import { type EncryptionOwner, ServerEncryption } from './server/server-encryption.js';
 
 export interface CancelOrder {
   readonly server: ServerConnection;
-  readonly address: ServerAddress;
   /** Asked once the server can be reached: the query may have ended meanwhile. */
   stillWanted(): boolean;
   /** The server has acted, or can't be reached; called once. */
@@ -34,8 +33,12 @@ export class CancelRequest implements EncryptionOwner {
     this.startedAt = context.io.now();
     order.server.cancelsInFlight += 1;
     const { mode, facts } = order.server.encryption;
-    this.encryption = new ServerEncryption(context.io, facts === null ? 'disable' : mode, order.address);
-    this.connection = context.io.connect(order.address);
+    this.encryption = new ServerEncryption(
+      context.io,
+      facts === null ? 'disable' : mode,
+      order.server.address,
+    );
+    this.connection = context.io.connect(order.server.address);
   }
 
   /** Whose query is cancelled. */

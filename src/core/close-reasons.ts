@@ -8,6 +8,9 @@ export const PAUSED = 'pause mode';
 export const TOO_MANY = 'too many servers in the pool';
 export const DIRTY = 'idle server got dirty';
 export const RESET_FAILED = 'reset query failed';
+export const TEST_FAILED = 'test query failed';
+/** It was free, and another pool needed the room under a common limit. */
+export const EVICTED = 'evicted';
 /** Its client has gone, with a transaction that can't be ended, a query, or half a message of its own under way. */
 export const NOT_READY = 'client disconnect while server was not ready';
 export const QUERY_IN_PROGRESS = 'client disconnected with queries in progress';

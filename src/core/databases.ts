@@ -24,8 +24,8 @@ export class Database {
   /** It has no entry of its own: a client asked for it, and `*` serves any. */
   readonly isAuto: boolean;
   readonly totals = new Totals();
-  clientConnections = 0;
-  serverConnections = 0;
+  /** Since when it has had no pool, in ms; null: it has one, or nobody has looked. Only of auto-databases. */
+  unusedSince: number | null = null;
   private isPaused = false;
   private readonly resumed: (() => void)[] = [];
 
@@ -76,7 +76,23 @@ export class Databases {
     return database;
   }
 
-  forget(name: string): void {
-    this.byName.delete(name);
+  get hasAuto(): boolean {
+    for (const database of this.byName.values()) if (database.isAuto) return true;
+    return false;
+  }
+
+  /** Forgets the auto-databases that have been unused for so long, unless they are paused; returns their names. */
+  forgetUnused(inUse: ReadonlySet<Database>, now: number, timeoutMs: number): string[] {
+    const forgotten: string[] = [];
+    for (const database of this.byName.values()) {
+      if (!database.isAuto) continue;
+      if (inUse.has(database)) database.unusedSince = null;
+      else database.unusedSince ??= now;
+      const { unusedSince, paused, name } = database;
+      if (unusedSince === null || paused || now < unusedSince + timeoutMs) continue;
+      this.byName.delete(name);
+      forgotten.push(name);
+    }
+    return forgotten;
   }
 }

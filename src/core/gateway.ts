@@ -9,28 +9,23 @@ import { SqlState } from '../wire/sqlstate.js';
 import { Administration } from './administration.js';
 import type { AuthorityAnswer } from './authority.js';
 import { type CancelOrder, CancelRequest } from './cancel-request.js';
-import { CONFIGURATION_CHANGED } from './close-reasons.js';
+import { ClientCounts } from './client-counts.js';
 import type { CommandOutcome, GatewayCommand } from './command.js';
 import { CONSOLE_DATABASES, type ConsoleAnswer } from './console.js';
 import { Consoles } from './consoles.js';
 import type { GatewayContext } from './context.js';
-import { Databases } from './databases.js';
+import { type Database, Databases } from './databases.js';
 import { FailedLogins } from './failed-logins.js';
-import type { ConnectionId, Io, IoEvents, ServerAddress, TlsFacts } from './io.js';
-import {
-  ADVANCE_MS_MAX,
-  ADVANCE_MS_MIN,
-  CANCELS_IN_FLIGHT_MAX,
-  POOLS_MAX,
-  REFUSED_CLIENTS_MAX,
-} from './limits.js';
+import { housekeepingMs } from './housekeeping-interval.js';
+import type { ConnectionId, Io, IoEvents, TlsFacts } from './io.js';
+import { ADVANCE_MS_MAX, CANCELS_IN_FLIGHT_MAX, POOLS_MAX, REFUSED_CLIENTS_MAX } from './limits.js';
 import { ParameterSets, reportedName } from './parameters.js';
-import { Pool, type PoolIdentity, type PoolOwner } from './pool/pool.js';
-import { poolLimits } from './pool/pool-limits.js';
+import { Capacity } from './pool/capacity.js';
+import type { Pool, PoolOwner } from './pool/pool.js';
+import { Pools } from './pools.js';
 import { LearntScramKeys } from './scram-keys.js';
 import type { ServerConnection } from './server/server-connection.js';
 import { ServerLogin } from './server/server-login.js';
-import { userAfterReload } from './server/server-user.js';
 import { ClientEncryption } from './session/client-encryption.js';
 import { ClientLogin, type LoginStep } from './session/client-login.js';
 import { Session } from './session/session.js';
@@ -52,12 +47,14 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
   private readonly io: Io;
   readonly context: GatewayContext;
   readonly databases = new Databases();
+  readonly capacity = new Capacity();
+  readonly clientCounts = new ClientCounts();
   private readonly consoles: Consoles;
+  private readonly poolTable: Pools;
   readonly administration: Administration;
   private readonly connections: (Connection | undefined)[] = [];
   readonly sessions = new Set<Session>();
   readonly loggingIn = new Set<Session>();
-  readonly pools = new Map<string, Pool>();
   readonly cancels = new Set<CancelRequest>();
   private readonly writer = new MessageWriter();
   private openConnections = 0;
@@ -86,6 +83,12 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     };
     this.administration = new Administration(this);
     this.consoles = new Consoles(this.context, (client) => this.greet(client));
+    this.poolTable = new Pools(this.context, this, this.databases);
+    this.poolTable.openWarm();
+  }
+
+  get pools(): ReadonlyMap<string, Pool> {
+    return this.poolTable.byKey;
   }
 
   // --- Events -------------------------------------------------------------------------------------------------
@@ -186,11 +189,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
       if (cancel.hasEnded) this.cancels.delete(cancel);
     }
     next = Math.min(next, this.administration.advance(now));
-    for (const [key, pool] of this.pools) {
-      next = Math.min(next, pool.advance(now));
-      if (pool.isUnused) this.pools.delete(key);
-    }
-    return next;
+    return Math.min(next, this.poolTable.advance(now));
   }
 
   private checkLogins(now: number): number {
@@ -218,8 +217,8 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     return {
       severity: 'FATAL',
       code: SqlState.too_many_connections,
-      message: `no more connections allowed (max_client_conn = ${limit})`,
-      hint: 'Raise max_client_conn, or let clients disconnect.',
+      message: 'no more connections allowed (max_client_conn)',
+      hint: `max_client_conn is ${limit}: raise it, or let clients disconnect.`,
     };
   }
 
@@ -228,7 +227,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     const asked = new Map(step.startup.parameters);
     const databaseName = asked.get('database') || (asked.get('user') ?? '');
     client.asked = { database: databaseName, user: step.user.name };
-    if (CONSOLE_DATABASES.has(databaseName)) return this.consoles.open(client, asked);
+    if (CONSOLE_DATABASES.has(databaseName)) return this.openConsole(client, asked);
     const { settings } = this.context;
     const database = settings.databases.get(databaseName) ?? settings.databases.get('*');
     if (database === undefined) {
@@ -241,20 +240,44 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     }
     const user = database.forcedUser ?? step.user;
     const { reported, fixed } = this.splitStartup(asked);
-    client.database = this.databases.use(databaseName, database.name !== databaseName);
+    client.database = this.useDatabase(client, databaseName, database);
     const closed = this.administration.refusal(client.database);
-    if (closed !== null) return client.fail(closed);
+    const refused = closed ?? this.clientCounts.refusal(client.asked!, settings);
+    if (refused !== null) return client.fail(refused);
     client.database.totals.clientLogins += 1;
     const identity = { database: client.database, user, startupParameters: fixed };
-    const pool = this.poolFor(database, identity);
+    const pool = this.poolTable.open(database, identity);
     if (pool === null) return client.fail(TOO_MANY_POOLS);
     client.startupParameters = this.context.parameterSets.overlay(this.context.parameterSets.empty, reported);
     client.pool = pool;
+    this.clientCounts.enter(client.asked!);
     if (pool.sharesServers) {
       client.statements = new StatementTraffic(this.context, client, pool, client.database.totals);
     }
     pool.join(client);
     pool.welcome(client);
+  }
+
+  /** Administrators may always come in. */
+  private openConsole(client: Session, asked: ReadonlyMap<string, string>): void {
+    const { settings } = this.context;
+    const isAdmin = settings.adminUsers.has(client.userName);
+    const crowded = isAdmin ? null : this.clientCounts.refusal(client.asked!, settings);
+    if (crowded !== null) return client.fail(crowded);
+    this.clientCounts.enter(client.asked!);
+    this.consoles.open(client, asked);
+    if (client.console === null) this.clientCounts.leave(client.asked!);
+  }
+
+  private useDatabase(client: Session, name: string, settings: DatabaseSettings): Database {
+    const known = this.databases.find(name);
+    if (known !== undefined) return known;
+    const isAuto = settings.name !== name;
+    if (isAuto) {
+      const message = `registered new auto-database: ${name}`;
+      this.io.report({ level: 'info', message, subject: client.subject });
+    }
+    return this.databases.use(name, isAuto);
   }
 
   /** Which startup parameters can follow a client from server to server, and which need connections of their own. */
@@ -274,26 +297,8 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     return { reported, fixed };
   }
 
-  private poolFor(database: DatabaseSettings, identity: PoolIdentity): Pool | null {
-    const sorted = [...identity.startupParameters].sort(([a], [b]) => (a < b ? -1 : 1));
-    const key = JSON.stringify([identity.database.name, identity.user.name, sorted]);
-    const known = this.pools.get(key);
-    if (known !== undefined) {
-      known.identity.user = identity.user;
-      return known;
-    }
-    if (this.pools.size >= POOLS_MAX) return null;
-    const pool = new Pool(
-      this.context,
-      this,
-      identity,
-      poolLimits(this.context.settings, database, identity.database.name),
-    );
-    this.pools.set(key, pool);
-    return pool;
-  }
-
   greet(client: Session): void {
+    client.idleSince = this.io.now();
     const secret = Buffer.from(this.io.randomBytes(CANCEL_SECRET_BYTES));
     client.cancelSecret = secret.readInt32BE(0);
     const { writer } = this;
@@ -314,9 +319,8 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     const server = target instanceof Session ? target.link : null;
     const known =
       target instanceof Session && target.phase === 'ready' && sameSecret(target.cancelSecret, step.secret);
-    const pool = known ? (target.pool as Pool | null) : null;
     // As PostgreSQL does: no word to the client whether its key was right.
-    if (pool === null || !known || server === null || this.cancels.size >= CANCELS_IN_FLIGHT_MAX) {
+    if (!known || server === null || this.cancels.size >= CANCELS_IN_FLIGHT_MAX) {
       return asker.close('failed cancel request');
     }
     if (server.outstandingRequests === 0 || server.exchange.runsOwnQuery) {
@@ -324,15 +328,14 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     }
     this.sendCancel({
       server,
-      address: pool.limits.address,
       stillWanted: () => target.link === server && !server.exchange.runsOwnQuery,
       finished: () => asker.close('successfully sent cancel request'),
     });
   }
 
-  cancelAbandoned(server: ServerConnection, address: ServerAddress): boolean {
+  cancelAbandoned(server: ServerConnection): boolean {
     if (this.stopping || this.cancels.size >= CANCELS_IN_FLIGHT_MAX) return false;
-    this.sendCancel({ server, address, stillWanted: () => server.phase === 'ready', finished: () => {} });
+    this.sendCancel({ server, stillWanted: () => server.phase === 'ready', finished: () => {} });
     return true;
   }
 
@@ -346,6 +349,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
   sessionEnded(client: Session): void {
     this.sessions.delete(client);
     this.loggingIn.delete(client);
+    if (client.pool !== null || client.console !== null) this.clientCounts.leave(client.asked!);
     this.connections[client.connection] = undefined;
     this.administration.connectionGone();
   }
@@ -384,15 +388,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     const serverTlsChanged = settings.tls.serverRevision !== this.context.settings.tls.serverRevision;
     this.context.settings = settings;
     this.housekeepingMs = housekeepingMs(settings);
-    for (const pool of this.pools.values()) {
-      const { name } = pool.database;
-      const database = settings.databases.get(name) ?? settings.databases.get('*');
-      if (database !== undefined) {
-        pool.applyLimits(poolLimits(settings, database, name));
-        pool.identity.user = userAfterReload(pool.identity.user, database, settings);
-      }
-      if (serverTlsChanged) pool.replaceServers(CONFIGURATION_CHANGED);
-    }
+    this.poolTable.applySettings(serverTlsChanged);
   }
 
   /** Tells every client, and closes everything. {@link idle} says when it is done. */
@@ -444,21 +440,6 @@ function sameSecret(expected: number, given: Uint8Array): boolean {
   let difference = 0;
   for (let i = 0; i < CANCEL_SECRET_BYTES; i++) difference |= bytes[i]! ^ given[i]!;
   return difference === 0;
-}
-
-/** Short enough that no timeout is late by more than a quarter of itself. */
-function housekeepingMs(settings: GatewaySettings): number {
-  const timeouts = [
-    settings.queryWaitTimeoutMs,
-    settings.clientLoginTimeoutMs,
-    settings.serverIdleTimeoutMs,
-    settings.serverLifetimeMs,
-    settings.serverConnectTimeoutMs,
-    settings.serverLoginRetryMs,
-    settings.cancelWaitTimeoutMs,
-  ].filter((timeout) => timeout > 0);
-  const quarter = Math.min(...timeouts, 4 * ADVANCE_MS_MAX) / 4;
-  return Math.max(ADVANCE_MS_MIN, quarter);
 }
 
 function newCounters(): Counters {

@@ -30,6 +30,12 @@ export const PARAMETER_SETS_MAX = 10_000;
 /** Pools (database, user, startup parameters) that may exist. */
 export const POOLS_MAX = 10_000;
 
+/**
+ * How long a server connection serves its own pool, while others wait for the room that it takes under a common limit, in
+ * ms.
+ */
+export const TURN_MS = 1000;
+
 /** Named prepared statements that one client may have. */
 export const STATEMENTS_PER_CLIENT_MAX = 100_000;
 

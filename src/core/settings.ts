@@ -80,6 +80,7 @@ export interface DatabaseSettings {
   readonly maxDbClientConnections: number | null;
   readonly serverLifetimeMs: number | null;
   readonly queryWaitTimeoutMs: number | null;
+  readonly queryWaitFailFast: boolean | null;
   /** Run on every new server connection before it serves (PgBouncer's `connect_query`). */
   readonly connectQuery: string | null;
   /** Startup parameters of its server connections: `client_encoding`, `datestyle`, `timezone`. */
@@ -134,8 +135,8 @@ export interface GatewaySettings {
   readonly serverResetQuery: string;
   /** Run the reset query in transaction and statement mode too. */
   readonly serverResetQueryAlways: boolean;
-  /** Tested with this before use when it has rested longer than `serverCheckDelayMs`; empty: never. */
-  readonly serverCheckQuery: string;
+  /** Tested with this before use when it has rested longer than `serverCheckDelayMs`; null: never. */
+  readonly serverCheckQuery: string | null;
   readonly serverCheckDelayMs: number;
   /** Of the free server connections the one that has rested longest is used next, not the one used last. */
   readonly serverRoundRobin: boolean;
@@ -147,6 +148,8 @@ export interface GatewaySettings {
   readonly ignoreStartupParameters: ReadonlySet<string>;
   /** 0 in any of the following: no limit. */
   readonly queryWaitTimeoutMs: number;
+  /** A client that would have to wait is refused instead. */
+  readonly queryWaitFailFast: boolean;
   /** After this time a waiting client is told by a notice why it waits. */
   readonly queryWaitNotifyMs: number;
   readonly queryTimeoutMs: number;
@@ -189,6 +192,7 @@ export const NO_DATABASE_SETTINGS = Object.freeze({
   maxDbClientConnections: null,
   serverLifetimeMs: null,
   queryWaitTimeoutMs: null,
+  queryWaitFailFast: null,
   connectQuery: null,
   startupParameters: new Map<string, string>(),
   authUser: null,
@@ -215,11 +219,12 @@ export const NO_EXTRA_SETTINGS = Object.freeze({
   maxDbClientConnections: 0,
   maxUserClientConnections: 0,
   serverResetQueryAlways: false,
-  serverCheckQuery: '',
+  serverCheckQuery: null,
   serverCheckDelayMs: 30_000,
   serverRoundRobin: false,
   serverFastClose: false,
   queryWaitNotifyMs: 0,
+  queryWaitFailFast: false,
   queryTimeoutMs: 0,
   transactionTimeoutMs: 0,
   idleTransactionTimeoutMs: 0,

@@ -50,6 +50,8 @@ export interface Snapshot {
   /** Clients that are logged in, or on the way. */
   readonly clients: number;
   readonly clientsLoggingIn: number;
+  /** Clients of the admin console. */
+  readonly consoleClients: number;
   readonly servers: number;
   readonly preparedStatements: number;
   readonly pools: readonly PoolSnapshot[];

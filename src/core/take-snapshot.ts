@@ -1,6 +1,7 @@
 /** Looks at a running gateway. Owns nothing and changes nothing. */
 import type { Administration } from './administration.js';
 import type { CancelRequest } from './cancel-request.js';
+import type { ClientCounts } from './client-counts.js';
 import type { GatewayContext } from './context.js';
 import type { Database, Databases } from './databases.js';
 import type { ConnectionId, Io } from './io.js';
@@ -17,6 +18,7 @@ export interface Observed {
   readonly sessions: ReadonlySet<Session>;
   readonly loggingIn: ReadonlySet<Session>;
   readonly cancels: ReadonlySet<CancelRequest>;
+  readonly clientCounts: ClientCounts;
   readonly administration: Administration;
   readonly servers: number;
 }
@@ -26,23 +28,24 @@ export function takeSnapshot(gateway: Observed, withConnections: boolean): Snaps
   const { context, databases, sessions } = gateway;
   const now = context.io.now();
   const pools = [...gateway.pools.values()];
-  const perDatabase = countConnections(pools);
+  const servers = countServers(pools);
   return {
     clients: sessions.size,
     clientsLoggingIn: gateway.loggingIn.size,
+    consoleClients: gateway.clientCounts.ofDatabase('pgbouncer'),
     servers: gateway.servers,
     preparedStatements: context.catalogue.size,
     pools: pools.map((pool) => poolSnapshot(pool, gateway.cancels, now)),
     databases: [...databases].map((database) => ({
       name: database.name,
-      serverConnections: perDatabase.get(database)?.servers ?? 0,
-      clientConnections: perDatabase.get(database)?.clients ?? 0,
+      serverConnections: servers.get(database) ?? 0,
+      clientConnections: gateway.clientCounts.ofDatabase(database.name),
       paused: database.paused,
       disabled: database.disabled,
       isAuto: database.isAuto,
     })),
     totals: [...databases].map(totalsOf),
-    users: usersOf(pools),
+    users: usersOf(pools, gateway.clientCounts),
     counters: { ...context.counters },
     now,
     state: gateway.administration.state,
@@ -50,21 +53,15 @@ export function takeSnapshot(gateway: Observed, withConnections: boolean): Snaps
   };
 }
 
-function countConnections(pools: readonly Pool[]): Map<Database, { servers: number; clients: number }> {
-  const counts = new Map<Database, { servers: number; clients: number }>();
-  for (const pool of pools) {
-    const before = counts.get(pool.database) ?? { servers: 0, clients: 0 };
-    counts.set(pool.database, {
-      servers: before.servers + pool.serverCount,
-      clients: before.clients + pool.clients.size,
-    });
-  }
+function countServers(pools: readonly Pool[]): Map<Database, number> {
+  const counts = new Map<Database, number>();
+  for (const pool of pools) counts.set(pool.database, (counts.get(pool.database) ?? 0) + pool.serverCount);
   return counts;
 }
 
 function poolSnapshot(pool: Pool, cancels: ReadonlySet<CancelRequest>, now: number): PoolSnapshot {
   const { servers, clients, waiters } = pool;
-  const count = { active: 0, idle: 0, tested: 0, login: 0, beingCanceled: 0 };
+  const count = { active: 0, idle: 0, used: 0, tested: 0, login: 0, beingCanceled: 0 };
   for (const server of servers) count[serverState(server)] += 1;
   let cancelling = 0;
   for (const cancel of cancels) if (servers.has(cancel.target)) cancelling += 1;
@@ -82,18 +79,21 @@ function poolSnapshot(pool: Pool, cancels: ReadonlySet<CancelRequest>, now: numb
     svActiveCancel: cancelling,
     svBeingCanceled: count.beingCanceled,
     svIdle: count.idle,
-    svUsed: 0,
+    svUsed: count.used,
     svTested: count.tested,
     svLogin: count.login,
     maxWaitMs: oldest === null ? 0 : now - oldest.waitingSince,
   };
 }
 
-function serverState(server: ServerConnection): 'active' | 'idle' | 'tested' | 'login' | 'beingCanceled' {
-  if (server.phase !== 'ready') return 'login';
+function serverState(
+  server: ServerConnection,
+): 'active' | 'idle' | 'used' | 'tested' | 'login' | 'beingCanceled' {
+  if (server.phase !== 'ready' || server.place.ownWork === 'connect') return 'login';
   if (server.link !== null) return 'active';
   if (server.cancelsInFlight > 0) return 'beingCanceled';
-  return server.isResting ? 'idle' : 'tested';
+  if (!server.place.isResting) return 'tested';
+  return server.place.needsTest ? 'used' : 'idle';
 }
 
 function totalsOf({ name, totals }: Database): DatabaseTotals {
@@ -108,21 +108,16 @@ function totalsOf({ name, totals }: Database): DatabaseTotals {
   };
 }
 
-function usersOf(pools: readonly Pool[]): UserSnapshot[] {
-  const users = new Map<string, { server: number; client: number }>();
-  const userOf = (name: string) => {
-    const known = users.get(name) ?? { server: 0, client: 0 };
-    users.set(name, known);
-    return known;
-  };
-  for (const pool of pools) {
-    userOf(pool.identity.user.name).server += pool.serverCount;
-    for (const client of pool.clients) userOf(client.userName).client += 1;
+function usersOf(pools: readonly Pool[], clients: ClientCounts): UserSnapshot[] {
+  const servers = new Map<string, number>();
+  for (const name of clients.userNames) servers.set(name, 0);
+  for (const { identity, serverCount } of pools) {
+    servers.set(identity.user.name, (servers.get(identity.user.name) ?? 0) + serverCount);
   }
-  return [...users].map(([name, { server, client }]) => ({
+  return [...servers].map(([name, serverConnections]) => ({
     name,
-    serverConnections: server,
-    clientConnections: client,
+    serverConnections,
+    clientConnections: clients.ofUser(name),
   }));
 }
 

@@ -1,7 +1,7 @@
 /** An entry of `databases`: a mapping or a URL. */
 import * as z from 'zod';
 import { parseServerUrl, UrlError } from '../server-url.js';
-import { name, oneOf, portList, text, wholeNumber } from '../value-types.js';
+import { booleanWord, name, oneOf, portList, text, wholeNumber } from '../value-types.js';
 import { key, optionalCount, optionalSeconds, otherwise } from './entry.js';
 import { POOL_MODES, POOL_SIZE_MAX } from './pooling.js';
 
@@ -57,6 +57,7 @@ export const databaseFields = z.strictObject(
     max_db_client_connections: optionalCount(COUNT_MAX, otherwise('max_db_client_connections')),
     server_lifetime: optionalSeconds(otherwise('server_lifetime')),
     query_wait_timeout: optionalSeconds(otherwise('query_wait_timeout')),
+    query_wait_fail_fast: key(booleanWord().optional(), 'boolean', otherwise('query_wait_fail_fast')),
     load_balance_hosts: key(
       oneOf(HOST_BALANCING).optional(),
       `one of ${HOST_BALANCING.join(', ')}`,

@@ -1,5 +1,5 @@
 /** How long things may take. */
-import { NO_LIMIT, seconds } from './setting.js';
+import { NO_LIMIT, OURS, onOff, seconds } from './setting.js';
 
 const TIMEOUTS = 'Timeouts';
 
@@ -9,6 +9,11 @@ export const timeoutSettings = {
   }),
   query_wait_notify: seconds(TIMEOUTS, 5, {
     description: 'After this time a waiting client is told by a notice that it waits. 0: never.',
+  }),
+  query_wait_fail_fast: onOff(TIMEOUTS, false, {
+    description:
+      'Refuse a client at once, with SQLSTATE 53300, when no server connection is free and none can be opened, instead of letting it wait.',
+    pgbouncer: OURS,
   }),
   query_timeout: seconds(TIMEOUTS, 0, {
     description: `How long a query may run before its client is disconnected and the query is cancelled. ${NO_LIMIT}`,

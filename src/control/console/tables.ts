@@ -68,7 +68,7 @@ function databaseRow(name: string, database: DatabaseSettings, { settings, snaps
   const hosts = database.addresses.map((it) =>
     'host' in it ? it.host : it.socketPath.replace(/\/[^/]*$/, ''),
   );
-  const lifetime = database.serverLifetimeMs ?? settings.serverLifetimeMs;
+  const lifetime = database.serverLifetimeMs || settings.serverLifetimeMs;
   return row(
     name,
     hosts.join(','),
@@ -81,18 +81,19 @@ function databaseRow(name: string, database: DatabaseSettings, { settings, snaps
     Math.floor(lifetime / 1000),
     database.poolMode,
     hosts.length > 1 ? database.loadBalanceHosts : null,
-    database.maxDbConnections ?? settings.maxDbConnections,
+    database.maxDbConnections || settings.maxDbConnections,
     state?.serverConnections ?? 0,
-    database.maxDbClientConnections ?? settings.maxDbClientConnections,
+    database.maxDbClientConnections || settings.maxDbClientConnections,
     state?.clientConnections ?? 0,
     state?.paused ?? false,
     state?.disabled ?? false,
   );
 }
 
-function consoleRow({ listenPort }: Facts): Row {
-  const none = [2, 0, 0, 3600, 'statement', null, 0, 0, 0, 0, 0, 0] as const;
-  return row('pgbouncer', null, listenPort, 'pgbouncer', 'pgbouncer', ...none);
+function consoleRow({ listenPort, settings, snapshot }: Facts): Row {
+  const pool = [2, 0, 0, 3600, 'statement', null, 0, 0] as const;
+  const clients = [settings.maxDbClientConnections, snapshot.consoleClients] as const;
+  return row('pgbouncer', null, listenPort, 'pgbouncer', 'pgbouncer', ...pool, ...clients, 0, 0);
 }
 
 const USERS: Table = {
@@ -109,9 +110,9 @@ const USERS: Table = {
         limits?.poolSize ?? '',
         limits?.reservePoolSize ?? '',
         limits?.poolMode ?? null,
-        limits?.maxUserConnections ?? settings.maxUserConnections,
+        limits?.maxUserConnections || settings.maxUserConnections,
         inUse.get(name)?.serverConnections ?? 0,
-        limits?.maxUserClientConnections ?? settings.maxUserClientConnections,
+        limits?.maxUserClientConnections || settings.maxUserClientConnections,
         inUse.get(name)?.clientConnections ?? 0,
       );
     });

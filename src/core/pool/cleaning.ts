@@ -1,20 +1,31 @@
 /**
- * What makes a server connection fit for the next client: ROLLBACK of what is open, then the reset query. One whose
- * state is in doubt is closed.
+ * The queries of our own on server connections without a client: `connect_query` on a new one, `server_check_query` on
+ * one that has rested for long, ROLLBACK and the reset query behind a client. One whose state is in doubt is closed.
  */
-import { NOT_READY } from '../close-reasons.js';
+import type { ErrorFields } from '../../wire/error-fields.js';
+import { NOT_READY, RESET_FAILED, TEST_FAILED } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
+import type { OwnWork } from '../server/pool-place.js';
 import type { ServerConnection } from '../server/server-connection.js';
+import type { PoolLimits } from './pool-limits.js';
 
 /** The pool, as this sees it. */
 export interface CleanedPool {
+  readonly name: string;
+  readonly limits: PoolLimits;
   /** Whether links end with transactions. */
   readonly sharesServers: boolean;
-  /** The server connection is fit for another client. */
+  /** The server connection is fit for a client, as a query of ours has shown. */
   available(server: ServerConnection): void;
+  /** It is clean, but nothing was asked of it since its client had it. */
+  used(server: ServerConnection): void;
+  /** `connect_query` has been run on a new one. */
+  opened(server: ServerConnection): void;
 }
 
 export class Cleaning {
+  /** Server connections that are being tested: whoever waits may get one of them. */
+  testing = 0;
   private readonly context: GatewayContext;
   private readonly pool: CleanedPool;
 
@@ -23,35 +34,68 @@ export class Cleaning {
     this.pool = pool;
   }
 
+  /** Runs the database's `connect_query` on a server connection that has just been logged in. */
+  connectQuery(server: ServerConnection, sql: string): void {
+    this.run(server, 'connect', sql);
+  }
+
+  /** Makes sure that one which has rested for long still works. */
+  test(server: ServerConnection): void {
+    const { serverCheckQuery } = this.context.settings;
+    if (serverCheckQuery === null) return this.pool.available(server);
+    this.testing += 1;
+    this.run(server, 'test', serverCheckQuery);
+  }
+
   /** Makes a server connection whose client has gone fit for another one, or closes it. */
   clean(server: ServerConnection): void {
+    const { serverResetQuery, serverResetQueryAlways } = this.context.settings;
     if (server.closeReason !== null) server.close(server.closeReason);
     else if (server.isClean) {
-      const query = this.context.settings.serverResetQuery;
-      if (this.pool.sharesServers && !server.needsReset) this.pool.available(server);
-      else if (query === '') this.withoutReset(server);
-      else this.run(server, 'reset', query);
+      if (this.pool.sharesServers && !server.needsReset && !serverResetQueryAlways) this.pool.used(server);
+      else if (serverResetQuery === '') this.withoutReset(server);
+      else this.run(server, 'reset', serverResetQuery);
     } else if (server.canRollBack) this.run(server, 'rollback', 'ROLLBACK');
     else server.close(NOT_READY);
   }
 
-  /** A query of ours on a server connection without a client has succeeded. */
-  done(server: ServerConnection): void {
-    const step = server.cleaning;
-    server.cleaning = null;
-    if (step === 'reset') server.needsReset = false;
-    if (step === 'rollback') this.clean(server);
+  /** A query of ours is over. */
+  done(server: ServerConnection, error: ErrorFields | null): void {
+    const work = server.place.ownWork;
+    this.left(server);
+    if (work === 'connect') {
+      if (error !== null) this.reportConnectQuery(error);
+      return this.pool.opened(server);
+    }
+    if (error !== null) return server.close(work === 'test' ? TEST_FAILED : RESET_FAILED);
+    if (work === 'reset') server.needsReset = false;
+    if (work === 'rollback') this.clean(server);
     else this.pool.available(server);
+  }
+
+  /** Whatever ran on it does so no more. */
+  left(server: ServerConnection): void {
+    if (server.place.ownWork === 'test') this.testing -= 1;
+    server.place.ownWork = null;
   }
 
   /** Somebody has switched server_reset_query off; that doesn't hold for what must not be handed on. */
   private withoutReset(server: ServerConnection): void {
     if (server.needsReset) server.close('server_reset_query is off');
-    else this.pool.available(server);
+    else this.pool.used(server);
   }
 
-  private run(server: ServerConnection, step: 'rollback' | 'reset', sql: string): void {
-    server.cleaning = step;
+  private run(server: ServerConnection, work: OwnWork, sql: string): void {
+    server.place.ownWork = work;
     server.runOwnQuery(sql);
+  }
+
+  /** As in PgBouncer, it is no reason not to use the connection. */
+  private reportConnectQuery(error: ErrorFields): void {
+    this.context.io.report({
+      level: 'warn',
+      message: `connect_query failed: ${error.message}`,
+      facts: { pool: this.pool.name, sqlstate: error.code },
+    });
   }
 }

@@ -1,28 +1,56 @@
-/** What is due in a pool at a time: waiters that have waited long enough, server connections that are too old or too slow. */
-
+/** What is due in a pool at a time: clients and server connections that have waited, run or rested for long enough. */
 import type { ErrorFields } from '../../wire/error-fields.js';
-import { SqlState } from '../../wire/sqlstate.js';
-import { IDLE_TIMEOUT, LIFETIME_OVER } from '../close-reasons.js';
+import { CRASHED, IDLE_TIMEOUT, LIFETIME_OVER, QUERY_IN_PROGRESS, TOO_MANY } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { Session } from '../session/session.js';
-import type { PoolLimits } from './pool-limits.js';
+import type { GatewaySettings, UserSettings } from '../settings.js';
+import { limitsOf, type PoolLimits } from './pool-limits.js';
+import {
+  CLIENT_IDLE,
+  CONFIGURATION_CHANGED,
+  IDLE_TRANSACTION,
+  LOGIN_WITHOUT_SERVER,
+  QUERY_TIMEOUT,
+  QUERY_TIMEOUT_WAITING,
+  TRANSACTION_TIMEOUT,
+  WAIT_NOTICE,
+  waitedTooLong,
+} from './pool-messages.js';
+import type { RestingServers } from './resting-servers.js';
 import type { WaiterQueue } from './waiter-queue.js';
 
 /** The pool, as this sees it. */
 export interface TimedPool {
   readonly name: string;
   readonly limits: PoolLimits;
+  readonly identity: { readonly user: UserSettings };
   readonly servers: ReadonlySet<ServerConnection>;
+  readonly clients: ReadonlySet<Session>;
   readonly waiters: WaiterQueue<Session>;
+  readonly resting: RestingServers;
   readonly lastFailure: ErrorFields | null;
+  /** No server connection has ever been there. */
+  readonly isNew: boolean;
+  /** How many server connections count against the pool's size. */
+  readonly size: number;
 }
 
 const NEVER = Number.POSITIVE_INFINITY;
+/** Clients are looked at one by one no more often than this, in ms: there may be many. */
+const CLIENT_SCAN_MS_MIN = 100;
 
 export class Deadlines {
   private readonly context: GatewayContext;
   private readonly pool: TimedPool;
+  /** When the last server connection was closed for its age, in ms. */
+  private agedAt = Number.NEGATIVE_INFINITY;
+  private nextClientScan = 0;
+  /** The settings that `usersHaveTimeouts` was found in. */
+  private judged: GatewaySettings | null = null;
+  private usersHaveTimeouts = false;
+  /** Who has waited since this time or longer, in ms, has been told. */
+  private notifiedUpTo = Number.NEGATIVE_INFINITY;
 
   constructor(context: GatewayContext, pool: TimedPool) {
     this.context = context;
@@ -31,34 +59,108 @@ export class Deadlines {
 
   /** Does what is due, and returns the time in ms at which more will be. */
   advance(now: number): number {
-    let next = this.checkWaiters(now);
+    let next = Math.min(this.checkWaiters(now), this.notifyWaiters(now), this.checkClients(now));
+    next = Math.min(next, this.distrustResting(now));
     for (const server of [...this.pool.servers]) next = Math.min(next, this.checkServer(server, now));
     return next;
   }
 
-  /** A server connection has reached `server_lifetime`. */
-  isTooOld(server: ServerConnection): boolean {
-    const lifetime = this.context.settings.serverLifetimeMs;
-    return lifetime > 0 && this.context.io.now() - server.readyAt > lifetime;
-  }
+  // --- Clients ------------------------------------------------------------------------------------------------
 
   private checkWaiters(now: number): number {
-    const { queryWaitTimeoutMs } = this.context.settings;
-    if (queryWaitTimeoutMs === 0) return NEVER;
+    if (this.pool.isNew) this.checkNewcomers(now);
+    const { waitTimeoutMs, queryTimeoutMs } = this.pool.limits;
+    const limitMs = Math.min(waitTimeoutMs || NEVER, queryTimeoutMs || NEVER);
+    if (limitMs === NEVER) return NEVER;
     for (;;) {
       const oldest = this.pool.waiters.first;
       if (oldest === null) return NEVER;
-      const due = oldest.waitingSince + queryWaitTimeoutMs;
+      const due = oldest.waitingSince + limitMs;
       if (now < due) return due;
       this.context.counters.queryWaitTimeouts += 1;
-      oldest.fail(this.waitedTooLong(queryWaitTimeoutMs));
+      oldest.fail(limitMs === queryTimeoutMs ? QUERY_TIMEOUT_WAITING : waitedTooLong(this.pool));
     }
+  }
+
+  /** There has been no server yet that would let them in. */
+  private checkNewcomers(now: number): void {
+    const { clientLoginTimeoutMs } = this.context.settings;
+    if (clientLoginTimeoutMs === 0) return;
+    for (const client of this.pool.waiters.toArray()) {
+      const isLate = client.phase === 'welcoming' && now >= client.createdAt + clientLoginTimeoutMs;
+      if (isLate) client.fail(LOGIN_WITHOUT_SERVER);
+    }
+  }
+
+  /** Tells those that wait for long that they do, once each (`query_wait_notify`). */
+  private notifyWaiters(now: number): number {
+    const { queryWaitNotifyMs } = this.context.settings;
+    if (queryWaitNotifyMs === 0) return NEVER;
+    let latest = this.notifiedUpTo;
+    let next = NEVER;
+    for (let client = this.pool.waiters.first; client !== null; client = client.nextWaiter) {
+      next = client.waitingSince + queryWaitNotifyMs;
+      if (now < next) break;
+      next = NEVER;
+      if (client.waitingSince <= this.notifiedUpTo) continue;
+      latest = client.waitingSince;
+      if (client.phase === 'ready') client.send(WAIT_NOTICE);
+    }
+    this.notifiedUpTo = latest;
+    return next;
+  }
+
+  private checkClients(now: number): number {
+    const { user } = this.pool.identity;
+    const shared = this.clientIdleTimeoutOf(user.name);
+    if (shared === 0 && !this.hasOtherTimeouts) return NEVER;
+    if (now < this.nextClientScan) return this.nextClientScan;
+    let next = NEVER;
+    for (const client of this.pool.clients) {
+      const isUser = client.userName === user.name;
+      const timeoutMs = isUser ? shared : this.clientIdleTimeoutOf(client.userName);
+      if (timeoutMs === 0) continue;
+      const isIdle = client.phase === 'ready' && client.link === null && !client.waiting;
+      const due = (isIdle ? client.idleSince : now) + timeoutMs;
+      if (now < due) next = Math.min(next, due);
+      else client.fail(CLIENT_IDLE);
+    }
+    // Whoever comes, or becomes idle, later is due later.
+    this.nextClientScan = Math.max(next, now + CLIENT_SCAN_MS_MIN);
+    return this.nextClientScan;
+  }
+
+  /** The pool is that of a forced user, and some client may have a timeout of its own. */
+  private get hasOtherTimeouts(): boolean {
+    if (!this.pool.limits.hasForcedUser) return false;
+    const { settings } = this.context;
+    if (this.judged !== settings) {
+      this.judged = settings;
+      this.usersHaveTimeouts = [...settings.users.values()].some((user) => user.limits?.clientIdleTimeoutMs);
+    }
+    return this.usersHaveTimeouts;
+  }
+
+  private clientIdleTimeoutOf(user: string): number {
+    const { settings } = this.context;
+    return limitsOf(settings, user)?.clientIdleTimeoutMs || settings.clientIdleTimeoutMs;
+  }
+
+  // --- Server connections -------------------------------------------------------------------------------------
+
+  private distrustResting(now: number): number {
+    const { serverCheckQuery, serverCheckDelayMs } = this.context.settings;
+    if (serverCheckQuery === null) return NEVER;
+    this.pool.resting.distrust(now - serverCheckDelayMs);
+    return this.pool.resting.nextDistrustAt(serverCheckDelayMs);
   }
 
   private checkServer(server: ServerConnection, now: number): number {
     if (server.phase === 'connecting' || server.phase === 'login') return this.checkLogin(server, now);
-    const isIdle = server.link === null && server.outstandingRequests === 0 && server.cancelsInFlight === 0;
-    return isIdle ? this.checkIdle(server, now) : NEVER;
+    if (server.exchange.firstDetail?.what === 'own') return this.checkOwnWork(server, now);
+    if (server.link !== null) return this.checkActive(server, now);
+    if (server.finishing) return this.checkFinishing(server, now);
+    return server.place.isResting ? this.checkResting(server, now) : NEVER;
   }
 
   private checkLogin(server: ServerConnection, now: number): number {
@@ -70,26 +172,81 @@ export class Deadlines {
     return now;
   }
 
-  private checkIdle(server: ServerConnection, now: number): number {
-    const { serverIdleTimeoutMs, serverLifetimeMs } = this.context.settings;
-    const idleDue = serverIdleTimeoutMs > 0 ? server.idleSince + serverIdleTimeoutMs : NEVER;
-    const lifeDue = serverLifetimeMs > 0 ? server.readyAt + serverLifetimeMs : NEVER;
-    const due = Math.min(idleDue, lifeDue);
-    if (now <= due) return due + 1;
-    server.close(lifeDue < now ? LIFETIME_OVER : IDLE_TIMEOUT);
+  /** A query of ours takes no longer than connecting may. */
+  private checkOwnWork(server: ServerConnection, now: number): number {
+    const { serverConnectTimeoutMs } = this.context.settings;
+    if (serverConnectTimeoutMs === 0) return NEVER;
+    const due = server.place.ownWorkAt + serverConnectTimeoutMs;
+    if (now < due) return due;
+    server.close(CRASHED);
     return now;
   }
 
-  private waitedTooLong(timeoutMs: number): ErrorFields {
-    const { lastFailure, name, limits } = this.pool;
-    return {
-      severity: 'FATAL',
-      code: SqlState.too_many_connections,
-      message: `query_wait_timeout: no server connection became free within ${timeoutMs / 1000} s`,
-      ...(lastFailure !== null && {
-        detail: `The last attempt to connect failed: ${lastFailure.message}`,
-      }),
-      hint: `Pool ${name} has ${limits.size} server connections (default_pool_size).`,
+  /** Its client has gone, and what ran for it has been cancelled. */
+  private checkFinishing(server: ServerConnection, now: number): number {
+    const { cancelWaitTimeoutMs } = this.context.settings;
+    if (cancelWaitTimeoutMs === 0) return NEVER;
+    const due = server.place.abandonedAt + cancelWaitTimeoutMs;
+    if (now < due) return due;
+    server.close(QUERY_IN_PROGRESS);
+    return now;
+  }
+
+  /** What its client may take, counted as PgBouncer does: from the request, the last answer, the transaction's begin. */
+  private checkActive(server: ServerConnection, now: number): number {
+    const { limits } = this.pool;
+    const { timing } = server;
+    const client = server.link as Session;
+    if (this.context.settings.serverFastClose && server.closeNeeded && server.isClean) {
+      client.fail(CONFIGURATION_CHANGED);
+      return now;
+    }
+    const isAsked = server.outstandingRequests > 0;
+    const rests = timing.inTransaction && !isAsked && !server.exchange.batchOpen;
+    let next = NEVER;
+    const check = (since: number, timeoutMs: number, applies: boolean, error: ErrorFields): void => {
+      if (!applies || timeoutMs === 0 || client.phase === 'closed') return;
+      if (now >= since + timeoutMs) client.fail(error);
+      else next = Math.min(next, since + timeoutMs);
     };
+    check(timing.askedSince, limits.queryTimeoutMs, isAsked, QUERY_TIMEOUT);
+    check(timing.requestedAt, limits.idleTransactionTimeoutMs, rests, IDLE_TRANSACTION);
+    check(timing.transactionAt, limits.transactionTimeoutMs, timing.inTransaction, TRANSACTION_TIMEOUT);
+    return next;
+  }
+
+  private checkResting(server: ServerConnection, now: number): number {
+    const { serverIdleTimeoutMs } = this.context.settings;
+    const { minSize, serverLifetimeMs, size, reserveSize } = this.pool.limits;
+    if (this.pool.size > size + reserveSize) {
+      server.close(TOO_MANY);
+      return now;
+    }
+    const mayShrink = serverIdleTimeoutMs > 0 && this.pool.size > minSize;
+    const idleDue = mayShrink ? server.place.idleSince + serverIdleTimeoutMs : NEVER;
+    if (now > idleDue) {
+      server.close(IDLE_TIMEOUT);
+      return now;
+    }
+    const lifeDue = serverLifetimeMs > 0 ? this.lifeEndsAt(server) : NEVER;
+    if (now <= lifeDue) return Math.min(idleDue, lifeDue) + 1;
+    this.closeAged(server);
+    return now;
+  }
+
+  /** A server connection has reached `server_lifetime`, and it is its turn to be replaced. */
+  isTooOld(server: ServerConnection, now: number): boolean {
+    return this.pool.limits.serverLifetimeMs > 0 && now > this.lifeEndsAt(server);
+  }
+
+  closeAged(server: ServerConnection): void {
+    this.agedAt = this.context.io.now();
+    server.close(LIFETIME_OVER);
+  }
+
+  /** Those of one age end one after the other, so that they aren't all opened anew at once (as in PgBouncer). */
+  private lifeEndsAt(server: ServerConnection): number {
+    const { serverLifetimeMs, size } = this.pool.limits;
+    return Math.max(server.readyAt + serverLifetimeMs, this.agedAt + serverLifetimeMs / size);
   }
 }

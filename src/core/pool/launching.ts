@@ -1,7 +1,7 @@
-/** How a pool's server connections come about: when one may be tried, and what is remembered of one that failed. */
+/** How a pool's server connections come about: when and where one is tried, and what is remembered of one that failed. */
 import type { ErrorFields } from '../../wire/error-fields.js';
 import type { GatewayContext } from '../context.js';
-import type { ConnectionId } from '../io.js';
+import type { ConnectionId, ServerAddress } from '../io.js';
 import { recordServerFailure } from '../journal.js';
 import { ServerConnection } from '../server/server-connection.js';
 import { EncryptionPolicy, ServerEncryption } from '../server/server-encryption.js';
@@ -32,6 +32,12 @@ export class Launching {
   private readonly pool: LaunchingPool;
   private readonly newLogin: NewLogin;
   private readonly encryption = new EncryptionPolicy();
+  /** The last connection that was tried has worked. */
+  private isProven = false;
+  /** Position in the host list. */
+  private nextHost = 0;
+  /** Tries since one worked. */
+  private failures = 0;
 
   constructor(context: GatewayContext, pool: LaunchingPool, newLogin: NewLogin) {
     this.context = context;
@@ -39,11 +45,19 @@ export class Launching {
     this.newLogin = newLogin;
   }
 
-  /** Begins a server connection; null: it is too early after a failure. */
-  begin(): ServerConnection | null {
+  /** False: it is too early after a failure, or one attempt is to show first whether the server answers. */
+  get mayTry(): boolean {
+    return !this.isResting && (this.isProven || this.count === 0);
+  }
+
+  /** The server could not be reached, and is left alone for a while (`server_login_retry`). */
+  get isResting(): boolean {
+    return this.context.io.now() < this.retryAt;
+  }
+
+  begin(): ServerConnection {
     const { io, settings, counters } = this.context;
-    if (io.now() < this.retryAt) return null;
-    const { address } = this.pool.limits;
+    const address = this.chooseAddress();
     const connection = io.connect(address);
     const login = this.newLogin(connection, this.pool.identity.user);
     const mode = this.encryption.next(settings.tls.serverMode);
@@ -56,6 +70,8 @@ export class Launching {
   /** A server connection has been logged in. */
   succeeded(): void {
     this.count -= 1;
+    this.isProven = true;
+    this.failures = 0;
     if (this.lastFailure === null) return;
     this.lastFailure = null;
     this.context.io.report({
@@ -67,14 +83,31 @@ export class Launching {
 
   /** A server connection was lost before it was logged in. Returns why; null: another way is to be tried at once. */
   failed(server: ServerConnection, error: ErrorFields | null): ErrorFields | null {
-    const { io, settings, counters } = this.context;
     this.count -= 1;
     if (this.encryption.triesOtherWay(server.encryption, error)) return null;
     const failure = error ?? UNKNOWN_FAILURE;
+    this.noteFailure(failure);
+    return failure;
+  }
+
+  private noteFailure(failure: ErrorFields): void {
+    const { io, settings, counters } = this.context;
+    const { addresses, loadBalanceHosts } = this.pool.limits;
     counters.serverConnectFailures += 1;
-    this.retryAt = io.now() + settings.serverLoginRetryMs;
+    this.isProven = false;
+    this.failures += 1;
+    if (loadBalanceHosts === 'disable') this.nextHost += 1;
+    // Only when all hosts have failed is there a reason to wait.
+    if (this.failures % addresses.length === 0) this.retryAt = io.now() + settings.serverLoginRetryMs;
     recordServerFailure(this.context, this.pool.name, failure);
     this.lastFailure = failure;
-    return failure;
+  }
+
+  /** Of several hosts: the next one each time, or the same until it fails (`load_balance_hosts`). */
+  private chooseAddress(): ServerAddress {
+    const { addresses, loadBalanceHosts } = this.pool.limits;
+    const address = addresses[this.nextHost % addresses.length]!;
+    if (loadBalanceHosts === 'round-robin') this.nextHost += 1;
+    return address;
   }
 }

@@ -8,7 +8,10 @@ export const UNKNOWN_FAILURE: ErrorFields = {
   message: 'server closed the connection during login',
 };
 
-/** Wrong user, password or database: waiting doesn't help (classes 28 and 3D). */
-export function isDefinite(sqlstate: string): boolean {
-  return sqlstate.startsWith('28') || sqlstate.startsWith('3D');
+/**
+ * The server can't be reached, starts, stops, or is full (classes 08, 53, 57, 58, XX): clients wait for it to come back.
+ * Others, such as a wrong password, are for people to repair.
+ */
+export function isTemporary(sqlstate: string): boolean {
+  return /^(?:08|53|57|58|XX)/.test(sqlstate);
 }

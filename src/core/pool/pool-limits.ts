@@ -1,31 +1,83 @@
-/** What the settings say of one pool. */
+/**
+ * What the settings say of one pool. As in PgBouncer the user's word comes before the database's, and the database's before
+ * the gateway's; for limits and times 0 means that the next one has the word.
+ */
 import type { ServerAddress } from '../io.js';
-import type { DatabaseSettings, GatewaySettings, HostBalancing, PoolMode } from '../settings.js';
+import type {
+  DatabaseSettings,
+  GatewaySettings,
+  HostBalancing,
+  PoolMode,
+  UserLimits,
+  UserSettings,
+} from '../settings.js';
 
-/** What holds for one pool; a reload may change it. */
+/** What holds for one pool; a reload may change it. Times in ms; 0 in times and `max...`: no limit. */
 export interface PoolLimits {
+  readonly addresses: readonly ServerAddress[];
   readonly loadBalanceHosts: HostBalancing;
-  readonly address: ServerAddress;
   readonly serverDatabase: string;
   readonly mode: PoolMode;
   readonly size: number;
+  /** No more than `size`. */
+  readonly minSize: number;
+  /** It is kept at `minSize` also while it has no client. */
+  readonly isAlwaysWarm: boolean;
+  /** Its clients may be other users than the one that logs in to the server. */
+  readonly hasForcedUser: boolean;
+  readonly reserveSize: number;
+  readonly maxDbConnections: number;
+  readonly maxUserConnections: number;
+  readonly serverLifetimeMs: number;
+  readonly connectQuery: string | null;
+  readonly waitFailFast: boolean;
+  readonly waitTimeoutMs: number;
+  readonly queryTimeoutMs: number;
+  readonly transactionTimeoutMs: number;
+  readonly idleTransactionTimeoutMs: number;
 }
 
-/** @param name the database as clients name it, which may have come to this entry by `*` */
-export function poolLimits(settings: GatewaySettings, database: DatabaseSettings, name: string): PoolLimits {
+/** The limits of the pool of a database and a user. @param name the database as clients name it */
+export function poolLimits(
+  settings: GatewaySettings,
+  database: DatabaseSettings,
+  { name, user }: { readonly name: string; readonly user: UserSettings },
+): PoolLimits {
+  const own = limitsOf(settings, user.name) ?? user.limits;
+  const size = own?.poolSize ?? database.poolSize ?? settings.defaultPoolSize;
+  const minSize = Math.min(size, database.minPoolSize ?? settings.minPoolSize);
   return {
-    address: database.addresses[0]!,
+    addresses: database.addresses,
     loadBalanceHosts: database.loadBalanceHosts,
     serverDatabase: database.serverDatabase ?? name,
-    mode: database.poolMode ?? settings.poolMode,
-    size: database.poolSize ?? settings.defaultPoolSize,
+    mode: own?.poolMode ?? database.poolMode ?? settings.poolMode,
+    size,
+    minSize,
+    hasForcedUser: database.forcedUser !== null,
+    isAlwaysWarm: minSize > 0 && database.forcedUser !== null,
+    reserveSize: own?.reservePoolSize ?? database.reservePoolSize ?? settings.reservePoolSize,
+    maxDbConnections: database.maxDbConnections || settings.maxDbConnections,
+    maxUserConnections: own?.maxUserConnections || settings.maxUserConnections,
+    serverLifetimeMs: database.serverLifetimeMs || settings.serverLifetimeMs,
+    connectQuery: database.connectQuery,
+    waitFailFast: database.queryWaitFailFast ?? settings.queryWaitFailFast,
+    waitTimeoutMs: own?.queryWaitTimeoutMs || database.queryWaitTimeoutMs || settings.queryWaitTimeoutMs,
+    queryTimeoutMs: own?.queryTimeoutMs || settings.queryTimeoutMs,
+    transactionTimeoutMs: own?.transactionTimeoutMs || settings.transactionTimeoutMs,
+    idleTransactionTimeoutMs: own?.idleTransactionTimeoutMs || settings.idleTransactionTimeoutMs,
   };
+}
+
+/** What is set for the user of this name, also one whose password is known elsewhere; null: nothing. */
+export function limitsOf(settings: GatewaySettings, user: string): UserLimits | null {
+  return settings.users.get(user)?.limits ?? null;
 }
 
 /** Whether server connections opened under the one don't serve under the other. */
 export function leadElsewhere(before: PoolLimits, after: PoolLimits): boolean {
   return (
-    JSON.stringify(before.address) !== JSON.stringify(after.address) ||
-    before.serverDatabase !== after.serverDatabase
+    JSON.stringify(before.addresses) !== JSON.stringify(after.addresses) ||
+    before.serverDatabase !== after.serverDatabase ||
+    before.connectQuery !== after.connectQuery
   );
 }

@@ -8,28 +8,29 @@ import { buildStartup } from '../../wire/startup.js';
 import {
   CONFIGURATION_CHANGED,
   DIRTY,
-  LIFETIME_OVER,
+  EVICTED,
   NOT_READY,
   PAUSED,
   QUERY_IN_PROGRESS,
-  RESET_FAILED,
   TOO_MANY,
   UNFINISHED_INPUT,
 } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
-import type { ServerAddress } from '../io.js';
-import { differenceQuery, type ParameterSet } from '../parameters.js';
+import { differenceQuery } from '../parameters.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { ServerOwner } from '../server/server-owner.js';
 import type { Session } from '../session/session.js';
 import type { ClientPool } from '../session/session-owner.js';
 import type { UserSettings } from '../settings.js';
+import type { Capacity, CappedPool, Share } from './capacity.js';
 import { Cleaning } from './cleaning.js';
 import { Deadlines } from './deadlines.js';
+import { Greetings } from './greetings.js';
 import { Launching, type NewLogin } from './launching.js';
-import { isDefinite } from './login-failure.js';
+import { isTemporary } from './login-failure.js';
 import { leadElsewhere, type PoolLimits } from './pool-limits.js';
+import { noneFree } from './pool-messages.js';
 import { RestingServers } from './resting-servers.js';
 import { WaiterQueue } from './waiter-queue.js';
 
@@ -51,32 +52,34 @@ export interface PoolMembers {
 
 /** What a pool asks of its gateway. */
 export interface PoolOwner {
+  readonly capacity: Capacity;
   newLogin: NewLogin;
   serverOpened(server: ServerConnection): void;
   serverClosed(server: ServerConnection): void;
   /** Cancels what runs for a client that is gone; false when that can't be done. */
-  cancelAbandoned(server: ServerConnection, address: ServerAddress): boolean;
+  cancelAbandoned(server: ServerConnection): boolean;
   /** Sends a client its greeting. */
   greet(client: Session): void;
 }
 
-export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMembers {
+export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMembers, CappedPool {
   readonly identity: PoolIdentity;
   limits: PoolLimits;
-  /** Reported parameters of a fresh server connection; null until there was one. */
-  defaults: ParameterSet | null = null;
   private readonly context: GatewayContext;
   private readonly owner: PoolOwner;
   readonly servers = new Set<ServerConnection>();
   readonly waiters = new WaiterQueue<Session>();
   /** Clients of this pool, waiting, linked or neither. */
   readonly clients = new Set<Session>();
-  /** What clients see, by what they asked for at startup: values that a server has accepted. */
-  private readonly greeted = new Map<ParameterSet, ParameterSet>();
-  private readonly resting = new RestingServers();
+  private readonly greetings: Greetings;
+  readonly share: Share;
+  readonly resting = new RestingServers();
   private readonly launching: Launching;
   private readonly cleaning: Cleaning;
   private readonly deadlines: Deadlines;
+  private readonly capacity: Capacity;
+  /** Something is to be done with a server connection whenever its link ends. */
+  private worksBetweenLinks = false;
   private dispatching = false;
 
   constructor(context: GatewayContext, owner: PoolOwner, identity: PoolIdentity, limits: PoolLimits) {
@@ -84,9 +87,13 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     this.owner = owner;
     this.identity = identity;
     this.limits = limits;
+    this.greetings = new Greetings(context);
     this.launching = new Launching(context, this, (connection, user) => owner.newLogin(connection, user));
     this.cleaning = new Cleaning(context, this);
     this.deadlines = new Deadlines(context, this);
+    this.capacity = owner.capacity;
+    this.share = this.capacity.shareOf(identity.database.name, identity.user.name);
+    this.followSettings();
   }
 
   get name(): string {
@@ -101,8 +108,10 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     return this.identity.database;
   }
 
+  /** Nothing is lost when it is forgotten. */
   get isUnused(): boolean {
-    return this.clients.size === 0 && this.servers.size === 0;
+    const isEmpty = this.clients.size === 0 && this.servers.size === 0;
+    return isEmpty && !this.limits.isAlwaysWarm && !this.launching.isResting;
   }
 
   /** Whether links end with transactions. */
@@ -118,7 +127,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
 
   /** Lets a new client in, at once or when a server connection has accepted what it asked for. */
   welcome(client: Session): void {
-    const known = this.greeted.get(client.startupParameters);
+    const known = this.greetings.find(client.startupParameters);
     if (known !== undefined) {
       client.parameters = known;
       this.owner.greet(client);
@@ -128,11 +137,28 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   acquire(client: Session): boolean {
     const mayLink = this.waiters.length === 0 && !this.database.paused;
     const server = mayLink ? this.resting.take() : undefined;
-    if (server !== undefined) return this.link(client, server);
+    return server === undefined ? this.queue(client) : this.link(client, server);
+  }
+
+  /** The client waits; it must not be linked before {@link acquire} has returned. */
+  private queue(client: Session): false {
     client.waitingSince = this.context.io.now();
     this.waiters.push(client);
-    this.launch();
+    this.supply();
+    if (this.limits.waitFailFast && !this.database.paused && !this.canServeAllWaiters) {
+      client.fail(noneFree(this));
+    }
     return false;
+  }
+
+  /** A server connection is on its way for each of them, or can be opened soon. */
+  private get canServeAllWaiters(): boolean {
+    const { count, isResting } = this.launching;
+    const coming = count + this.cleaning.testing;
+    if (coming >= this.waiters.length) return true;
+    // The first connection of a pool shows whether the server answers; the others come after it.
+    const isProbing = count > 0 && !isResting;
+    return isProbing && this.waiters.length - coming <= this.limits.size - this.share.pair.open;
   }
 
   /** Binds the two; true when the client can go on at once, false when the server is being prepared for it. */
@@ -143,7 +169,9 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     client.waitingSince = 0;
     client.link = server;
     server.bind(client, this.limits.mode);
-    if (client.phase === 'welcoming') client.parameters = this.expectedParameters(client, server);
+    if (client.phase === 'welcoming') {
+      client.parameters = this.greetings.expected(client.startupParameters, server.parameters);
+    }
     if (client.parameters === server.parameters) return true;
     const query = differenceQuery(client.parameters, server.parameters);
     if (query === null) return true;
@@ -152,17 +180,9 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     return false;
   }
 
-  /** A new client expects a fresh connection's values, but for those that its startup packet names. */
-  private expectedParameters(client: Session, server: ServerConnection): ParameterSet {
-    const asked = client.startupParameters;
-    const known = this.greeted.get(asked);
-    return known ?? this.context.parameterSets.overlay(this.defaults ?? server.parameters, asked.values);
-  }
-
   private go(client: Session): void {
     if (client.phase !== 'welcoming') return client.linked();
-    if (this.greeted.size >= GREETED_MAX) this.greeted.clear();
-    this.greeted.set(client.startupParameters, client.parameters);
+    this.greetings.learn(client.startupParameters, client.parameters);
     this.giveBack(client);
     this.owner.greet(client);
   }
@@ -187,11 +207,10 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     if (needsClient || server.phase !== 'ready') return server.close(UNFINISHED_INPUT);
     if (server.isClean || server.canRollBack) return this.cleaning.clean(server);
     if (server.outstandingRequests === 0) return server.close(NOT_READY);
+    server.place.abandonedAt = this.context.io.now();
     server.finishAlone();
     // What runs there should not run on for nobody, nor let the server have more connections than the pool's size.
-    if (!client.saidGoodbye && !this.owner.cancelAbandoned(server, this.limits.address)) {
-      server.close(QUERY_IN_PROGRESS);
-    }
+    if (!client.saidGoodbye && !this.owner.cancelAbandoned(server)) server.close(QUERY_IN_PROGRESS);
   }
 
   finishedAlone(server: ServerConnection): void {
@@ -201,16 +220,29 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   // --- Server connections -------------------------------------------------------------------------------------
 
   serverReady(server: ServerConnection): void {
-    this.defaults ??= server.parameters;
+    const { connectQuery } = this.limits;
+    if (connectQuery === null) this.opened(server);
+    else this.cleaning.connectQuery(server, connectQuery);
+  }
+
+  opened(server: ServerConnection): void {
     this.launching.succeeded();
-    this.available(server);
+    this.greetings.defaults ??= server.parameters;
+    // However short its lifetime, it serves once.
+    const why = this.whyClose(server, this.context.io.now());
+    if (why !== null) return server.close(why);
+    this.rest(server, true);
+    this.supply();
+    this.keepWarm();
   }
 
   linkIdle(server: ServerConnection): void {
     const client = server.link as Session;
     server.unbind();
     client.released();
-    this.available(server);
+    client.idleSince = this.context.io.now();
+    if (this.worksBetweenLinks) this.cleaning.clean(server);
+    else this.available(server);
   }
 
   ownQueryDone(server: ServerConnection, error: ErrorFields | null): void {
@@ -218,9 +250,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     if (client === null) {
       // Its client has left while it was being prepared: it comes back through finishedAlone().
       if (server.finishing) return;
-      if (error !== null) server.close(RESET_FAILED);
-      else this.cleaning.done(server);
-      return;
+      return this.cleaning.done(server, error);
     }
     server.linkEndsWhenIdle = this.sharesServers;
     if (error !== null) return client.setupDone(error);
@@ -232,30 +262,54 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   serverGone(server: ServerConnection, error: ErrorFields | null): void {
     if (!this.servers.delete(server)) return;
     this.resting.remove(server);
+    const wasOpening = !server.wasReady || server.place.ownWork === 'connect';
+    this.cleaning.left(server);
     this.owner.serverClosed(server);
-    if (!server.wasReady) {
+    if (wasOpening) {
       const failure = this.launching.failed(server, error);
       if (failure !== null) this.tellWaiters(failure);
     }
-    this.launch();
+    this.capacity.closed(this);
+    this.supply();
+  }
+
+  available(server: ServerConnection): void {
+    if (this.mayStay(server)) this.rest(server, true);
+  }
+
+  used(server: ServerConnection): void {
+    const { serverCheckQuery, serverCheckDelayMs } = this.context.settings;
+    if (this.mayStay(server)) this.rest(server, serverCheckQuery === null || serverCheckDelayMs > 0);
+  }
+
+  /** False when it was closed, or when a cancel request keeps it from being used: cancelEnded() comes back to it. */
+  private mayStay(server: ServerConnection): boolean {
+    if (server.cancelsInFlight > 0) return false;
+    const now = this.context.io.now();
+    if (this.deadlines.isTooOld(server, now)) {
+      this.deadlines.closeAged(server);
+      return false;
+    }
+    const why = this.whyClose(server, now);
+    if (why !== null) server.close(why);
+    return why === null;
+  }
+
+  private whyClose(server: ServerConnection, now: number): string | null {
+    if (server.closeReason !== null) return server.closeReason;
+    if (!server.isClean) return DIRTY;
+    if (this.database.paused) return PAUSED;
+    if (this.capacity.hasOverdraft && this.capacity.isOverdrawn(this)) return TOO_MANY;
+    const isWaitedFor = this.waiters.length > 0 && this.capacity.isAnothersTurn(this, server, now);
+    return isWaitedFor ? EVICTED : null;
   }
 
   /** A server connection is free: the oldest waiter gets it, or it rests. */
-  available(server: ServerConnection): void {
-    if (server.cancelsInFlight > 0) return; // cancelEnded() comes back to it
-    const unfit = this.unfitness(server);
-    if (unfit !== null) return server.close(unfit);
-    this.resting.add(server, this.context.io.now());
-    this.dispatch();
-  }
-
-  /** Why a connection that has become free can't stay; null: it can. */
-  private unfitness(server: ServerConnection): string | null {
-    if (server.closeReason !== null) return server.closeReason;
-    if (!server.isClean) return DIRTY;
-    if (this.deadlines.isTooOld(server)) return LIFETIME_OVER;
-    if (this.database.paused) return PAUSED;
-    return this.servers.size > this.limits.size ? TOO_MANY : null;
+  private rest(server: ServerConnection, isTested: boolean): void {
+    if (isTested) this.resting.add(server, this.context.io.now());
+    else this.resting.addUntested(server, this.context.io.now());
+    if (isTested) this.dispatch();
+    else this.supply();
   }
 
   /** The last cancel request for this connection has ended. */
@@ -274,17 +328,59 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
       if (this.link(client, this.resting.take() as ServerConnection)) this.go(client);
     }
     this.dispatching = false;
+    if (this.resting.length > 0) this.capacity.rested();
   }
 
-  /** Opens as many connections as waiters lack, within the pool's size. */
-  private launch(): void {
+  /** Provides as many server connections as waiters lack: by testing what has rested for long, or by opening new ones. */
+  supply(): void {
     if (this.database.paused) return;
-    while (this.launching.count < this.waiters.length && this.servers.size < this.limits.size) {
-      const server = this.launching.begin();
-      if (server === null) return;
-      this.servers.add(server);
-      this.owner.serverOpened(server);
+    while (this.launching.count + this.cleaning.testing < this.waiters.length) {
+      const server = this.resting.takeUntested();
+      if (server === undefined) break;
+      this.cleaning.test(server);
     }
+    while (this.launching.count + this.cleaning.testing < this.waiters.length) {
+      if (!this.launch(true)) return;
+    }
+  }
+
+  /** Keeps it at its minimum, one connection after the other. */
+  private keepWarm(): void {
+    const isWanted = this.clients.size > 0 || this.limits.isAlwaysWarm;
+    const isFull = this.share.pair.open >= this.limits.minSize;
+    if (isFull || !isWanted || this.isHeldUp || this.launching.count > 0) return;
+    this.launch(false);
+  }
+
+  private get isHeldUp(): boolean {
+    return this.database.paused || this.context.suspended;
+  }
+
+  /** Opens one server connection, if it may. */
+  private launch(mayEvict: boolean): boolean {
+    if (!this.launching.mayTry) return false;
+    const usesReserve = this.mayUseReserve && this.share.pair.open >= this.limits.size;
+    if (!this.capacity.admits(this, { mayEvict, mayUseReserve: usesReserve })) return false;
+    if (usesReserve) this.reportReserve();
+    const server = this.launching.begin();
+    this.servers.add(server);
+    this.capacity.opened(this);
+    this.owner.serverOpened(server);
+    return true;
+  }
+
+  /** The oldest waiter has waited for so long that the reserve is open (`reserve_pool_timeout`). */
+  private get mayUseReserve(): boolean {
+    const { reservePoolTimeoutMs } = this.context.settings;
+    const since = this.waitingSince;
+    if (since === null || this.limits.reserveSize === 0 || reservePoolTimeoutMs === 0) return false;
+    // One after the other: each is for the waiter that is the oldest then.
+    return this.launching.count === 0 && this.context.io.now() >= since + reservePoolTimeoutMs;
+  }
+
+  private reportReserve(): void {
+    const { subject } = this.waiters.first as Session;
+    this.context.io.report({ level: 'warn', message: 'taking connection from reserve_pool', subject });
   }
 
   /** The packet that opens a session on the server. */
@@ -297,28 +393,44 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     return buildStartup(parameters);
   }
 
-  /** No server connection could be had: who should not wait for one is told why. */
+  /** The server refuses logins and nothing works any more: waiting would not help. Who can't reach it waits for it. */
   private tellWaiters(failure: ErrorFields): void {
-    const definite = isDefinite(failure.code);
-    for (const client of this.waiters.toArray()) {
-      // Who was served before keeps waiting for the server to come back; a wrong address should not be waited out.
-      const newcomer = client.phase === 'welcoming' && this.defaults === null;
-      if (definite || newcomer) client.fail(failure);
-    }
+    if (isTemporary(failure.code) || this.servers.size > this.launching.count) return;
+    for (const client of this.waiters.toArray()) client.fail(failure);
   }
 
   // --- Time ---------------------------------------------------------------------------------------------------
 
   /** Does what is due, and returns the time in ms at which more will be. */
   advance(now: number): number {
-    const next = this.deadlines.advance(now);
+    let next = this.deadlines.advance(now);
+    this.keepWarm();
     if (this.waiters.length === 0) return next;
-    this.launch();
-    return this.launching.retryAt > now ? Math.min(next, this.launching.retryAt) : next;
+    this.supply();
+    if (this.launching.retryAt > now) next = Math.min(next, this.launching.retryAt);
+    const reserveDue = (this.waitingSince ?? 0) + this.context.settings.reservePoolTimeoutMs;
+    return this.limits.reserveSize > 0 && reserveDue > now ? Math.min(next, reserveDue) : next;
   }
 
   get lastFailure(): ErrorFields | null {
     return this.launching.lastFailure;
+  }
+
+  get isNew(): boolean {
+    return this.greetings.defaults === null;
+  }
+
+  /** Server connections that count against its size, also those for other startup parameters. */
+  get size(): number {
+    return this.share.pair.open;
+  }
+
+  get waitingSince(): number | null {
+    return this.waiters.first?.waitingSince ?? null;
+  }
+
+  get idlest(): ServerConnection | undefined {
+    return this.resting.idlest;
   }
 
   // --- Lifecycle ----------------------------------------------------------------------------------------------
@@ -327,17 +439,25 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   applyLimits(limits: PoolLimits): void {
     const moved = leadElsewhere(this.limits, limits);
     this.limits = limits;
+    this.followSettings();
     if (!moved) return;
-    this.defaults = null;
-    this.greeted.clear();
+    this.greetings.forget();
     this.replaceServers(CONFIGURATION_CHANGED);
+  }
+
+  private followSettings(): void {
+    const { settings } = this.context;
+    const isAlwaysTested = settings.serverCheckQuery !== null && settings.serverCheckDelayMs === 0;
+    this.worksBetweenLinks = isAlwaysTested || settings.serverResetQueryAlways;
+    this.resting.isRoundRobin = settings.serverRoundRobin;
+    this.capacity.applyLimits(this);
   }
 
   /** Closes every server connection as soon as it serves nobody; new ones are made when they are needed. */
   replaceServers(reason: string): void {
     for (const server of [...this.servers]) {
       server.closeReason = reason;
-      if (server.isResting) server.close(reason);
+      if (server.place.isResting) server.close(reason);
     }
   }
 
@@ -359,7 +479,8 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   /** Goes on after its database was paused. */
   resume(): void {
     this.dispatch();
-    this.launch();
+    this.supply();
+    this.keepWarm();
   }
 
   /** Closes every server connection. */
@@ -367,6 +488,3 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     for (const server of [...this.servers]) server.close(reason);
   }
 }
-
-/** Sets of startup values that are remembered. */
-const GREETED_MAX = 1000;

@@ -1,29 +1,84 @@
-/** The free server connections of a pool. The one used last is taken first, so that the others can grow old and be closed. */
+/** The free server connections of a pool: those that may be used at once, and those that must be tested before. */
 import type { ServerConnection } from '../server/server-connection.js';
 
 export class RestingServers {
+  /** PgBouncer's `server_round_robin`: the one that has rested longest is used next, not the one used last. */
+  isRoundRobin = false;
+  /** Those that have rested longest come first. */
   private readonly idle: ServerConnection[] = [];
+  /** Likewise; not used without a test. */
+  private readonly untested: ServerConnection[] = [];
 
+  /** How many may be used at once. */
   get length(): number {
     return this.idle.length;
   }
 
+  /** How many must be tested before. */
+  get untestedLength(): number {
+    return this.untested.length;
+  }
+
   /** @param now time in ms */
   add(server: ServerConnection, now: number): void {
-    if (server.isResting) throw new Error('invariant: a server connection is free once');
-    server.idleSince = now;
-    server.isResting = true;
+    this.rest(server, now);
     this.idle.push(server);
+  }
+
+  /** The same for one that is to be tested before it is used. */
+  addUntested(server: ServerConnection, now: number): void {
+    this.rest(server, now);
+    server.place.needsTest = true;
+    this.untested.push(server);
+  }
+
+  private rest({ place }: ServerConnection, now: number): void {
+    if (place.isResting) throw new Error('invariant: a server connection is free once');
+    place.isResting = true;
+    place.idleSince = now;
   }
 
   /** One that can serve at once; undefined: there is none. */
   take(): ServerConnection | undefined {
-    return this.idle.pop();
+    const server = this.isRoundRobin ? this.idle.shift() : this.idle.pop();
+    if (server !== undefined) server.place.isResting = false;
+    return server;
+  }
+
+  /** One that is to be tested now; undefined: there is none. */
+  takeUntested(): ServerConnection | undefined {
+    const server = this.untested.shift();
+    if (server !== undefined) {
+      server.place.isResting = false;
+      server.place.needsTest = false;
+    }
+    return server;
+  }
+
+  /** The one that has rested longest. */
+  get idlest(): ServerConnection | undefined {
+    return this.untested[0] ?? this.idle[0];
+  }
+
+  /** Those that have rested since before this time, in ms, are to be tested before they are used. */
+  distrust(restingSince: number): void {
+    while (this.idle.length > 0 && this.idle[0]!.place.idleSince <= restingSince) {
+      const server = this.idle.shift() as ServerConnection;
+      server.place.needsTest = true;
+      this.untested.push(server);
+    }
+  }
+
+  /** When the next one will have rested for so long, in ms; infinite: there is none. */
+  nextDistrustAt(delayMs: number): number {
+    return this.idle.length === 0 ? Number.POSITIVE_INFINITY : this.idle[0]!.place.idleSince + delayMs;
   }
 
   /** It is gone. */
   remove(server: ServerConnection): void {
-    const at = this.idle.indexOf(server);
-    if (at >= 0) this.idle.splice(at, 1);
+    if (!server.place.isResting) return;
+    const list = server.place.needsTest ? this.untested : this.idle;
+    const at = list.indexOf(server);
+    if (at >= 0) list.splice(at, 1);
   }
 }

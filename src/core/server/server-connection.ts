@@ -8,13 +8,14 @@ import type { ErrorFields } from '../../wire/error-fields.js';
 import { HEADER_BYTES, type Verdict } from '../../wire/framing.js';
 import { CRASHED } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
-import type { ConnectionId, ReportSubject, TlsFacts } from '../io.js';
+import type { ConnectionId, ReportSubject, ServerAddress, TlsFacts } from '../io.js';
 import { type Recorded, recordClosing, recordNewServer } from '../journal.js';
 import { SERVER_LOGIN_MESSAGE_BYTES_MAX } from '../limits.js';
 import type { ClientEnd } from '../link.js';
 import type { PoolMode } from '../settings.js';
 import { type ClientRequest, type StatementRequest, syntheticAnswer } from './exchange.js';
 import { EMPTY_QUERY, END_OF_INPUT, TERMINATE } from './own-messages.js';
+import { PoolPlace } from './pool-place.js';
 import { releasePolicy } from './release.js';
 import { ServerAnswers } from './server-answers.js';
 import type { ServerEncryption } from './server-encryption.js';
@@ -30,6 +31,7 @@ type Phase = 'connecting' | 'login' | 'ready' | 'closed';
 export class ServerConnection extends ServerAnswers implements OpeningConnection, Recorded {
   readonly id: number;
   readonly connection: ConnectionId;
+  readonly address: ServerAddress;
   readonly encryption: ServerEncryption;
   readonly createdAt: number;
   /** When its login was over, in ms; its lifetime counts from there. */
@@ -43,12 +45,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   cancelsInFlight = 0;
   /** It has been logged in. */
   wasReady = false;
-  /** Which of the gateway's queries makes it fit for the next client at the moment. */
-  cleaning: 'rollback' | 'reset' | null = null;
-  /** It lies idle in the pool. */
-  isResting = false;
-  /** When it became idle in the pool, in ms. */
-  idleSince = 0;
+  readonly place = new PoolPlace();
   private readonly owner: ServerOwner<ServerConnection>;
   /** Null when it is over. */
   private opening: ServerOpening | null;
@@ -68,6 +65,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     this.id = context.newId();
     this.connection = connection;
     this.encryption = encryption;
+    this.address = encryption.address;
     this.opening = new ServerOpening(context, this, encryption, login);
     this.createdAt = context.io.now();
   }
@@ -246,8 +244,6 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   bind(client: ClientEnd, mode: PoolMode): void {
     if (this.link !== null) throw new Error('invariant: server connection is linked already');
     this.link = client;
-    this.isResting = false;
-    this.cleaning = null;
     this.linkEndsWhenIdle = mode !== 'session';
     this.singleStatements = mode === 'statement';
   }
@@ -278,6 +274,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   runOwnQuery(sql: string): void {
     // Every simple Query destroys the unnamed statement (protocol chapter, "Extended Query").
     this.statements.unnamed = null;
+    this.place.ownWorkAt = this.context.io.now();
     this.exchange.expectOwn();
     this.send(buildQuery(sql));
   }

@@ -26,12 +26,14 @@ export class ServerEncryption {
   facts: TlsFacts | null = null;
   private readonly io: Io;
   readonly mode: TlsMode;
+  readonly address: ServerAddress;
   private readonly host: string | null;
   private awaitsAnswer = false;
 
   /** Sockets in the file system are never encrypted. */
   constructor(io: Io, mode: TlsMode, address: ServerAddress) {
     this.io = io;
+    this.address = address;
     this.host = 'socketPath' in address ? null : address.host;
     this.mode = this.host === null ? 'disable' : mode;
   }

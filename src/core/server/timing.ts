@@ -6,12 +6,21 @@ import * as Request from './request-queue.js';
 export class Timing {
   /** When the oldest unanswered request began, in ms; only meaningful while one is outstanding. */
   requestedAt = 0;
-  private transactionAt = 0;
-  private inTransaction = false;
+  /** When the client last sent a part of a COPY FROM STDIN, in ms. */
+  copiedAt = 0;
+  /** When the transaction began, in ms; only meaningful within one. */
+  transactionAt = 0;
+  /** The client has begun something, and the server has not said since then that no transaction is open. */
+  inTransaction = false;
   readonly totals: Totals;
 
   constructor(totals: Totals) {
     this.totals = totals;
+  }
+
+  /** Since when the server has been busy with the oldest request, or the client silent in its COPY; in ms. */
+  get askedSince(): number {
+    return Math.max(this.requestedAt, this.copiedAt);
   }
 
   /** A client's request is sent. */

@@ -2,7 +2,6 @@
  * A client's connection: its login, then its requests, which go to the linked server connection in their order.
  * Named prepared statements are renamed on the way where links end with transactions (statement-traffic.ts).
  */
-import * as Backend from '../../wire/backend.js';
 import { buildErrorResponse, type ErrorFields } from '../../wire/error-fields.js';
 import { BLOCK, END, FORWARD, FrameReader, SWALLOW, type Verdict } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
@@ -21,6 +20,7 @@ import type { Statement } from '../statements.js';
 import type { ClientEncryption } from './client-encryption.js';
 import type { ClientLogin, LoginStep } from './client-login.js';
 import type { ConsoleSession } from './console-session.js';
+import { CLOSE_COMPLETE, PARSE_COMPLETE, READY_IDLE } from './fixed-answers.js';
 import { BYTES_MAX_BY_TYPE, SKIPPED } from './message-rules.js';
 import { serverLossError, TRANSACTION_REFUSED, violation } from './session-errors.js';
 import { type LoginTarget, SessionLogin } from './session-login.js';
@@ -28,10 +28,6 @@ import type { ClientPool, SessionOwner } from './session-owner.js';
 import type { StatementClient, StatementTraffic } from './statement-traffic.js';
 
 type Phase = 'login' | 'welcoming' | 'ready' | 'closed';
-
-const PARSE_COMPLETE = Uint8Array.of(Backend.ParseComplete, 0, 0, 0, 4);
-const CLOSE_COMPLETE = Uint8Array.of(Backend.CloseComplete, 0, 0, 0, 4);
-const READY_IDLE = Uint8Array.of(Backend.ReadyForQuery, 0, 0, 0, 5, Backend.Idle);
 
 export class Session extends FrameReader implements StatementClient, LoginTarget {
   readonly connection: ConnectionId;
@@ -54,6 +50,8 @@ export class Session extends FrameReader implements StatementClient, LoginTarget
   readonly createdAt: number;
   /** Since when it waits for a server connection, in ms. */
   waitingSince = 0;
+  /** Since when it has needed no server connection, in ms; only meaningful while it has none. */
+  idleSince = 0;
   waiting = false;
   nextWaiter: this | null = null;
   previousWaiter: this | null = null;
@@ -321,6 +319,7 @@ export class Session extends FrameReader implements StatementClient, LoginTarget
   protected forward(bytes: Uint8Array, start: number, end: number): void {
     if (this.link === null) return;
     this.link.timing.totals.bytesReceived += end - start;
+    if (this.link.exchange.copyInOpen) this.link.timing.copiedAt = this.context.io.now();
     if (this.context.io.send(this.link.connection, bytes, start, end)) this.pauseReading();
   }
 

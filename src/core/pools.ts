@@ -1,0 +1,99 @@
+/** The pools of one gateway: made when somebody needs them, forgotten when they are empty. */
+import { CONFIGURATION_CHANGED } from './close-reasons.js';
+import type { GatewayContext } from './context.js';
+import type { Databases } from './databases.js';
+import { POOLS_MAX } from './limits.js';
+import { Pool, type PoolIdentity, type PoolOwner } from './pool/pool.js';
+import { type PoolLimits, poolLimits } from './pool/pool-limits.js';
+import { userAfterReload } from './server/server-user.js';
+import type { DatabaseSettings, GatewaySettings } from './settings.js';
+
+export class Pools {
+  readonly byKey = new Map<string, Pool>();
+  private readonly context: GatewayContext;
+  private readonly owner: PoolOwner;
+  private readonly databases: Databases;
+
+  constructor(context: GatewayContext, owner: PoolOwner, databases: Databases) {
+    this.context = context;
+    this.owner = owner;
+    this.databases = databases;
+  }
+
+  /** The pool of this identity, made if need be; null: there are too many. */
+  open(database: DatabaseSettings, identity: PoolIdentity): Pool | null {
+    const sorted = [...identity.startupParameters].sort(([a], [b]) => (a < b ? -1 : 1));
+    const key = JSON.stringify([identity.database.name, identity.user.name, sorted]);
+    const known = this.byKey.get(key);
+    if (known !== undefined) {
+      known.identity.user = identity.user;
+      return known;
+    }
+    if (this.byKey.size >= POOLS_MAX) return null;
+    const limits = limitsOf(this.context.settings, database, identity);
+    const pool = new Pool(this.context, this.owner, identity, limits);
+    this.byKey.set(key, pool);
+    return pool;
+  }
+
+  /** Pools with a forced user and a `min_pool_size` are filled before any client comes. */
+  openWarm(): void {
+    const { databases, minPoolSize } = this.context.settings;
+    for (const database of databases.values()) {
+      const { name, forcedUser: user } = database;
+      const isWarm = (database.minPoolSize ?? minPoolSize) > 0;
+      if (user === null || name === '*' || !isWarm) continue;
+      const startupParameters = new Map<string, string>();
+      this.open(database, { database: this.databases.use(name, false), user, startupParameters });
+    }
+  }
+
+  /** Brings the pools in line with the context's settings. */
+  applySettings(hasOtherTls: boolean): void {
+    const { settings } = this.context;
+    for (const pool of this.byKey.values()) {
+      const { name } = pool.database;
+      const database = settings.databases.get(name) ?? settings.databases.get('*');
+      if (database !== undefined) {
+        pool.applyLimits(limitsOf(settings, database, pool.identity));
+        pool.identity.user = userAfterReload(pool.identity.user, database, settings);
+      }
+      if (hasOtherTls) pool.replaceServers(CONFIGURATION_CHANGED);
+    }
+    this.openWarm();
+  }
+
+  /** Does what is due, and returns the time in ms at which more will be. */
+  advance(now: number): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const [key, pool] of this.byKey) {
+      next = Math.min(next, pool.advance(now));
+      if (!pool.isUnused) continue;
+      this.byKey.delete(key);
+      this.owner.capacity.withdraw(pool);
+    }
+    this.forgetAutoDatabases(now);
+    return next;
+  }
+
+  /** Databases made from `*` that nobody has used for long (`autodb_idle_timeout`). */
+  private forgetAutoDatabases(now: number): void {
+    const { autodbIdleTimeoutMs } = this.context.settings;
+    if (!this.databases.hasAuto || autodbIdleTimeoutMs === 0) return;
+    const inUse = new Set([...this.byKey.values()].map((pool) => pool.database));
+    for (const name of this.databases.forgetUnused(inUse, now, autodbIdleTimeoutMs)) {
+      this.context.io.report({
+        level: 'warn',
+        message: `dropping database '${name}' as it does not exist anymore or inactive auto-database`,
+      });
+    }
+  }
+}
+
+function limitsOf(
+  settings: GatewaySettings,
+  database: DatabaseSettings,
+  { database: { name }, user }: PoolIdentity,
+): PoolLimits {
+  return poolLimits(settings, database, { name, user });
+}

@@ -1,0 +1,20 @@
+/** What a pool has noted about one of its server connections; the connection itself doesn't look at it. */
+
+/** A query of the gateway's own on a server connection without a client. */
+export type OwnWork = 'connect' | 'test' | 'rollback' | 'reset';
+
+/** Where a server connection stands in its pool. */
+export class PoolPlace {
+  /** It is free. */
+  isResting = false;
+  /** When it became free, in ms. */
+  idleSince = 0;
+  /** It has rested for so long that it must be tested before it is used (PgBouncer's state `used`). */
+  needsTest = false;
+  /** What is being done with it (PgBouncer's state `tested`). */
+  ownWork: OwnWork | null = null;
+  /** When the gateway's last query of its own began, in ms. */
+  ownWorkAt = 0;
+  /** When its client left in the middle of something, in ms. */
+  abandonedAt = 0;
+}
