@@ -6,6 +6,7 @@ import type { CommandOutcome, GatewayCommand } from './command.js';
 import type { GatewayContext } from './context.js';
 import type { Database, Databases } from './databases.js';
 import type { Pool } from './pool/pool.js';
+import type { ServerConnection } from './server/server-connection.js';
 import type { Session } from './session/session.js';
 
 /** What it acts on. */
@@ -35,6 +36,7 @@ export class Administration {
   private readonly administered: Administered;
   private readonly pending: Pending[] = [];
   private drainDeadline = Number.POSITIVE_INFINITY;
+  private closing = false;
 
   constructor(administered: Administered) {
     this.administered = administered;
@@ -47,7 +49,7 @@ export class Administration {
 
   /** Why a new client of this database is turned away; null: it isn't. */
   refusal(database: Database): ErrorFields | null {
-    if (this.draining !== null) return SHUTTING_DOWN;
+    if (this.draining !== null && this.draining !== 'successor') return SHUTTING_DOWN;
     if (!database.disabled) return null;
     return {
       severity: 'FATAL',
@@ -83,8 +85,13 @@ export class Administration {
 
   /** Looks whether something has come to its end. Returns when it must be called again at the latest, in ms. */
   advance(now: number): number {
+    const next = this.draining === null ? Number.POSITIVE_INFINITY : this.closeDrained(now);
+    return Math.min(next, this.finishPending(now));
+  }
+
+  /** Answers the commands that have come to their end. Returns the earliest deadline of the others. */
+  private finishPending(now: number): number {
     let next = Number.POSITIVE_INFINITY;
-    if (this.draining !== null) next = this.closeDrained(now);
     for (const command of [...this.pending]) {
       const ended = command.hasEnded() || now >= command.deadline;
       if (!ended) {
@@ -99,7 +106,8 @@ export class Administration {
 
   /** A connection has gone: somebody may be waiting for that. */
   connectionGone(): void {
-    if (this.pending.length > 0 || this.draining !== null) this.advance(this.administered.context.io.now());
+    // While many are being closed at once, whoever closes them looks afterwards.
+    if (this.pending.length > 0 && !this.closing) this.finishPending(this.administered.context.io.now());
   }
 
   private pause(name: string | null, done: Done): void {
@@ -150,10 +158,12 @@ export class Administration {
     const chosen = this.choose(name, done);
     if (chosen === null) return;
     for (const database of chosen) database.paused = true;
+    this.closing = true;
     for (const session of [...this.administered.sessions]) {
       const isMeant = session.database !== null && chosen.includes(session.database);
       if (isMeant) session.fail(TERMINATED);
     }
+    this.closing = false;
     for (const pool of this.poolsOf(chosen)) pool.closeServers('admin forced disconnect');
     done(null);
   }
@@ -195,17 +205,23 @@ export class Administration {
       }
       return this.when(() => [...pools.values()].every((pool) => pool.serverCount === 0), done);
     }
+    if (until === 'transactions') {
+      context.farewell = SHUTTING_DOWN;
+      for (const { link } of sessions) if (link !== null) endAtBoundary(link);
+    }
     this.closeDrained(context.io.now());
-    this.when(() => [...sessions].every((session) => session.console !== null), done);
+    this.when(() => onlyConsoles(sessions), done);
   }
 
   /** Closes clients between two transactions, and all of them when their time is over. Returns when to look again. */
   private closeDrained(now: number): number {
     const isLate = now >= this.drainDeadline;
     if (this.draining !== 'transactions' && !isLate) return this.drainDeadline;
+    this.closing = true;
     for (const session of [...this.administered.sessions]) {
       if (session.console === null && (isLate || isBetweenTransactions(session))) session.fail(SHUTTING_DOWN);
     }
+    this.closing = false;
     // Once it has passed nothing more is due by itself.
     return isLate ? Number.POSITIVE_INFINITY : this.drainDeadline;
   }
@@ -254,14 +270,28 @@ const SHUTTING_DOWN: ErrorFields = {
   message: 'pooler is shutting down',
 };
 
+/** A client that logs in has begun nothing either. */
 function isBetweenTransactions({ phase, link, waiting }: Session): boolean {
-  return phase === 'ready' && !waiting && (link === null || link.isClean);
+  return phase === 'login' || (phase === 'ready' && !waiting && (link === null || link.isClean));
+}
+
+/** A link that would last (pool_mode session, PREPARE in SQL) ends with its transaction, and nobody inherits it. */
+function endAtBoundary(link: ServerConnection): void {
+  if (link.linkEndsWhenIdle) return;
+  link.linkEndsWhenIdle = true;
+  link.closeReason ??= 'pooler is shutting down';
+}
+
+function onlyConsoles(sessions: ReadonlySet<Session>): boolean {
+  for (const session of sessions) if (session.console === null) return false;
+  return true;
 }
 
 function noSuchDatabase(name: string): ErrorFields {
   return refusal(`no such database: ${name}`);
 }
 
+/** With PgBouncer's SQLSTATE. */
 function refusal(message: string): ErrorFields {
-  return { severity: 'ERROR', code: SqlState.invalid_parameter_value, message };
+  return { severity: 'ERROR', code: SqlState.protocol_violation, message };
 }

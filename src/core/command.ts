@@ -19,12 +19,13 @@ export type GatewayCommand =
   | { readonly kind: 'suspend' }
   /**
    * No new clients; answered when the last one is gone. `servers`: as soon as no server connection is in use clients
-   * are closed; `clients`: they may stay as long as they like; `transactions`: each is closed when it is between two
+   * are closed; `clients`: they may stay as long as they like; `successor`: the same, and those that were accepted
+   * before another process took over may still log in; `transactions`: each is closed when it is between two
    * transactions, and the rest when `deadlineMs` has passed.
    */
   | {
       readonly kind: 'drain';
-      readonly until: 'servers' | 'clients' | 'transactions';
+      readonly until: 'servers' | 'clients' | 'successor' | 'transactions';
       readonly deadlineMs: number;
     };
 

@@ -2,6 +2,7 @@
 import { SqlState } from '../wire/sqlstate.js';
 import { CONSOLE_DATABASES, type ConsoleAnswer, type ConsoleUser } from './console.js';
 import type { GatewayContext } from './context.js';
+import { Totals } from './databases.js';
 import type { ConnectionId } from './io.js';
 import { ConsoleSession } from './session/console-session.js';
 import type { Session } from './session/session.js';
@@ -22,9 +23,12 @@ const GREETING: ReadonlyMap<string, string> = new Map([
 
 export class Consoles {
   private readonly context: GatewayContext;
+  /** Its statements count as transactions of the database `pgbouncer` (as in PgBouncer). */
+  readonly totals = new Totals();
   private readonly greet: (client: Session) => void;
   /** Whose statement the control plane has, by the question's number. */
   private readonly asked = new Map<number, Session>();
+  private lastQuestion = 0;
 
   constructor(context: GatewayContext, greet: (client: Session) => void) {
     this.context = context;
@@ -61,13 +65,21 @@ export class Consoles {
       send: (message) => client.send(message),
       resume: () => client.linked(),
       ask: (question) => {
-        const id = this.context.newId();
+        this.lastQuestion += 1;
+        const id = this.lastQuestion;
         this.asked.set(id, client);
+        if (question.want === 'execute') this.count();
         this.context.io.askConsole({ ...question, id, user });
       },
     });
+    this.totals.clientLogins += 1;
     client.parameters = this.context.parameterSets.overlay(this.context.parameterSets.empty, GREETING);
     this.greet(client);
+  }
+
+  private count(): void {
+    this.totals.queries += 1;
+    this.totals.transactions += 1;
   }
 
   /** The control plane has answered; the client may have gone meanwhile. */

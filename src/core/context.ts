@@ -1,5 +1,6 @@
 /** What all parts of one gateway share. */
 import type { FailedLogins } from './failed-logins.js';
+import type { ErrorFields } from '../wire/error-fields.js';
 import type { Io } from './io.js';
 import type { ParameterSets } from './parameters.js';
 import type { LearntScramKeys } from './scram-keys.js';
@@ -25,4 +26,6 @@ export interface GatewayContext {
   readonly newId: () => number;
   /** Nothing is read from clients (SUSPEND). */
   suspended: boolean;
+  /** What each client is told when its transaction has ended, because the gateway is being drained; null: it may stay. */
+  farewell: ErrorFields | null;
 }

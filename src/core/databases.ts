@@ -1,4 +1,5 @@
 /** What is known of each database beside its settings: whether it is held up, and what has been counted. */
+import { LatencyHistogram } from './latency-histogram.js';
 
 /** Sums since the start. They only grow; plain numbers, since they are added to per message. */
 export class Totals {
@@ -16,6 +17,13 @@ export class Totals {
   clientLogins = 0;
 }
 
+/** How long queries, transactions and waits for a server connection take. */
+export class Latencies {
+  readonly query = new LatencyHistogram();
+  readonly transaction = new LatencyHistogram();
+  readonly wait = new LatencyHistogram();
+}
+
 /** One database as clients know it, with all its pools. */
 export class Database {
   readonly name: string;
@@ -26,6 +34,7 @@ export class Database {
   readonly totals = new Totals();
   /** Since when it has had no pool, in ms; null: it has one, or nobody has looked. Only of auto-databases. */
   unusedSince: number | null = null;
+  readonly latencies = new Latencies();
   private isPaused = false;
   private readonly resumed: (() => void)[] = [];
 

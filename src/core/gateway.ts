@@ -49,7 +49,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
   readonly databases = new Databases();
   readonly capacity = new Capacity();
   readonly clientCounts = new ClientCounts();
-  private readonly consoles: Consoles;
+  readonly consoles: Consoles;
   private readonly poolTable: Pools;
   readonly administration: Administration;
   private readonly connections: (Connection | undefined)[] = [];
@@ -80,6 +80,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
       failedLogins: new FailedLogins(),
       mockKey: io.randomBytes(MOCK_KEY_BYTES),
       suspended: false,
+      farewell: null,
     };
     this.administration = new Administration(this);
     this.consoles = new Consoles(this.context, (client) => this.greet(client));

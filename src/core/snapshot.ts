@@ -57,6 +57,7 @@ export interface Snapshot {
   readonly pools: readonly PoolSnapshot[];
   readonly databases: readonly DatabaseSnapshot[];
   readonly totals: readonly DatabaseTotals[];
+  readonly latencies: readonly DatabaseLatencies[];
   readonly users: readonly UserSnapshot[];
   readonly counters: Readonly<Counters>;
   /** The gateway's clock, in ms, to which the times of connections are to be compared. */
@@ -114,6 +115,15 @@ export interface DatabaseTotals {
   readonly serverParses: number;
   readonly binds: number;
   readonly clientLogins: number;
+}
+
+/** Counts by duration since the start (`latency-histogram.ts`) for one database. */
+export interface DatabaseLatencies {
+  readonly database: string;
+  readonly query: Uint32Array;
+  readonly transaction: Uint32Array;
+  /** Of every client that was given a server connection, those that had not to wait too. */
+  readonly wait: Uint32Array;
 }
 
 /** How a database stands: its limits as they are in force, and what uses them. */

@@ -2,13 +2,21 @@
 import type { Administration } from './administration.js';
 import type { CancelRequest } from './cancel-request.js';
 import type { ClientCounts } from './client-counts.js';
+import type { Consoles } from './consoles.js';
 import type { GatewayContext } from './context.js';
 import type { Database, Databases } from './databases.js';
 import type { ConnectionId, Io } from './io.js';
 import type { Pool } from './pool/pool.js';
 import type { ServerConnection } from './server/server-connection.js';
 import type { Session } from './session/session.js';
-import type { ConnectionSnapshot, DatabaseTotals, PoolSnapshot, Snapshot, UserSnapshot } from './snapshot.js';
+import type {
+  ConnectionSnapshot,
+  DatabaseLatencies,
+  DatabaseTotals,
+  PoolSnapshot,
+  Snapshot,
+  UserSnapshot,
+} from './snapshot.js';
 
 /** What is looked at. */
 export interface Observed {
@@ -20,6 +28,7 @@ export interface Observed {
   readonly cancels: ReadonlySet<CancelRequest>;
   readonly clientCounts: ClientCounts;
   readonly administration: Administration;
+  readonly consoles: Consoles;
   readonly servers: number;
 }
 
@@ -44,7 +53,8 @@ export function takeSnapshot(gateway: Observed, withConnections: boolean): Snaps
       disabled: database.disabled,
       isAuto: database.isAuto,
     })),
-    totals: [...databases].map(totalsOf),
+    totals: [...databases, { name: 'pgbouncer', totals: gateway.consoles.totals }].map(totalsOf),
+    latencies: [...databases].map(latenciesOf),
     users: usersOf(pools, gateway.clientCounts),
     counters: { ...context.counters },
     now,
@@ -96,7 +106,7 @@ function serverState(
   return server.place.needsTest ? 'used' : 'idle';
 }
 
-function totalsOf({ name, totals }: Database): DatabaseTotals {
+function totalsOf({ name, totals }: Pick<Database, 'name' | 'totals'>): DatabaseTotals {
   const { transactionMs, queryMs, waitMs, ...counts } = totals;
   const toUs = (ms: number): number => Math.round(ms * 1000);
   return {
@@ -105,6 +115,15 @@ function totalsOf({ name, totals }: Database): DatabaseTotals {
     transactionUs: toUs(transactionMs),
     queryUs: toUs(queryMs),
     waitUs: toUs(waitMs),
+  };
+}
+
+function latenciesOf({ name, latencies: { query, transaction, wait } }: Database): DatabaseLatencies {
+  return {
+    database: name,
+    query: query.counts.slice(),
+    transaction: transaction.counts.slice(),
+    wait: wait.counts.slice(),
   };
 }
 

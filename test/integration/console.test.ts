@@ -9,7 +9,53 @@ import { RawClient } from '../harness/raw-client.js';
 import { onEveryDriver } from '../harness/stage.js';
 import { until } from '../harness/until.js';
 
-const SETTINGS = { admin_users: SUPERUSER, stats_users: 'watcher', pool_mode: 'transaction' };
+const SETTINGS = {
+  admin_users: SUPERUSER,
+  stats_users: 'watcher',
+  pool_mode: 'transaction',
+  stats_period: 1,
+};
+
+/** What prometheus-community/pgbouncer_exporter asks, and the columns that it needs. */
+const EXPORTER: Readonly<Record<string, readonly string[]>> = {
+  'SHOW STATS': ['database'],
+  'SHOW VERSION': ['version'],
+  'SHOW LISTS': ['list', 'items'],
+  'SHOW CONFIG': ['key', 'value', 'default', 'changeable'],
+  'SHOW DATABASES': [
+    'name',
+    'host',
+    'port',
+    'pool_size',
+    'reserve_pool_size',
+    'max_connections',
+    'current_connections',
+    'paused',
+    'disabled',
+  ],
+  'SHOW STATS_TOTALS': [
+    'database',
+    'query_count',
+    'query_time',
+    'bytes_received',
+    'bytes_sent',
+    'wait_time',
+    'xact_count',
+    'xact_time',
+  ],
+  'SHOW POOLS': [
+    'database',
+    'user',
+    'cl_active',
+    'cl_waiting',
+    'sv_active',
+    'sv_idle',
+    'sv_used',
+    'sv_tested',
+    'sv_login',
+    'maxwait',
+  ],
+};
 
 onEveryDriver('the admin console', { gateway: { settings: SETTINGS } }, (stage) => {
   const open = async (user = SUPERUSER): Promise<pg.Client> => {
@@ -55,6 +101,55 @@ onEveryDriver('the admin console', { gateway: { settings: SETTINGS } }, (stage) 
     const [totals] = (await client.query('SHOW STATS_TOTALS')).rows;
     assert.ok(Number(totals.xact_count) >= 1 && Number(totals.query_count) >= 2);
     await worker.close();
+    await client.end();
+  });
+
+  test('answers what pgbouncer_exporter asks, as its driver asks', async () => {
+    // lib/pq names this parameter at startup, and asks by the extended protocol.
+    const connectionString = stage.gateway.url('watcher', 'pgbouncer');
+    const client = new pg.Client({ connectionString, options: '-c extra_float_digits=2' });
+    const raw = await RawClient.login(stage.gateway, {
+      user: 'watcher',
+      database: 'pgbouncer',
+      extra_float_digits: '2',
+    });
+    await raw.close();
+    await client.connect();
+    for (const [text, columns] of Object.entries(EXPORTER)) {
+      const { fields, rows } = await client.query({ text, values: [], name: `exporter ${text}` });
+      assert.ok(rows.length > 0 || text === 'SHOW POOLS', text);
+      const names = fields.map(({ name }) => name);
+      assert.deepEqual(
+        columns.filter((name) => !names.includes(name)),
+        [],
+        text,
+      );
+    }
+    await client.end();
+  });
+
+  test('shows percentiles of the last period', async () => {
+    const client = await open();
+    const worker = await RawClient.login(stage.gateway);
+    const row = await until('a period with work in it', async () => {
+      await worker.query('SELECT pg_sleep(0.01)');
+      const { rows } = await client.query(`SHOW LATENCIES WHERE query_count > 0 AND database <> 'pgbouncer'`);
+      return rows[0];
+    });
+    assert.ok(Number(row.query_p50) >= 9_000 && Number(row.query_p99) >= Number(row.query_p50));
+    assert.ok(Number(row.xact_p95) >= 9_000);
+    assert.ok(Number(row.wait_p50) < Number(row.query_p50));
+    await worker.close();
+    await client.end();
+  });
+
+  test('counts its own statements as those of the database pgbouncer', async () => {
+    const client = await open();
+    const count = async (): Promise<number> => {
+      const { rows } = await client.query("SHOW STATS_TOTALS WHERE database = 'pgbouncer'");
+      return Number(rows[0].query_count);
+    };
+    assert.equal((await count()) + 1, await count());
     await client.end();
   });
 

@@ -7,6 +7,7 @@ import type { ErrorFields } from '../../wire/error-fields.js';
 import { SqlState } from '../../wire/sqlstate.js';
 import type { RunningGateway } from '../gateway-process.js';
 import type { Shutdown } from '../operator.js';
+import type { ReloadOutcome } from '../reload.js';
 import { PGBOUNCER_VERSION } from '../version.js';
 import { ConsoleError } from './console-error.js';
 import { HELP } from './help.js';
@@ -17,10 +18,13 @@ import { columns, type Facts } from './table.js';
 /** What the console may do to the process. */
 export interface ConsoleOperator {
   readonly gateway: RunningGateway;
-  reload(): Promise<boolean>;
+  reload(): Promise<ReloadOutcome>;
   set(name: string, value: string): Promise<SettingChange>;
   shutDown(how: Shutdown): void;
 }
+
+/** The longest that a timer of Node's can wait. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
 
 const ADMIN_NEEDED = 'admin access needed';
 const NOTHING = Object.freeze({ columns: null, rows: [], notices: [] });
@@ -59,10 +63,8 @@ export class AdminConsole {
       const now = await this.#operator.gateway.snapshot();
       if (this.#earlier !== null) this.#period = periodBetween(this.#earlier, now);
       this.#earlier = now;
-      this.#timer = setTimeout(
-        () => void this.#endPeriod(),
-        this.#operator.gateway.config.values.stats_period * 1000,
-      );
+      const { stats_period } = this.#operator.gateway.config.values;
+      this.#timer = setTimeout(() => void this.#endPeriod(), Math.min(stats_period * 1000, TIMER_MS_MAX));
       this.#timer.unref();
     } catch {
       // The gateway has ended.
@@ -96,8 +98,7 @@ export class AdminConsole {
       case 'catalogue':
         return describe(statement);
       default:
-        if (!user.isAdmin)
-          throw new ConsoleError(ADMIN_NEEDED, { sqlstate: SqlState.insufficient_privilege });
+        if (!user.isAdmin) throw new ConsoleError(ADMIN_NEEDED);
         return this.#act(statement);
     }
   }
@@ -105,7 +106,7 @@ export class AdminConsole {
   async #show(statement: Extract<Statement, { kind: 'show' }>, user: ConsoleUser): Promise<ConsoleResult> {
     const { table, filter } = statement;
     if (table.adminOnly && !user.isAdmin) {
-      throw new ConsoleError(ADMIN_NEEDED, { sqlstate: SqlState.insufficient_privilege });
+      throw new ConsoleError(ADMIN_NEEDED);
     }
     const facts = await this.#facts(table.needsConnections === true);
     return { columns: table.columns, rows: filter.apply(table.rows(facts)), tag: 'SHOW', notices: [] };
@@ -149,8 +150,12 @@ export class AdminConsole {
   }
 
   async #reload(): Promise<ConsoleResult> {
-    if (await this.#operator.reload()) return { ...NOTHING, tag: 'RELOAD' };
-    throw new ConsoleError('RELOAD failed, see logs for additional details', { sqlstate: CONFIG_FILE_ERROR });
+    const { done, problems } = await this.#operator.reload();
+    if (done) return { ...NOTHING, tag: 'RELOAD' };
+    throw new ConsoleError('RELOAD failed, see logs for additional details', {
+      sqlstate: CONFIG_FILE_ERROR,
+      detail: problems.join('\n'),
+    });
   }
 
   async #set(name: string, value: string): Promise<ConsoleResult> {
@@ -216,8 +221,14 @@ function clientId(text: string): number {
 
 function toError(problem: unknown): ErrorFields {
   if (problem instanceof ConsoleError) {
-    const { message, sqlstate: code, hint } = problem;
-    return { severity: 'ERROR', code, message, ...(hint !== null && { hint }) };
+    const { message, sqlstate: code, detail, hint } = problem;
+    return {
+      severity: 'ERROR',
+      code,
+      message,
+      ...(detail !== null && { detail }),
+      ...(hint !== null && { hint }),
+    };
   }
   return { severity: 'ERROR', code: SqlState.internal_error, message: (problem as Error).message };
 }

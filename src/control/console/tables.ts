@@ -2,6 +2,7 @@
 import type { DatabaseSettings, GatewaySettings } from '../../core/settings.js';
 import { ACTIVE_SOCKETS, CLIENTS, SERVERS, SOCKETS } from './connection-tables.js';
 import type { Row } from './filter.js';
+import { LATENCIES } from './latency-table.js';
 import { STATS, STATS_AVERAGES, STATS_TOTALS, TOTALS } from './stats-tables.js';
 import { columns, type Facts, row, type Table } from './table.js';
 
@@ -197,6 +198,7 @@ export const TABLES: ReadonlyMap<string, Table> = new Map(
     DNS_HOSTS,
     DNS_ZONES,
     FDS,
+    LATENCIES,
     LISTS,
     MEM,
     PEERS,

@@ -1,3 +1,4 @@
+import { SqlState } from '../../wire/sqlstate.js';
 import { ConsoleError } from './console-error.js';
 import type { Token } from './tokens.js';
 
@@ -65,9 +66,10 @@ export class TokenReader {
 
   unexpected(): ConsoleError {
     const { next } = this;
-    if (next === undefined) return new ConsoleError('syntax error at end of input');
+    if (next === undefined)
+      return new ConsoleError('syntax error at end of input', { sqlstate: SqlState.syntax_error });
     const text = next.kind === 'parameter' ? `$${next.index}` : next.text;
-    return new ConsoleError(`syntax error at or near "${text}"`);
+    return new ConsoleError(`syntax error at or near "${text}"`, { sqlstate: SqlState.syntax_error });
   }
 
   private isSign(text: string): boolean {

@@ -163,9 +163,11 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
 
   /** Binds the two; true when the client can go on at once, false when the server is being prepared for it. */
   private link(client: Session, server: ServerConnection): boolean {
-    const { totals } = this.database;
+    const { totals, latencies } = this.database;
+    const waitMs = client.waitingSince > 0 ? this.context.io.now() - client.waitingSince : 0;
     totals.serverAssignments += 1;
-    if (client.waitingSince > 0) totals.waitMs += this.context.io.now() - client.waitingSince;
+    totals.waitMs += waitMs;
+    latencies.wait.add(waitMs);
     client.waitingSince = 0;
     client.link = server;
     server.bind(client, this.limits.mode);
@@ -240,6 +242,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     const client = server.link as Session;
     server.unbind();
     client.released();
+    if (this.context.farewell !== null) client.fail(this.context.farewell);
     client.idleSince = this.context.io.now();
     if (this.worksBetweenLinks) this.cleaning.clean(server);
     else this.available(server);

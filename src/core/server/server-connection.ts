@@ -60,7 +60,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     login: ServerLogin,
     encryption: ServerEncryption,
   ) {
-    super(context, new ServerStatements(context.catalogue, owner), new Timing(owner.database.totals));
+    super(context, new ServerStatements(context.catalogue, owner), new Timing(owner.database));
     this.owner = owner;
     this.id = context.newId();
     this.connection = connection;

@@ -1,6 +1,6 @@
 /** How long a server connection's requests and transactions take, and how many they are. */
 import * as Backend from '../../wire/backend.js';
-import type { Totals } from '../databases.js';
+import type { Database, Latencies, Totals } from '../databases.js';
 import * as Request from './request-queue.js';
 
 export class Timing {
@@ -13,9 +13,11 @@ export class Timing {
   /** The client has begun something, and the server has not said since then that no transaction is open. */
   inTransaction = false;
   readonly totals: Totals;
+  private readonly latencies: Latencies;
 
-  constructor(totals: Totals) {
+  constructor({ totals, latencies }: Pick<Database, 'totals' | 'latencies'>) {
     this.totals = totals;
+    this.latencies = latencies;
   }
 
   /** Since when the server has been busy with the oldest request, or the client silent in its COPY; in ms. */
@@ -35,13 +37,17 @@ export class Timing {
 
   /** ReadyForQuery for a client's request. */
   answered(status: number, now: number): void {
-    const { totals } = this;
+    const { totals, latencies } = this;
+    const queryMs = now - this.requestedAt;
     totals.queries += 1;
-    totals.queryMs += now - this.requestedAt;
+    totals.queryMs += queryMs;
+    latencies.query.add(queryMs);
     this.requestedAt = now;
     if (status !== Backend.Idle) return;
     totals.transactions += 1;
-    totals.transactionMs += now - this.transactionAt;
+    const transactionMs = now - this.transactionAt;
+    totals.transactionMs += transactionMs;
+    latencies.transaction.add(transactionMs);
     this.inTransaction = false;
   }
 }
