@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander';
 import { ConfigError } from '../config/problem.js';
 import { StartError } from '../control/listen-error.js';
 import { SLUICE_VERSION } from '../control/version.js';
+import { registerCheck } from './check-command.js';
 import { registerConfig } from './config-command.js';
 import { registerPgbouncer, runPgbouncer } from './pgbouncer.js';
 import { registerServe } from './serve.js';
@@ -20,6 +21,7 @@ Examples:
                                                          a pooler in front of a database that exists already
   sluice serve sluice.yaml                               the same from a file
   sluice pgbouncer -d /etc/pgbouncer/pgbouncer.ini       in PgBouncer's place
+  sluice check sluice.yaml                               do the pools fit the servers?
   sluice config docs                                     every setting, explained
 
 Applications connect to port 6432 instead of 5432; nothing else changes for them.`;
@@ -37,6 +39,7 @@ async function main(argv: readonly string[]): Promise<number> {
     .addHelpText('after', EXAMPLES);
   registerUp(program);
   registerServe(program);
+  registerCheck(program);
   registerConfig(program);
   registerPgbouncer(program);
   if (argv.length <= 2) {
