@@ -5,6 +5,7 @@
  * A reactor belongs to the thread that made it; nothing is shared between them, so the module may be loaded by any
  * number of worker threads.
  */
+#include "notify.h"
 #include "reactor.h"
 
 #include <errno.h>
@@ -561,7 +562,8 @@ NAPI_MODULE_INIT() {
       {"createWakeDescriptor", js_create_wake_descriptor},
       {"listeningPlace", js_listening_place},
       {"sendDescriptors", js_send_descriptors},
-      {"receiveDescriptors", js_receive_descriptors}};
+      {"receiveDescriptors", js_receive_descriptors},
+      {"notify", js_notify}};
   set_methods(env, exports, NULL, functions, sizeof functions / sizeof *functions);
   bool has_tls = false;
 #ifdef SLUICE_TLS

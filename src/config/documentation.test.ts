@@ -6,13 +6,17 @@ import { DATABASE_KEYS, PEER_KEYS, SETTING_NAMES, SETTINGS, USER_KEYS } from './
 
 /** Settings that PgBouncer lacks. */
 const OURS: ReadonlySet<string> = new Set([
-  'io',
+  'auth_ldap_ca_file',
+  'auth_query_cache_time',
   'auth_query_connections',
   'auth_query_search_path',
-  'auth_query_cache_time',
   'auth_query_tells_unknown',
+  'drain_delay',
+  'drain_timeout',
   'failed_login_rate',
-  'auth_ldap_ca_file',
+  'http_listen',
+  'http_token_file',
+  'io',
   'query_wait_fail_fast',
 ]);
 

@@ -96,6 +96,20 @@ export function commaList(what: string) {
   });
 }
 
+/** `HOST:PORT` or nothing; an IPv6 address stands in brackets. The output is the same text. */
+export function listenPlace() {
+  const error = 'HOST:PORT, like 127.0.0.1:8432 or [::1]:8432';
+  return z.string({ error }).refine((value) => value === '' || parsePlace(value) !== null, { error });
+}
+
+/** Takes `HOST:PORT` apart; null if it is none. */
+export function parsePlace(value: string): { readonly host: string; readonly port: number } | null {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:/[\]@]+)):(\d{1,5})$/.exec(value);
+  if (match === null) return null;
+  const port = Number(match[3]);
+  return port >= 1 && port <= 65_535 ? { host: match[1] ?? match[2]!, port } : null;
+}
+
 /** Permission bits in octal digits, as `chmod` takes them (0770); the output is the number that they mean. */
 export function fileMode() {
   const error = 'permission bits in octal digits, like 0770';

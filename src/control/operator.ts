@@ -6,7 +6,7 @@ import { changeSetting, type SettingChange } from '../config/change-setting.js';
 import type { GatewayCommand } from '../core/command.js';
 import type { RunningGateway } from './gateway-process.js';
 import type { ProcessLog } from './logging.js';
-import { rereadGateway } from './reload.js';
+import { type ReloadOutcome, rereadGateway } from './reload.js';
 
 /** How a shutdown begins: at once, when server connections are released, or when clients have left. */
 export type Shutdown = 'now' | 'servers' | 'clients';
@@ -24,6 +24,8 @@ export class Operator {
   readonly finished: Promise<number>;
   #finish: (code: number) => void = () => {};
   #shuttingDown = false;
+  /** Changes of the configuration, one after the other: each begins from what the one before has left. */
+  #lastChange: Promise<unknown> = Promise.resolve();
 
   constructor(gateway: RunningGateway, log: ProcessLog) {
     this.gateway = gateway;
@@ -37,19 +39,32 @@ export class Operator {
     return this.#shuttingDown;
   }
 
-  /** False when there are mistakes, which are in the log; then nothing has changed. Never throws. */
-  reload(): Promise<boolean> {
-    return rereadGateway(this.gateway, this.log);
+  /** From now on the gateway counts as not ready. Clients notice nothing. */
+  announceEnd(): void {
+    this.#shuttingDown = true;
+  }
+
+  /** Reads the configuration again. Where there are mistakes, which are in the log too, nothing has changed. Never throws. */
+  reload(): Promise<ReloadOutcome> {
+    return this.#inTurn(() => rereadGateway(this.gateway, this.log));
   }
 
   /** Changes one setting until the next reload. Whoever asked says what became of it. */
-  async set(name: string, value: string): Promise<SettingChange> {
-    const change = await changeSetting(this.gateway.config, name, value);
-    if (change.kind === 'changed') {
-      this.log.configure(change.config.values);
-      await this.gateway.reload(change.config);
-    }
-    return change;
+  set(name: string, value: string): Promise<SettingChange> {
+    return this.#inTurn(async () => {
+      const change = await changeSetting(this.gateway.config, name, value);
+      if (change.kind === 'changed') {
+        this.log.configure(change.config.values);
+        await this.gateway.reload(change.config);
+      }
+      return change;
+    });
+  }
+
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const result = this.#lastChange.then(change);
+    this.#lastChange = result.catch(() => {});
+    return result;
   }
 
   /** A second one, whatever it asks for, ends the process at once. */

@@ -6,13 +6,13 @@
 import { setTimeout } from 'node:timers/promises';
 import { formatListenAddress, type ListenAddress } from '../config/listen-address.js';
 import type { SluiceConfig } from '../config/load.js';
-import { openConsole } from './console/admin-console.js';
 import { startGateway } from './gateway-process.js';
 import type { Logger, ProcessLog } from './logging.js';
 import { Operator } from './operator.js';
 import { clearPidfile, writePidfile } from './pidfile.js';
+import type { ServiceManager } from './service-manager.js';
 import { SignalQueue } from './signal-queue.js';
-import { StatsLog } from './stats-log.js';
+import { openSurfaces } from './surfaces.js';
 import { PGBOUNCER_VERSION } from './version.js';
 
 const SIGNALS = ['SIGHUP', 'SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
@@ -49,9 +49,8 @@ export async function supervisePgbouncer({ config, log, onReady }: PgbouncerSupe
     for (const place of listenTexts(address)) logger.info(`listening on ${place}`);
   }
   const signals = new SignalQueue(SIGNALS);
-  const stats = new StatsLog(gateway, logger);
   const operator = new Operator(gateway, log);
-  const adminConsole = openConsole(operator);
+  const surfaces = await openSurfaces(operator);
   try {
     if (pidfile !== '') writePidfile(pidfile);
     const { node, openssl } = process.versions;
@@ -59,11 +58,11 @@ export async function supervisePgbouncer({ config, log, onReady }: PgbouncerSupe
       `process up: ${PGBOUNCER_VERSION}, driver ${gateway.driver}, node ${node}, tls: OpenSSL ${openssl}`,
     );
     onReady();
-    return await new SignalHandler(operator).run(signals);
+    surfaces.ready();
+    return await new SignalHandler(operator, surfaces.service).run(signals);
   } finally {
-    stats.stop();
-    adminConsole.close();
     signals.close();
+    await surfaces.close();
     await Promise.race([gateway.stop(), setTimeout(FAREWELL_MS, undefined, { ref: false })]);
   }
 }
@@ -78,9 +77,11 @@ function listenTexts(address: ListenAddress): string[] {
 class SignalHandler {
   readonly #operator: Operator;
   readonly #logger: Logger;
+  readonly #service: ServiceManager;
 
-  constructor(operator: Operator) {
+  constructor(operator: Operator, service: ServiceManager) {
     this.#operator = operator;
+    this.#service = service;
     this.#logger = operator.log.logger;
   }
 
@@ -119,13 +120,16 @@ class SignalHandler {
 
   async #reload(): Promise<void> {
     this.#logger.info('got SIGHUP, re-reading config');
-    if (!(await this.#operator.reload())) this.#logger.warn('config file loading failed');
+    await this.#service.reloading();
+    if (!(await this.#operator.reload()).done) this.#logger.warn('config file loading failed');
+    await this.#service.ready(`driver ${this.#operator.gateway.driver}`);
   }
 
   #shutDown(signal: 'SIGTERM' | 'SIGINT'): void {
     const { how, words } = SHUTDOWNS[signal];
     const rest = this.#operator.isShuttingDown ? ' while shutting down, fast exit' : `, ${words}`;
     this.#logger.info(`got ${signal}${rest}`);
+    void this.#service.stopping(signal);
     this.#operator.shutDown(how);
   }
 

@@ -1,11 +1,12 @@
 /** Runs one gateway as a service: from start to the signal that ends it. */
 import type { SluiceConfig } from '../config/load.js';
-import { openConsole } from './console/admin-console.js';
+import { drainGateway } from './drain.js';
 import { type RunningGateway, startGateway } from './gateway-process.js';
 import type { Logger, ProcessLog } from './logging.js';
 import { Operator } from './operator.js';
+import type { ServiceManager } from './service-manager.js';
 import { SignalQueue } from './signal-queue.js';
-import { StatsLog } from './stats-log.js';
+import { openSurfaces } from './surfaces.js';
 
 /** Within this time, the same signal is the same Ctrl-C, delivered twice: package runners pass it on as well. */
 const SAME_KEYSTROKE_MS = 1000;
@@ -30,23 +31,43 @@ export async function superviseGateway({ config, log, onReady }: Supervision): P
   // Until it listens, a signal may simply end the process.
   const gateway = await startGateway(config, logger);
   const operator = new Operator(gateway, log);
-  const adminConsole = openConsole(operator);
+  const surfaces = await openSurfaces(operator);
   const signals = new SignalQueue(['SIGHUP', 'SIGTERM', 'SIGINT']);
-  const stats = new StatsLog(gateway, logger);
   try {
     onReady(gateway);
-    for (;;) {
-      const ended = gateway.ended.then(asBreakdown);
-      const signal = await Promise.race([signals.next(), operator.finished, ended]);
-      if (signal instanceof Error) throw signal;
-      if (typeof signal === 'number') return await endGateway(gateway, 'SHUTDOWN', signals, logger);
-      if (signal !== 'SIGHUP') return await endGateway(gateway, signal, signals, logger);
-      await rereadAtSignal(operator);
-    }
+    surfaces.ready();
+    return await obeySignals(operator, signals, surfaces.service);
   } finally {
-    stats.stop();
-    adminConsole.close();
     signals.close();
+    await surfaces.close();
+  }
+}
+
+async function obeySignals(
+  operator: Operator,
+  signals: SignalQueue,
+  service: ServiceManager,
+): Promise<number> {
+  const { gateway } = operator;
+  const broken = gateway.ended.then(asBreakdown);
+  for (;;) {
+    const signal = await Promise.race([signals.next(), operator.finished, broken]);
+    if (signal instanceof Error) throw signal;
+    if (signal === 'SIGHUP') {
+      await service.reloading();
+      await rereadAtSignal(operator);
+      await service.ready(`driver ${gateway.driver}`);
+      continue;
+    }
+    void service.stopping(typeof signal === 'number' ? 'SHUTDOWN' : signal);
+    // The console's SHUTDOWN has waited already for what it was to wait for.
+    const end = typeof signal === 'number' ? gateway.stop() : drainGateway(operator);
+    return await endGateway(
+      end,
+      typeof signal === 'number' ? 'SHUTDOWN' : signal,
+      signals,
+      operator.log.logger,
+    );
   }
 }
 
@@ -56,13 +77,13 @@ function asBreakdown(error: Error | null): Error {
 }
 
 async function endGateway(
-  gateway: RunningGateway,
+  end: Promise<void>,
   signal: NodeJS.Signals | 'SHUTDOWN',
   signals: SignalQueue,
   logger: Logger,
 ): Promise<number> {
   logger.info(`${signal}: shutting down (once more: at once)`);
-  const second = await Promise.race([gateway.stop().then(() => null), impatience(signal, signals)]);
+  const second = await Promise.race([end.then(() => null), impatience(signal, signals)]);
   if (second !== null) {
     logger.warn(`${second}: ending at once`);
     return second === 'SIGINT' ? 130 : 143;
@@ -85,7 +106,7 @@ async function rereadAtSignal(operator: Operator): Promise<void> {
   const { gateway, log } = operator;
   if (gateway.config.sources.file === undefined) {
     log.logger.warn('SIGHUP: there is no configuration file to read again; everything stays as it is');
-  } else if (await operator.reload()) {
+  } else if ((await operator.reload()).done) {
     log.logger.info('SIGHUP: configuration reloaded');
   } else {
     log.logger.error('SIGHUP: the configuration was not reloaded; everything stays as it was');

@@ -134,4 +134,6 @@ export interface NativeAddon {
   sendDescriptors(socket: number, descriptors: readonly number[], text: string): number;
   /** Blocks. The connection, the text, and the descriptors; or a negative errno. */
   receiveDescriptors(path: string, timeoutMs: number): number | readonly [number, string, ...number[]];
+  /** Sends one datagram to a unix socket; returns 0, or a negative errno. */
+  notify(path: string, message: string): number;
 }

@@ -22,6 +22,8 @@ const START_LIMIT_MS = 20_000;
 
 export interface GatewayOptions {
   readonly io: Driver;
+  /** A configuration file; what is said beside it wins. */
+  readonly file?: string;
   /** The server behind every database name; or URLs, as `--database` takes them. */
   readonly server: { readonly host: string; readonly port: number } | readonly string[];
   /** A configuration file, beside which `settings` are flags. */
@@ -58,7 +60,12 @@ export class GatewayUnderTest {
     const file = options.file === undefined ? [] : [options.file];
     const args = ['serve', ...file, '--listen', `127.0.0.1:${port}`, '--io', options.io];
     for (const url of databaseFlags(options.server)) args.push('--database', url);
-    const settings: Record<string, string | number> = { auth_type: 'trust', ...options.settings };
+    // Whatever a failed test has left open, the gateway ends at once.
+    const settings: Record<string, string | number> = {
+      auth_type: 'trust',
+      drain_timeout: 0,
+      ...options.settings,
+    };
     if (options.users !== undefined) settings.auth_file = writeUsers(options.users);
     for (const [name, value] of Object.entries(settings)) args.push('--set', `${name}=${value}`);
     const child = start(process.execPath, [GATEWAY_PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -79,6 +86,11 @@ export class GatewayUnderTest {
 
   get ended(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  /** Null while it runs, and after a signal has ended it. */
+  get exitCode(): number | null {
+    return this.#child.exitCode;
   }
 
   get pid(): number {

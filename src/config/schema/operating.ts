@@ -1,0 +1,35 @@
+/** What operators and their machinery see of the process: HTTP, and how it comes to its end. */
+import { listenPlace } from '../value-types.js';
+import { file, OURS, seconds, setting } from './setting.js';
+
+const HTTP = 'HTTP';
+const ENDING = 'Ending';
+
+export const httpSettings = {
+  http_listen: setting(listenPlace(), '', {
+    group: HTTP,
+    type: 'HOST:PORT',
+    description:
+      'Where health checks and POST /reload are answered by HTTP, without encryption: `127.0.0.1:8432`, or an address that only probes can reach. Empty: nowhere.',
+    pgbouncer: OURS,
+    reload: false,
+  }),
+  http_token_file: file(HTTP, {
+    description:
+      'A file with the token (at least 16 characters) that POST /reload asks for. It is read at each request. Empty: POST /reload is refused.',
+    pgbouncer: OURS,
+  }),
+};
+
+export const endingSettings = {
+  drain_delay: seconds(ENDING, 0, {
+    description:
+      'After SIGTERM, `sluice serve` says for this long that it is not ready and goes on serving, new clients too, so that a balancer notices before anybody is turned away.',
+    pgbouncer: OURS,
+  }),
+  drain_timeout: seconds(ENDING, 20, {
+    description:
+      'After `drain_delay`, no client is accepted any more, each client is closed when it is between two transactions, and those that still run a transaction after this time are closed too. 0: at once.',
+    pgbouncer: OURS,
+  }),
+};

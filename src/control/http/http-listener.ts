@@ -1,0 +1,53 @@
+/** Answers HTTP on the main thread, where `http_listen` says so. */
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { getRequestListener } from '@hono/node-server';
+import { parsePlace } from '../../config/value-types.js';
+import { explainListenError } from '../listen-error.js';
+import type { Operator } from '../operator.js';
+import { makeRoutes } from './routes.js';
+
+/** Probes and operators; more at once are turned away, so that they can't take the clients' descriptors. */
+const CONNECTIONS_MAX = 100;
+/** How long a request may take to arrive. */
+const REQUEST_MS_MAX = 10_000;
+
+/** An open listener. */
+export interface HttpListener {
+  /** `127.0.0.1:8432` */
+  readonly address: string;
+  /** Closes it and what is connected to it. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the listener; null where the setting names none.
+ * @throws {StartError} when the place can't be listened on
+ */
+export async function openHttp(operator: Operator): Promise<HttpListener | null> {
+  const place = parsePlace(operator.gateway.config.values.http_listen);
+  if (place === null) return null;
+  const server = createServer(
+    { requestTimeout: REQUEST_MS_MAX, headersTimeout: REQUEST_MS_MAX, connectionsCheckingInterval: 1000 },
+    getRequestListener(makeRoutes(operator).fetch),
+  );
+  server.maxConnections = CONNECTIONS_MAX;
+  try {
+    server.listen(place);
+    await once(server, 'listening');
+  } catch (error) {
+    throw explainListenError(error as NodeJS.ErrnoException & { code: string }, place);
+  }
+  const { address, family, port } = server.address() as AddressInfo;
+  const text = family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
+  operator.log.logger.info(`HTTP on ${text}: /liveness, /readiness, /health, /reload`);
+  return { address: text, close: () => closeServer(server) };
+}
+
+async function closeServer(server: Server): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  server.closeAllConnections();
+  await closed;
+}
