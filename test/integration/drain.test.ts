@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { buildSslRequest } from '../../src/wire/startup.js';
 import { errorOf, firstError, singleValue, typesOf } from '../harness/backend-message.js';
 import * as send from '../harness/frontend-message.js';
 import { GatewayUnderTest } from '../harness/gateway-under-test.js';
@@ -25,12 +26,14 @@ onEveryDriver('a drain after SIGTERM', {}, (stage) => {
     const gateway = await start({ drain_timeout: 60 });
     const idle = await RawClient.login(gateway);
     const working = await RawClient.login(gateway);
-    const speechless = await RawClient.connect(gateway);
+    const undecided = await RawClient.connect(gateway);
+    undecided.send(buildSslRequest());
+    assert.equal(await undecided.byte(), 'N');
     await working.query('BEGIN');
     gateway.signal('SIGTERM');
     const error = firstError(await idle.untilEnd());
     assert.equal(error.code, '57P01');
-    await speechless.untilEnd();
+    await undecided.untilEnd();
     await until('new clients to be refused', () => refused(gateway));
     assert.equal(singleValue(await working.query('SELECT 41 + 1')), '42');
     working.send(send.query('COMMIT'));
@@ -40,7 +43,7 @@ onEveryDriver('a drain after SIGTERM', {}, (stage) => {
     await ended(gateway);
     assert.equal(gateway.exitCode, 0);
     assert.deepEqual(gateway.trouble(), []);
-    for (const client of [idle, working, speechless]) client.destroy();
+    for (const client of [idle, working, undecided]) client.destroy();
   });
 
   test('closes a client that never rests between two of its transactions', async () => {
