@@ -80,13 +80,10 @@ async function start(request: RunRequest, log: ProcessLog): Promise<number> {
   // After that, so that the file belongs to the user that writes it.
   log.configure(config.values);
   refuseRoot('PgBouncer');
-  if (request.reboot) {
-    log.logger.warn('Online restart is deprecated, use so_reuseport instead');
-    log.logger.info('no connections are taken over: an old process has to be stopped first');
-  }
   if (request.daemon && !isDaemon()) return daemonize(config);
   return supervisePgbouncer({
     config,
+    takeover: request.reboot,
     log,
     onReady: () => {
       if (request.daemon) becomeDaemon();

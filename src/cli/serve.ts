@@ -11,6 +11,7 @@ interface ServeFlags {
   readonly io?: string;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
+  readonly takeover?: true;
   readonly check?: true;
 }
 
@@ -32,7 +33,9 @@ Examples:
       Only says whether the file and the flags are right.
 
 Flags win over the file. "sluice config docs" explains every setting.
-SIGHUP reads the file again; SIGTERM and SIGINT end the gateway, a second one at once.`;
+SIGHUP reads the file again; SIGTERM and SIGINT drain the gateway and end it, a second one ends it at once. --takeover
+replaces a running process without a moment in which a client is refused: it hands over its listening sockets (see
+takeover_socket) and ends when its clients have left.`;
 
 /** Adds `serve` to the command line. */
 export function registerServe(program: Command): void {
@@ -66,6 +69,7 @@ export function registerServe(program: Command): void {
         .choices(['auto', 'pretty', 'json', 'pgbouncer'])
         .default('auto'),
     )
+    .option('--takeover', 'take the place of the running process that has the same configuration')
     .option('--check', 'check the configuration and end')
     .addHelpText('after', EXAMPLES)
     .action(serve);
@@ -106,6 +110,7 @@ async function serve(file: string | undefined, flags: ServeFlags): Promise<void>
   log.configure(config.values);
   const code = await superviseGateway({
     config,
+    takeover: flags.takeover ?? false,
     log,
     // Whatever the level: it is what people and scripts wait for.
     onReady: (gateway) => log.logger.child({}, { level: 'info' }).info(describeStart(config, gateway)),

@@ -18,6 +18,7 @@ const OURS: ReadonlySet<string> = new Set([
   'http_token_file',
   'io',
   'query_wait_fail_fast',
+  'takeover_socket',
 ]);
 
 test('docs/configuration.md is current (if not: sluice config docs > docs/configuration.md)', () => {

@@ -6,7 +6,7 @@ import * as z from 'zod';
 import { authenticationSettings, consoleSettings } from './schema/authentication.js';
 import { databaseFields, databases } from './schema/database.js';
 import { listeningSettings, socketSettings } from './schema/listening.js';
-import { endingSettings, httpSettings } from './schema/operating.js';
+import { endingSettings, httpSettings, takeoverSettings } from './schema/operating.js';
 import { peerFields, peers } from './schema/peer.js';
 import { poolingSettings, serverConnectionSettings } from './schema/pooling.js';
 import { loggingSettings, processSettings } from './schema/process.js';
@@ -30,6 +30,7 @@ const settings = {
   ...loggingSettings,
   ...httpSettings,
   ...endingSettings,
+  ...takeoverSettings,
   ...processSettings,
 };
 

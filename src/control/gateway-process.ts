@@ -12,13 +12,20 @@ import type { GatewaySettings } from '../core/settings.js';
 import type { Snapshot } from '../core/snapshot.js';
 import { chooseDriver, needsTls } from '../reactor/choose-driver.js';
 import { loadAddon } from '../reactor/load-addon.js';
-import { ListenError, type ReactorHandle, startReactor } from '../reactor/start.js';
+import {
+  ListenError,
+  type ListeningSocket,
+  type ReactorHandle,
+  type ReactorPlace,
+  startReactor,
+} from '../reactor/start.js';
 import { SqlState } from '../wire/sqlstate.js';
 import { Authority } from './authentication/authority.js';
 import { explainListenError, StartError } from './listen-error.js';
 import { type Logger, logReport } from './logging.js';
 import { readMachineLimits } from './machine-limits.js';
 import { giveSocketsToGroup } from './socket-group.js';
+import { type Inheritance, reactorPlaces } from './takeover/inherited-sockets.js';
 
 const MANY_PASSWORDS = 250;
 /** The settings that make up where to listen. */
@@ -55,6 +62,10 @@ export interface RunningGateway {
   snapshot(withConnections?: boolean): Promise<Snapshot>;
   /** Carries out an operator's command; resolves when it has taken effect. */
   execute(command: GatewayCommand): Promise<CommandOutcome>;
+  /** What another process of this machine can be given to go on with. */
+  readonly listeningSockets: readonly ListeningSocket[];
+  /** Stops accepting, and leaves the listening sockets to the process that has them too. */
+  handOver(): Promise<void>;
   /** Resolves when the gateway has ended: with null after {@link stop}, with an error if it broke down. */
   readonly ended: Promise<Error | null>;
   /** Tells clients that the gateway goes away (57P01), closes everything, and resolves when it is done. Idempotent. */
@@ -62,10 +73,14 @@ export interface RunningGateway {
 }
 
 /**
- * Starts a gateway and resolves when it listens.
+ * Starts a gateway and resolves when it listens: where the configuration says, or with sockets that are open already.
  * @throws {StartError} when it can't listen, with what to do about it
  */
-export async function startGateway(config: SluiceConfig, logger: Logger): Promise<RunningGateway> {
+export async function startGateway(
+  config: SluiceConfig,
+  logger: Logger,
+  inheritance: Inheritance | null = null,
+): Promise<RunningGateway> {
   for (const warning of config.warnings) logger.warn(warning);
   for (const advice of adviseOn(config, await readMachineLimits())) logger.warn(advice);
   for (const note of honouredElsewhere(config)) logger.info(note);
@@ -73,7 +88,8 @@ export async function startGateway(config: SluiceConfig, logger: Logger): Promis
   const settings = await toGatewaySettings(config);
   const console = { answer: notOpen };
   const authority = new Authority(config, logger);
-  const reactor = await openReactor(config, settings, { console, authority }, logger);
+  const listen = await reactorPlaces(config.listen, inheritance, logger);
+  const reactor = await openReactor({ ...config, listen }, settings, { console, authority }, logger);
   await giveSocketsToGroup(config, logger);
   return new GatewayProcess(config, settings, reactor, { console, authority }, logger);
 }
@@ -107,7 +123,7 @@ interface Answerers {
 }
 
 async function openReactor(
-  config: SluiceConfig,
+  config: SluiceConfig & { readonly listen: readonly ReactorPlace[] },
   settings: GatewaySettings,
   { console, authority }: Answerers,
   logger: Logger,
@@ -145,6 +161,7 @@ class GatewayProcess implements RunningGateway {
   readonly driver: string;
   readonly driverReason: string;
   readonly ended: Promise<Error | null>;
+  readonly listeningSockets: readonly ListeningSocket[];
   readonly #reactor: ReactorHandle;
   readonly #logger: Logger;
   readonly #startedWith: SluiceConfig;
@@ -167,6 +184,7 @@ class GatewayProcess implements RunningGateway {
     this.driver = reactor.driver;
     this.driverReason = reactor.driverReason;
     this.ended = reactor.ended;
+    this.listeningSockets = reactor.listeningSockets;
     this.#startedWith = config;
     this.#config = config;
     this.#settings = settings;
@@ -209,6 +227,10 @@ class GatewayProcess implements RunningGateway {
     // A database that is to rest must not be held by a connection that nobody uses.
     if (TO_REST.has(command.kind)) this.#authority.release();
     return this.#reactor.execute(command);
+  }
+
+  handOver(): Promise<void> {
+    return this.#reactor.handOver();
   }
 
   stop(): Promise<void> {

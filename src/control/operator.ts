@@ -8,13 +8,17 @@ import type { RunningGateway } from './gateway-process.js';
 import type { ProcessLog } from './logging.js';
 import { type ReloadOutcome, rereadGateway } from './reload.js';
 
-/** How a shutdown begins: at once, when server connections are released, or when clients have left. */
-export type Shutdown = 'now' | 'servers' | 'clients';
+/**
+ * How a shutdown begins: at once, when server connections are released, or when clients have left (of whom
+ * those that were accepted before a `successor` took over may still log in).
+ */
+export type Shutdown = 'now' | 'servers' | 'clients' | 'successor';
 
 /** What the log says when a shutdown has come to its end. */
 const ENDINGS = Object.freeze({
   servers: 'server connections dropped, exiting',
   clients: 'client connections dropped, exiting',
+  successor: 'client connections dropped, exiting',
 });
 
 export class Operator {

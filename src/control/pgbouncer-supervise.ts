@@ -6,13 +6,13 @@
 import { setTimeout } from 'node:timers/promises';
 import { formatListenAddress, type ListenAddress } from '../config/listen-address.js';
 import type { SluiceConfig } from '../config/load.js';
-import { startGateway } from './gateway-process.js';
 import type { Logger, ProcessLog } from './logging.js';
 import { Operator } from './operator.js';
 import { clearPidfile, writePidfile } from './pidfile.js';
 import type { ServiceManager } from './service-manager.js';
 import { SignalQueue } from './signal-queue.js';
 import { openSurfaces } from './surfaces.js';
+import { beginGateway } from './takeover/beginning.js';
 import { PGBOUNCER_VERSION } from './version.js';
 
 const SIGNALS = ['SIGHUP', 'SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
@@ -29,6 +29,8 @@ const SHUTDOWNS = {
 /** What runs under PgBouncer's signals. */
 export interface PgbouncerSupervision {
   readonly config: SluiceConfig;
+  /** `-R`: take the place of a running process with the same configuration, if there is one. */
+  readonly takeover: boolean;
   /** Configured for `config` already. */
   readonly log: ProcessLog;
   /** Called once, when clients are accepted and the pidfile is written. */
@@ -40,19 +42,26 @@ export interface PgbouncerSupervision {
  * @throws {StartError} when it can't start, or another process holds the pidfile
  * @throws {Error} when it breaks down
  */
-export async function supervisePgbouncer({ config, log, onReady }: PgbouncerSupervision): Promise<number> {
+export async function supervisePgbouncer({
+  config,
+  takeover,
+  log,
+  onReady,
+}: PgbouncerSupervision): Promise<number> {
   const { logger } = log;
   const { pidfile } = config.values;
-  if (pidfile !== '' && clearPidfile(pidfile)) logger.info('stale pidfile, removing');
-  const gateway = await startGateway(config, logger);
+  const stalePidfile = (): void => {
+    if (pidfile !== '' && clearPidfile(pidfile)) logger.info('stale pidfile, removing');
+  };
+  const { gateway, predecessor } = await beginGateway(config, logger, { takeover, ifAlone: stalePidfile });
   for (const address of gateway.addresses) {
     for (const place of listenTexts(address)) logger.info(`listening on ${place}`);
   }
   const signals = new SignalQueue(SIGNALS);
   const operator = new Operator(gateway, log);
-  const surfaces = await openSurfaces(operator);
+  const surfaces = await openSurfaces(operator, predecessor);
   try {
-    if (pidfile !== '') writePidfile(pidfile);
+    if (pidfile !== '') writePidfile(pidfile, { replace: predecessor !== null });
     const { node, openssl } = process.versions;
     logger.info(
       `process up: ${PGBOUNCER_VERSION}, driver ${gateway.driver}, node ${node}, tls: OpenSSL ${openssl}`,

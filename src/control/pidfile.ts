@@ -24,12 +24,16 @@ export function clearPidfile(path: string): boolean {
 }
 
 /**
- * Writes the number of this process, and removes the file again when the process ends.
+ * Writes the number of this process, and removes the file again when the process ends. `replace`: in the place of that of
+ * the process that this one takes over from.
  * @throws {StartError} when the file exists, or can't be written
  */
-export function writePidfile(path: string): void {
+export function writePidfile(
+  path: string,
+  { replace }: { readonly replace: boolean } = { replace: false },
+): void {
   try {
-    writeFileSync(path, `${process.pid}\n`, { flag: 'wx', mode: 0o644 });
+    writeFileSync(path, `${process.pid}\n`, { flag: replace ? 'w' : 'wx', mode: 0o644 });
   } catch (error) {
     throw new StartError(`could not open pidfile '${path}': ${(error as Error).message}`, { cause: error });
   }

@@ -1,12 +1,13 @@
 /** Runs one gateway as a service: from start to the signal that ends it. */
 import type { SluiceConfig } from '../config/load.js';
 import { drainGateway } from './drain.js';
-import { type RunningGateway, startGateway } from './gateway-process.js';
+import type { RunningGateway } from './gateway-process.js';
 import type { Logger, ProcessLog } from './logging.js';
 import { Operator } from './operator.js';
 import type { ServiceManager } from './service-manager.js';
 import { SignalQueue } from './signal-queue.js';
 import { openSurfaces } from './surfaces.js';
+import { beginGateway } from './takeover/beginning.js';
 
 /** Within this time, the same signal is the same Ctrl-C, delivered twice: package runners pass it on as well. */
 const SAME_KEYSTROKE_MS = 1000;
@@ -14,6 +15,8 @@ const SAME_KEYSTROKE_MS = 1000;
 /** What a supervised gateway is made of. */
 export interface Supervision {
   readonly config: SluiceConfig;
+  /** Take the place of a running process with the same configuration, if there is one. */
+  readonly takeover: boolean;
   /** Configured for `config` already. */
   readonly log: ProcessLog;
   /** Called once, when clients are accepted. */
@@ -26,13 +29,13 @@ export interface Supervision {
  * @throws {StartError} when it can't start
  * @throws {Error} when it breaks down
  */
-export async function superviseGateway({ config, log, onReady }: Supervision): Promise<number> {
+export async function superviseGateway({ config, takeover, log, onReady }: Supervision): Promise<number> {
   const { logger } = log;
   // Until it listens, a signal may simply end the process.
-  const gateway = await startGateway(config, logger);
+  const { gateway, predecessor } = await beginGateway(config, logger, { takeover });
   const operator = new Operator(gateway, log);
-  const surfaces = await openSurfaces(operator);
   const signals = new SignalQueue(['SIGHUP', 'SIGTERM', 'SIGINT']);
+  const surfaces = await openSurfaces(operator, predecessor);
   try {
     onReady(gateway);
     surfaces.ready();

@@ -21,6 +21,15 @@ export const httpSettings = {
   }),
 };
 
+export const takeoverSettings = {
+  takeover_socket: file(ENDING, {
+    description:
+      'The unix socket at which this process hands its listening sockets to the one that replaces it (`sluice serve --takeover`, `sluice pgbouncer -R`). Only its owner can connect. Empty: `.s.SLUICE.<listen_port>` in `unix_socket_dir`; without that, no takeover.',
+    pgbouncer: OURS,
+    reload: false,
+  }),
+};
+
 export const endingSettings = {
   drain_delay: seconds(ENDING, 0, {
     description:
