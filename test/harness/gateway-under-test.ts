@@ -22,8 +22,6 @@ const START_LIMIT_MS = 20_000;
 
 export interface GatewayOptions {
   readonly io: Driver;
-  /** A configuration file; what is said beside it wins. */
-  readonly file?: string;
   /** The server behind every database name; or URLs, as `--database` takes them. */
   readonly server: { readonly host: string; readonly port: number } | readonly string[];
   /** A configuration file, beside which `settings` are flags. */
