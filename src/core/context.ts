@@ -1,6 +1,7 @@
 /** What all parts of one gateway share. */
-import type { FailedLogins } from './failed-logins.js';
+
 import type { ErrorFields } from '../wire/error-fields.js';
+import type { FailedLogins } from './failed-logins.js';
 import type { Io } from './io.js';
 import type { ParameterSets } from './parameters.js';
 import type { LearntScramKeys } from './scram-keys.js';
