@@ -339,3 +339,54 @@ test('a nonce that cannot stand in a message is refused', () => {
     assert.throws(() => new ScramClient('', nonce), TypeError);
   }
 });
+
+describe('channel binding', () => {
+  const END_POINT = Uint8Array.from({ length: 32 }, (_, at) => 255 - at);
+  const PLUS = 'SCRAM-SHA-256-PLUS';
+
+  /** Runs an exchange by one mechanism; gives the server's last word. */
+  function bound(client: ScramClient, offered: Uint8Array | null, mechanism: string) {
+    const server = new ScramServer(VERIFIER, 'serverNonce', false, offered);
+    const first = server.first(client.first(), mechanism);
+    if (first.kind === 'fail') return first;
+    assert.equal(client.receiveFirst(first.data).kind, 'key');
+    return server.final(client.final(SALTED));
+  }
+  const messageOf = (step: { readonly kind: string; readonly message?: string }) => step.message ?? step.kind;
+
+  test('the hash of the certificate is in what both sides sign', () => {
+    const client = new ScramClient('', 'n', END_POINT);
+    assert.match(client.first().toString(), /^p=tls-server-end-point,,n=,r=n$/);
+    assert.equal(bound(client, END_POINT, PLUS).kind, 'ok');
+  });
+
+  test('another certificate in between is noticed', () => {
+    const other = END_POINT.map((byte) => byte ^ 1);
+    const step = bound(new ScramClient('', 'n', other), END_POINT, PLUS);
+    assert.equal(messageOf(step), 'SCRAM channel binding check failed');
+    assert.equal(step.kind === 'fail' && step.code, '28000');
+  });
+
+  test('an offer that was taken away is noticed', () => {
+    const step = bound(new ScramClient('', 'n', 'unoffered'), END_POINT, 'SCRAM-SHA-256');
+    assert.equal(messageOf(step), 'SCRAM channel binding negotiation error');
+    assert.equal(bound(new ScramClient('', 'n', 'unoffered'), null, 'SCRAM-SHA-256').kind, 'ok');
+  });
+
+  test('a client that can do without is let in without', () => {
+    assert.equal(bound(new ScramClient('', 'n', null), END_POINT, 'SCRAM-SHA-256').kind, 'ok');
+  });
+
+  test('the flag must agree with the mechanism', () => {
+    const without = bound(new ScramClient('', 'n', null), END_POINT, PLUS);
+    assert.match(
+      messageOf(without),
+      /selected SCRAM-SHA-256-PLUS, but .* does not include channel binding data/,
+    );
+    const against = bound(new ScramClient('', 'n', END_POINT), END_POINT, 'SCRAM-SHA-256');
+    assert.match(messageOf(against), /selected SCRAM-SHA-256 without channel binding, but sent/);
+    const server = new ScramServer(VERIFIER, 'serverNonce', false, END_POINT);
+    const unique = server.first(ascii('p=tls-unique,,n=,r=n'), PLUS);
+    assert.match(messageOf(unique), /unsupported SCRAM channel-binding type "tls-unique"/);
+  });
+});

@@ -2,19 +2,26 @@
 import type { SluiceConfig } from '../../config/load.js';
 import type { AuthorityAnswer, AuthorityQuestion } from '../../core/authority.js';
 import type { Logger } from '../logging.js';
+import { LdapLogin } from './ldap-login.js';
 import { SystemUsers } from './system-users.js';
 import { type LookupSettings, UserLookups } from './user-lookups.js';
 
 export class Authority {
   readonly #lookups: UserLookups;
+  readonly #ldap: LdapLogin;
+  #ldapReady: Promise<void>;
   readonly #systemUsers = new SystemUsers();
 
   constructor(config: SluiceConfig, logger: Logger) {
-    this.#lookups = new UserLookups(lookupSettings(config), (message) => logger.warn(message));
+    const warn = (message: string): void => logger.warn(message);
+    this.#lookups = new UserLookups(lookupSettings(config), warn);
+    this.#ldap = new LdapLogin(warn);
+    this.#ldapReady = this.#ldap.configure(config.values.auth_ldap_ca_file);
   }
 
   configure(config: SluiceConfig): void {
     this.#lookups.configure(lookupSettings(config));
+    this.#ldapReady = this.#ldap.configure(config.values.auth_ldap_ca_file);
   }
 
   /** Never rejects. */
@@ -26,7 +33,8 @@ export class Authority {
         this.#lookups.forget(question.lookup);
         return { kind: 'unknownUser' };
       case 'ldap':
-        return { kind: 'verdict', accepted: false };
+        await this.#ldapReady;
+        return { kind: 'verdict', accepted: await this.#ldap.check(question) };
       case 'systemUser':
         return { kind: 'systemUser', name: await this.#systemUsers.nameOf(question.uid) };
     }

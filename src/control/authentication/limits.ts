@@ -12,3 +12,10 @@ export const VERIFIERS_MAX = 1000;
 /** Names of the system's users that are remembered, and for how long, in ms. */
 export const SYSTEM_USERS_MAX = 1000;
 export const SYSTEM_USER_MS = 60_000;
+
+/** Passwords that are being checked at LDAP servers at one time; more wait. */
+export const LDAP_CHECKS_MAX = 20;
+
+/** How long one step of such a check may take, and connecting for it (as in PgBouncer), in ms. */
+export const LDAP_CHECK_MS_MAX = 10_000;
+export const LDAP_CONNECT_MS_MAX = 3000;

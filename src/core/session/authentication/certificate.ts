@@ -13,7 +13,7 @@ export function judgeCertificate(
 ): AuthenticationStep {
   const reason = mismatch(claim, map, services);
   if (reason === null) return proved(claim);
-  if (reason !== '') services.report('error', reason);
+  if (reason !== '') services.report('warn', reason);
   return REFUSED;
 }
 

@@ -54,7 +54,7 @@ export interface DialogueServices {
   /** Goes on likewise when the database is no longer paused. */
   untilResumed(database: Database, then: () => AuthenticationStep): 'wait';
   /** For operators: why a login fails, in PgBouncer's words. */
-  report(level: 'info' | 'error', message: string): void;
+  report(level: 'info' | 'warn' | 'error', message: string): void;
 }
 
 /** A failure that says nothing about who the client is. */

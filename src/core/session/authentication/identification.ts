@@ -71,7 +71,6 @@ export class Identification {
     if (known?.isListed) return this.challenge(known);
     const authUser = entry?.authUser ?? (this.settings.authUser || null);
     if (entry !== null && authUser !== null) return this.lookUp(entry, authUser);
-    this.services.report('info', `no such user: ${user}`);
     return this.challenge(this.stranger());
   }
 
@@ -90,8 +89,10 @@ export class Identification {
 
   private stranger(): Claim {
     const { user } = this.applicant;
-    const limits = this.settings.users.get(user)?.limits ?? null;
-    return { name: user, secret: this.settings.admitsStrangers ? NO_SECRET : null, limits };
+    const { admitsStrangers, users } = this.settings;
+    if (!admitsStrangers) this.services.report('info', `no such user: ${user}`);
+    const limits = users.get(user)?.limits ?? null;
+    return { name: user, secret: admitsStrangers ? NO_SECRET : null, limits };
   }
 
   /** `any`: the name that was given doesn't matter, since everybody is one user to the server. */

@@ -16,14 +16,14 @@ export function judgeSystemUser(
   services: DialogueServices,
 ): AuthenticationStep {
   if (peer === null) {
-    services.report('error', 'peer authentication needs a unix socket, and an I/O driver other than "node"');
+    services.report('warn', 'peer authentication needs a unix socket, and an I/O driver other than "node"');
     return REFUSED;
   }
   if (claim.secret === null) return REFUSED;
   return services.ask({ kind: 'systemUser', uid: peer.uid }, (answer) => {
     const systemUser = answer.kind === 'systemUser' ? answer.name : null;
     if (systemUser !== null && mayBe(systemUser, claim.name, map)) return proved(claim);
-    if (map !== null) services.report('error', `ident map ${map.name} cannot be matched`);
+    if (map !== null) services.report('warn', `ident map ${map.name} cannot be matched`);
     return REFUSED;
   });
 }
