@@ -1,5 +1,6 @@
 /** What is known of each database beside its settings: whether it is held up, and what has been counted. */
 import { LatencyHistogram } from './latency-histogram.js';
+import { isSettable, type ParameterSet, reportedName } from './parameters.js';
 
 /** Sums since the start. They only grow; plain numbers, since they are added to per message. */
 export class Totals {
@@ -37,6 +38,10 @@ export class Database {
   readonly latencies = new Latencies();
   private isPaused = false;
   private readonly resumed: (() => void)[] = [];
+  /** {@link StatementCatalogue.clock} of the last DDL that may have changed the columns of prepared statements. */
+  suspectSince = 0;
+  /** What its servers report beyond what all servers do, by the names in lower case. */
+  private readonly alsoReported = new Map<string, string>();
 
   constructor(name: string, isAuto: boolean) {
     this.name = name;
@@ -57,6 +62,21 @@ export class Database {
   /** Calls back, once, when the database is no longer paused. */
   whenResumed(goOn: () => void): void {
     this.resumed.push(goOn);
+  }
+
+  /** A server has logged us in, and reported these parameters. */
+  learn({ values }: ParameterSet): void {
+    for (const name of values.keys()) {
+      if (isSettable(name) && reportedName(name) === null) this.alsoReported.set(name.toLowerCase(), name);
+    }
+  }
+
+  /**
+   * The name under which its servers report a parameter that clients may set, so that its value can follow them; null:
+   * they don't, as far as we know (newer servers report more than older ones).
+   */
+  reportedName(name: string): string | null {
+    return reportedName(name) ?? this.alsoReported.get(name.toLowerCase()) ?? null;
   }
 }
 

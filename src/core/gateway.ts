@@ -6,9 +6,11 @@ import * as Backend from '../wire/backend.js';
 import type { ErrorFields } from '../wire/error-fields.js';
 import { MessageWriter } from '../wire/message-writer.js';
 import { SqlState } from '../wire/sqlstate.js';
+import { NEWEST_MINOR } from '../wire/startup.js';
 import { Administration } from './administration.js';
 import type { AuthorityAnswer } from './authority.js';
-import { type CancelOrder, CancelRequest } from './cancel-request.js';
+import type { CancelRequest } from './cancel-request.js';
+import { Cancels } from './cancels.js';
 import { ClientCounts } from './client-counts.js';
 import type { CommandOutcome, GatewayCommand } from './command.js';
 import { CONSOLE_DATABASES, type ConsoleAnswer } from './console.js';
@@ -18,8 +20,8 @@ import { type Database, Databases } from './databases.js';
 import { FailedLogins } from './failed-logins.js';
 import { housekeepingMs } from './housekeeping-interval.js';
 import type { ConnectionId, Io, IoEvents, TlsFacts } from './io.js';
-import { ADVANCE_MS_MAX, CANCELS_IN_FLIGHT_MAX, POOLS_MAX, REFUSED_CLIENTS_MAX } from './limits.js';
-import { ParameterSets, reportedName } from './parameters.js';
+import { ADVANCE_MS_MAX, POOLS_MAX, REFUSED_CLIENTS_MAX } from './limits.js';
+import { ParameterSets } from './parameters.js';
 import { Capacity } from './pool/capacity.js';
 import type { Pool, PoolOwner } from './pool/pool.js';
 import { Pools } from './pools.js';
@@ -30,6 +32,7 @@ import { ClientEncryption } from './session/client-encryption.js';
 import { ClientLogin, type LoginStep } from './session/client-login.js';
 import { Session } from './session/session.js';
 import type { SessionOwner } from './session/session-owner.js';
+import { divideStartupParameters, withHost } from './session/startup-parameters.js';
 import { StatementTraffic } from './session/statement-traffic.js';
 import type { DatabaseSettings, GatewaySettings, UserSettings } from './settings.js';
 import { SlowAnswers } from './slow-answers.js';
@@ -41,7 +44,8 @@ type Connection = Session | ServerConnection | CancelRequest;
 
 const NONCE_BYTES = 18;
 const MOCK_KEY_BYTES = 32;
-const CANCEL_SECRET_BYTES = 4;
+/** The minor version of the protocol from which on cancel keys may be long. */
+const LONG_KEYS_SINCE = 2;
 
 export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
   private readonly io: Io;
@@ -55,7 +59,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
   private readonly connections: (Connection | undefined)[] = [];
   readonly sessions = new Set<Session>();
   readonly loggingIn = new Set<Session>();
-  readonly cancels = new Set<CancelRequest>();
+  readonly cancels: Cancels;
   private readonly writer = new MessageWriter();
   private openConnections = 0;
   servers = 0;
@@ -82,6 +86,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
       suspended: false,
       farewell: null,
     };
+    this.cancels = new Cancels(this.context, this);
     this.administration = new Administration(this);
     this.consoles = new Consoles(this.context, (client) => this.greet(client));
     this.poolTable = new Pools(this.context, this, this.databases);
@@ -138,7 +143,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
   private contain(handler: Connection, error: unknown): void {
     const trace = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.io.report({ level: 'error', message: `internal error: ${trace}` });
-    const link = handler instanceof CancelRequest ? null : handler.link;
+    const link = 'link' in handler ? handler.link : null;
     for (const end of [handler, link]) {
       if (end === null || this.connections[end.connection] !== end) continue;
       this.io.reset(end.connection);
@@ -185,10 +190,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
   private keepHouse(now: number): number {
     let next = now + this.housekeepingMs;
     next = Math.min(next, this.checkLogins(now));
-    for (const cancel of this.cancels) {
-      next = Math.min(next, cancel.advance(now));
-      if (cancel.hasEnded) this.cancels.delete(cancel);
-    }
+    next = Math.min(next, this.cancels.advance(now));
     next = Math.min(next, this.administration.advance(now));
     return Math.min(next, this.poolTable.advance(now));
   }
@@ -225,6 +227,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
 
   authenticated(client: Session, step: Extract<LoginStep, { kind: 'authenticated' }>): void {
     this.loggingIn.delete(client);
+    client.protocolMinor = Math.min(step.startup.minor, NEWEST_MINOR);
     const asked = new Map(step.startup.parameters);
     const databaseName = asked.get('database') || (asked.get('user') ?? '');
     client.asked = { database: databaseName, user: step.user.name };
@@ -240,16 +243,20 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
       });
     }
     const user = database.forcedUser ?? step.user;
-    const { reported, fixed } = this.splitStartup(asked);
     client.database = this.useDatabase(client, databaseName, database);
+    const divided = this.divideStartup(client, client.database, asked);
+    if ('code' in divided) return client.fail(divided);
     const closed = this.administration.refusal(client.database);
     const refused = closed ?? this.clientCounts.refusal(client.asked!, settings);
     if (refused !== null) return client.fail(refused);
     client.database.totals.clientLogins += 1;
-    const identity = { database: client.database, user, startupParameters: fixed };
+    const identity = { database: client.database, user, startupParameters: divided.fixed };
     const pool = this.poolTable.open(database, identity);
     if (pool === null) return client.fail(TOO_MANY_POOLS);
-    client.startupParameters = this.context.parameterSets.overlay(this.context.parameterSets.empty, reported);
+    client.startupParameters = this.context.parameterSets.overlay(
+      this.context.parameterSets.empty,
+      divided.reported,
+    );
     client.pool = pool;
     this.clientCounts.enter(client.asked!);
     if (pool.sharesServers) {
@@ -281,70 +288,47 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     return this.databases.use(name, isAuto);
   }
 
-  /** Which startup parameters can follow a client from server to server, and which need connections of their own. */
-  private splitStartup(asked: Map<string, string>): {
-    reported: Map<string, string>;
-    fixed: Map<string, string>;
-  } {
-    const reported = new Map<string, string>();
-    const fixed = new Map<string, string>();
-    for (const [name, value] of asked) {
-      if (name === 'user' || name === 'database' || name === 'replication') continue;
-      if (this.context.settings.ignoreStartupParameters.has(name)) continue;
-      const known = reportedName(name);
-      if (known !== null) reported.set(known, value);
-      else fixed.set(name, value);
+  private divideStartup(client: Session, database: Database, asked: Map<string, string>) {
+    const { applicationNameAddHost, ignoreStartupParameters: ignored } = this.context.settings;
+    if (applicationNameAddHost) {
+      const address = this.io.peerAddress(client.connection);
+      asked.set('application_name', withHost(asked.get('application_name'), address));
     }
-    return { reported, fixed };
+    return divideStartupParameters(asked, { ignored, reportedName: (name) => database.reportedName(name) });
   }
 
   greet(client: Session): void {
     client.idleSince = this.io.now();
-    const secret = Buffer.from(this.io.randomBytes(CANCEL_SECRET_BYTES));
-    client.cancelSecret = secret.readInt32BE(0);
+    const { peerId } = this.context.settings;
+    const key = this.cancels.keys.issue(peerId, client.protocolMinor >= LONG_KEYS_SINCE, null);
+    client.cancelKey = key;
     const { writer } = this;
     writer.reset();
     writer.begin(Backend.Authentication).int32(Backend.AuthenticationOk).end();
     for (const [name, value] of client.parameters.values) {
       writer.begin(Backend.ParameterStatus).cstring(name).cstring(value).end();
     }
-    writer.begin(Backend.BackendKeyData).int32(processIdOf(client)).bytes(secret).end();
+    writer
+      .begin(Backend.BackendKeyData)
+      .int32(key.processId)
+      .bytes(this.cancels.keys.secret(key, peerId))
+      .end();
     writer.begin(Backend.ReadyForQuery).byte(Backend.Idle).end();
     client.welcome(writer.buffer.subarray(0, writer.length));
   }
 
   cancelRequested(asker: Session, step: Extract<LoginStep, { kind: 'cancel' }>): void {
     this.loggingIn.delete(asker);
-    this.context.counters.cancelRequests += 1;
-    const target = this.connections[step.processId - 1];
-    const server = target instanceof Session ? target.link : null;
-    const known =
-      target instanceof Session && target.phase === 'ready' && sameSecret(target.cancelSecret, step.secret);
-    // As PostgreSQL does: no word to the client whether its key was right.
-    if (!known || server === null || this.cancels.size >= CANCELS_IN_FLIGHT_MAX) {
-      return asker.close('failed cancel request');
-    }
-    if (server.outstandingRequests === 0 || server.exchange.runsOwnQuery) {
-      return asker.close('cancel request for idle client');
-    }
-    this.sendCancel({
-      server,
-      stillWanted: () => target.link === server && !server.exchange.runsOwnQuery,
-      finished: () => asker.close('successfully sent cancel request'),
-    });
+    this.cancels.requested(asker, step.processId, step.secret);
   }
 
-  cancelAbandoned(server: ServerConnection): boolean {
-    if (this.stopping || this.cancels.size >= CANCELS_IN_FLIGHT_MAX) return false;
-    this.sendCancel({ server, stillWanted: () => server.phase === 'ready', finished: () => {} });
-    return true;
+  cancelAbandoned(pool: Pool, server: ServerConnection): boolean {
+    return !this.stopping && this.cancels.abandoned(pool, server);
   }
 
-  private sendCancel(order: CancelOrder): void {
-    const cancel = new CancelRequest(this.context, order);
+  cancelOpened(request: CancelRequest): void {
     this.openConnections += 1;
-    this.connections[cancel.connection] = cancel;
-    this.cancels.add(cancel);
+    this.connections[request.connection] = request;
   }
 
   sessionEnded(client: Session): void {
@@ -427,21 +411,6 @@ const TOO_MANY_POOLS: ErrorFields = {
   message: `more than ${POOLS_MAX} combinations of database, user and startup parameters are in use`,
   hint: 'List parameters that differ from client to client in ignore_startup_parameters.',
 };
-
-/** The process id that a client is told; it finds the client again in a cancel request. */
-function processIdOf(client: Session): number {
-  return client.connection + 1;
-}
-
-/** Compares all four bytes whatever the first ones are. */
-function sameSecret(expected: number, given: Uint8Array): boolean {
-  if (given.length !== CANCEL_SECRET_BYTES) return false;
-  const bytes = Buffer.alloc(CANCEL_SECRET_BYTES);
-  bytes.writeInt32BE(expected);
-  let difference = 0;
-  for (let i = 0; i < CANCEL_SECRET_BYTES; i++) difference |= bytes[i]! ^ given[i]!;
-  return difference === 0;
-}
 
 function newCounters(): Counters {
   return {

@@ -42,6 +42,12 @@ export const STATEMENTS_PER_CLIENT_MAX = 100_000;
 /** Cancel requests that are under way to servers at one time; more are dropped, as a lost packet would be. */
 export const CANCELS_IN_FLIGHT_MAX = 1000;
 
+/** How often a cancel request may be passed on from process to process (PgBouncer's limit, and all that its keys can say). */
+export const CANCEL_HOPS_MAX = 3;
+
+/** A batch that is kept to be repeated when the server's plan is outdated; a longer one isn't. Bytes. */
+export const HELD_BATCH_BYTES_MAX = 4096;
+
 /** Longest and shortest time between two runs of the core's housekeeping, in ms. */
 export const ADVANCE_MS_MAX = 1000;
 export const ADVANCE_MS_MIN = 5;

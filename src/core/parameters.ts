@@ -34,6 +34,11 @@ export function reportedName(name: string): string | null {
   return REPORTED_BY_LOWER_CASE.get(name.toLowerCase()) ?? null;
 }
 
+/** Whether clients may set a parameter that is reported. */
+export function isSettable(name: string): boolean {
+  return !READ_ONLY.has(name);
+}
+
 /** Values of reported parameters, by reported name. Immutable; equal sets are usually the same object. */
 export interface ParameterSet {
   readonly values: ReadonlyMap<string, string>;
@@ -76,7 +81,7 @@ export class ParameterSets {
 export function differenceQuery(wanted: ParameterSet, actual: ParameterSet): string | null {
   const calls: string[] = [];
   for (const [name, value] of wanted.values) {
-    if (READ_ONLY.has(name) || actual.values.get(name) === value) continue;
+    if (!isSettable(name) || actual.values.get(name) === value) continue;
     calls.push(`pg_catalog.set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, false)`);
   }
   return calls.length === 0 ? null : `SELECT ${calls.join(', ')}`;

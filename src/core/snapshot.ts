@@ -59,6 +59,7 @@ export interface Snapshot {
   readonly totals: readonly DatabaseTotals[];
   readonly latencies: readonly DatabaseLatencies[];
   readonly users: readonly UserSnapshot[];
+  readonly peers: readonly PeerSnapshot[];
   readonly counters: Readonly<Counters>;
   /** The gateway's clock, in ms, to which the times of connections are to be compared. */
   readonly now: number;
@@ -124,6 +125,18 @@ export interface DatabaseLatencies {
   readonly transaction: Uint32Array;
   /** Of every client that was given a server connection, those that had not to wait too. */
   readonly wait: Uint32Array;
+}
+
+/** What goes to another process (PgBouncer's peer pools). */
+export interface PeerSnapshot {
+  /** Its `peer_id`. */
+  readonly id: number;
+  /** Cancel requests that have been passed on, and that wait for that. */
+  readonly clActiveCancelReq: number;
+  readonly clWaitingCancelReq: number;
+  /** Connections that carry one, and that are being established. */
+  readonly svActiveCancel: number;
+  readonly svLogin: number;
 }
 
 /** How a database stands: its limits as they are in force, and what uses them. */

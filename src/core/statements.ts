@@ -15,6 +15,8 @@ export interface Statement {
   readonly acceptedIn: Set<object>;
   /** Clients and server connections that have it. At 0 the catalogue forgets it. */
   references: number;
+  /** Server connections that parsed it before this {@link StatementCatalogue.clock} may have an outdated plan. */
+  suspectSince: number;
 }
 
 /** Names that begin so are ours; a client's statement can't be reached under such a name by another client. */
@@ -23,6 +25,8 @@ export const SERVER_NAME_PREFIX = 'sluice_';
 export class StatementCatalogue {
   private readonly byKey = new Map<string, Statement>();
   private lastId = 0;
+  /** Grows whenever statements become suspect; 0: none has ever been. */
+  clock = 0;
 
   get size(): number {
     return this.byKey.size;
@@ -45,9 +49,24 @@ export class StatementCatalogue {
       key,
       acceptedIn: new Set(),
       references: 0,
+      suspectSince: 0,
     };
     this.byKey.set(key, statement);
     return statement;
+  }
+
+  /**
+   * A server has refused it because its result would have other columns than before. Clients that have it keep it, since
+   * they may remember the columns; one that prepares the text anew gets a new statement.
+   */
+  retire(statement: Statement): void {
+    statement.suspectSince = ++this.clock;
+    if (this.byKey.get(statement.key) === statement) this.byKey.delete(statement.key);
+  }
+
+  /** A DDL may have changed the columns of any statement of a database. */
+  suspectAll(database: { suspectSince: number }): void {
+    database.suspectSince = ++this.clock;
   }
 
   hold(statement: Statement): void {

@@ -1,6 +1,6 @@
 /** Looks at a running gateway. Owns nothing and changes nothing. */
 import type { Administration } from './administration.js';
-import type { CancelRequest } from './cancel-request.js';
+import type { CancelFigures, Cancels } from './cancels.js';
 import type { ClientCounts } from './client-counts.js';
 import type { Consoles } from './consoles.js';
 import type { GatewayContext } from './context.js';
@@ -25,7 +25,7 @@ export interface Observed {
   readonly pools: ReadonlyMap<string, Pool>;
   readonly sessions: ReadonlySet<Session>;
   readonly loggingIn: ReadonlySet<Session>;
-  readonly cancels: ReadonlySet<CancelRequest>;
+  readonly cancels: Cancels;
   readonly clientCounts: ClientCounts;
   readonly administration: Administration;
   readonly consoles: Consoles;
@@ -44,7 +44,7 @@ export function takeSnapshot(gateway: Observed, withConnections: boolean): Snaps
     consoleClients: gateway.clientCounts.ofDatabase('pgbouncer'),
     servers: gateway.servers,
     preparedStatements: context.catalogue.size,
-    pools: pools.map((pool) => poolSnapshot(pool, gateway.cancels, now)),
+    pools: pools.map((pool) => poolSnapshot(pool, gateway.cancels.figures(pool), now)),
     databases: [...databases].map((database) => ({
       name: database.name,
       serverConnections: servers.get(database) ?? 0,
@@ -56,6 +56,7 @@ export function takeSnapshot(gateway: Observed, withConnections: boolean): Snaps
     totals: [...databases, { name: 'pgbouncer', totals: gateway.consoles.totals }].map(totalsOf),
     latencies: [...databases].map(latenciesOf),
     users: usersOf(pools, gateway.clientCounts),
+    peers: gateway.cancels.peers(),
     counters: { ...context.counters },
     now,
     state: gateway.administration.state,
@@ -69,12 +70,10 @@ function countServers(pools: readonly Pool[]): Map<Database, number> {
   return counts;
 }
 
-function poolSnapshot(pool: Pool, cancels: ReadonlySet<CancelRequest>, now: number): PoolSnapshot {
+function poolSnapshot(pool: Pool, cancels: CancelFigures, now: number): PoolSnapshot {
   const { servers, clients, waiters } = pool;
   const count = { active: 0, idle: 0, used: 0, tested: 0, login: 0, beingCanceled: 0 };
   for (const server of servers) count[serverState(server)] += 1;
-  let cancelling = 0;
-  for (const cancel of cancels) if (servers.has(cancel.target)) cancelling += 1;
   const oldest = waiters.first;
   return {
     database: pool.database.name,
@@ -83,10 +82,10 @@ function poolSnapshot(pool: Pool, cancels: ReadonlySet<CancelRequest>, now: numb
     loadBalanceHosts: pool.limits.loadBalanceHosts,
     clActive: clients.size - waiters.length,
     clWaiting: waiters.length,
-    clActiveCancelReq: cancelling,
-    clWaitingCancelReq: 0,
+    clActiveCancelReq: cancels.active,
+    clWaitingCancelReq: cancels.waiting,
     svActive: count.active,
-    svActiveCancel: cancelling,
+    svActiveCancel: cancels.active,
     svBeingCanceled: count.beingCanceled,
     svIdle: count.idle,
     svUsed: count.used,

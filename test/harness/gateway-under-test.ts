@@ -28,6 +28,8 @@ export interface GatewayOptions {
   readonly file?: string;
   /** Settings by their names in the configuration. Default: everybody is trusted. */
   readonly settings?: Readonly<Record<string, string | number>>;
+  /** Default: a free one. */
+  readonly port?: number;
   /** Names and secrets (passwords or verifiers); makes an `auth_file`. */
   readonly users?: Readonly<Record<string, string>>;
   /** Lines of the log that would otherwise fail the test at {@link GatewayUnderTest.stop}. */
@@ -54,7 +56,7 @@ export class GatewayUnderTest {
 
   /** Starts it and waits until it listens. */
   static async start(options: GatewayOptions): Promise<GatewayUnderTest> {
-    const port = await freePort();
+    const port = options.port ?? (await freePort());
     const file = options.file === undefined ? [] : [options.file];
     const args = ['serve', ...file, '--listen', `127.0.0.1:${port}`, '--io', options.io];
     for (const url of databaseFlags(options.server)) args.push('--database', url);

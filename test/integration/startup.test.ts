@@ -34,14 +34,21 @@ onEveryDriver('startup', {}, (stage) => {
     await client.close();
   });
 
-  test('protocol 3.2 is agreed on or negotiated down, 3.99 is negotiated down', async () => {
-    for (const minor of [2, 99]) {
+  test('protocol 3.2 is spoken, with a long cancel key; what is newer is negotiated down', async () => {
+    for (const [minor, keyBytes] of [
+      [0, 4],
+      [1, 4],
+      [2, 32],
+      [3, 32],
+      [9999, 32],
+    ] as const) {
       const client = await RawClient.connect(stage.gateway);
       client.startup({}, minor);
       const greeting = await client.untilReady();
       const answer = greeting.find(({ type }) => type === 'v');
-      if (minor === 99) assert.ok(answer, 'NegotiateProtocolVersion is sent');
-      if (answer) assert.ok((answer.body.readInt32BE(0) & 0xffff) <= 2);
+      assert.equal(answer?.body.toString('hex'), minor > 2 ? '0003000200000000' : undefined);
+      assert.equal(client.secret.length, keyBytes, `3.${minor}`);
+      assert.ok(client.processId > 0);
       assert.equal(singleValue(await client.query('SELECT 1')), '1');
       await client.close();
     }
@@ -49,9 +56,11 @@ onEveryDriver('startup', {}, (stage) => {
 
   test('unknown protocol options are named, and ignored', async () => {
     const client = await RawClient.connect(stage.gateway);
-    client.startup({ '_pq_.flying': 'yes' });
+    client.startup({ '_pq_.flying': 'yes', '_pq_.diving': '' });
     const answer = (await client.untilReady()).find(({ type }) => type === 'v');
-    assert.match(`${answer?.body.toString('latin1', 8)}`, /_pq_\.flying/);
+    assert.equal(answer?.body.readInt32BE(0), 0x30000);
+    assert.equal(answer?.body.readInt32BE(4), 2);
+    assert.equal(answer?.body.toString('latin1', 8), '_pq_.flying\0_pq_.diving\0');
     await client.close();
   });
 
@@ -76,6 +85,38 @@ onEveryDriver('startup', {}, (stage) => {
     await withGateway({ io: stage.io, server: stage.server, settings }, async (gateway) => {
       const client = await RawClient.login(gateway, { no_such_setting: '1', extra_float_digits: '3' });
       assert.equal(singleValue(await client.query('SELECT 1')), '1');
+      await client.close();
+    });
+  });
+
+  test('options are taken apart: what is reported follows the client, the rest is its pool’s', async () => {
+    const options = '-c  timezone=Asia/Tokyo --datestyle=German,\\ YMD -cenable_seqscan=off';
+    const client = await RawClient.login(stage.gateway, { options });
+    assert.equal(singleValue(await client.query('SHOW TimeZone')), 'Asia/Tokyo');
+    assert.equal(singleValue(await client.query('SHOW DateStyle')), 'German, YMD');
+    assert.equal(singleValue(await client.query('SHOW enable_seqscan')), 'off');
+    await client.close();
+    const plain = await RawClient.login(stage.gateway);
+    assert.equal(singleValue(await plain.query('SHOW TimeZone')), 'UTC');
+    await plain.close();
+  });
+
+  test('options that are no settings are refused', async () => {
+    for (const options of ['-d 5', '-c timezone', 'timezone=UTC']) {
+      const client = await RawClient.connect(stage.gateway);
+      client.startup({ options });
+      const error = firstError(await client.untilEnd());
+      assert.match(error.message, /^unsupported options startup parameter: only '-c config=val' and/);
+      assert.deepEqual([error.severity, error.code], ['FATAL', '08P01']);
+      client.destroy();
+    }
+  });
+
+  test('application_name_add_host', async () => {
+    const settings = { application_name_add_host: 1 };
+    await withGateway({ io: stage.io, server: stage.server, settings }, async (gateway) => {
+      const client = await RawClient.login(gateway, { application_name: 'me' });
+      assert.match(`${singleValue(await client.query('SHOW application_name'))}`, /^me - 127\.0\.0\.1:\d+$/);
       await client.close();
     });
   });

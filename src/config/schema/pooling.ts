@@ -101,7 +101,7 @@ export const serverConnectionSettings = {
     type: 'list of parameter names',
     description: 'Further parameters that follow the client from one server connection to another.',
     instead:
-      'application_name, client_encoding, DateStyle, IntervalStyle, standard_conforming_strings and TimeZone always follow the client; server connections are opened with all other startup parameters of their clients',
+      'every parameter that the servers report follows the client; server connections are opened with all other startup parameters of their clients',
     reload: false,
   }),
   application_name_add_host: onOff(CHECKS, false, {

@@ -141,7 +141,7 @@ const LISTS: Table = {
       row('users', settings.users.size),
       row('peers', settings.peers.size),
       row('pools', snapshot.pools.length),
-      row('peer_pools', 0),
+      row('peer_pools', snapshot.peers.length),
       row('free_clients', 0),
       row('used_clients', snapshot.clients),
       row('login_clients', snapshot.clientsLoggingIn),
@@ -173,7 +173,10 @@ const PEERS: Table = {
 
 const PEER_POOLS: Table = {
   columns: columns('peer_id:i cl_active_cancel_req:i cl_waiting_cancel_req:i sv_active_cancel:i sv_login:i'),
-  rows: ({ settings }) => [...settings.peers.keys()].map((id) => row(id, 0, 0, 0, 0)),
+  rows: ({ snapshot }) =>
+    snapshot.peers.map((peer) =>
+      row(peer.id, peer.clActiveCancelReq, peer.clWaitingCancelReq, peer.svActiveCancel, peer.svLogin),
+    ),
 };
 
 /** PgBouncer hands its descriptors over with these rows; ours take their port over by `so_reuseport`. */

@@ -57,7 +57,7 @@ export interface PoolOwner {
   serverOpened(server: ServerConnection): void;
   serverClosed(server: ServerConnection): void;
   /** Cancels what runs for a client that is gone; false when that can't be done. */
-  cancelAbandoned(server: ServerConnection): boolean;
+  cancelAbandoned(pool: Pool, server: ServerConnection): boolean;
   /** Sends a client its greeting. */
   greet(client: Session): void;
 }
@@ -212,7 +212,9 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     server.place.abandonedAt = this.context.io.now();
     server.finishAlone();
     // What runs there should not run on for nobody, nor let the server have more connections than the pool's size.
-    if (!client.saidGoodbye && !this.owner.cancelAbandoned(server)) server.close(QUERY_IN_PROGRESS);
+    if (!client.saidGoodbye && !this.owner.cancelAbandoned(this, server)) {
+      server.close(QUERY_IN_PROGRESS);
+    }
   }
 
   finishedAlone(server: ServerConnection): void {
@@ -228,6 +230,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   }
 
   opened(server: ServerConnection): void {
+    if (this.greetings.defaults === null) this.database.learn(server.parameters);
     this.launching.succeeded();
     this.greetings.defaults ??= server.parameters;
     // However short its lifetime, it serves once.

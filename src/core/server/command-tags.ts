@@ -9,6 +9,24 @@ export type TellingTag = (typeof TAGS)[number];
 const MESSAGES = TAGS.map((tag) => ({ tag, message: buildCommandComplete(tag) }));
 const [SHORT, MIDDLE, LONG] = MESSAGES.map(({ message }) => message.length);
 
+const ALTER = buildCommandComplete('ALTER ').subarray(HEADER_BYTES, -1);
+const CREATE_VIEW = buildCommandComplete('CREATE VIEW');
+
+/**
+ * Whether the CommandComplete at `position` may tell of a DDL after which a prepared statement has other columns. The
+ * others that could (DROP and CREATE of the same name, functions) are too common, as with temporary tables.
+ */
+export function mayChangeColumns(bytes: Uint8Array, position: number, total: number): boolean {
+  const body = position + HEADER_BYTES;
+  if (total > HEADER_BYTES + ALTER.length && sameBytes(ALTER, 0, bytes, body, ALTER.length)) return true;
+  return (
+    total === CREATE_VIEW.length && sameBytes(CREATE_VIEW, HEADER_BYTES, bytes, body, total - HEADER_BYTES)
+  );
+}
+
+/** A tag is short; a longer one is passed on unread. */
+export const TAG_MESSAGE_BYTES_MAX = 128;
+
 /** Whether a CommandComplete of `total` bytes, header included, can be one of them: the cheap question. */
 export function mayBeTelling(total: number): boolean {
   return total === SHORT || total === MIDDLE || total === LONG;

@@ -40,7 +40,10 @@ interface Barrier {
 /** A simple Query within a batch: it destroys the unnamed statement, unless it is skipped. */
 export const QUERY_IN_BATCH = Object.freeze({ what: 'query' });
 
-export type RequestDetail = StatementRequest | OwnQuery | Barrier | typeof QUERY_IN_BATCH;
+/** The Sync of a batch that is repeated: its answer has been given with the repetition. */
+const REPEATED = Object.freeze({ what: 'repeated' });
+
+export type RequestDetail = StatementRequest | OwnQuery | Barrier | typeof QUERY_IN_BATCH | typeof REPEATED;
 
 /** What may be known of a client's request. */
 export type ClientRequest = StatementRequest | typeof QUERY_IN_BATCH;
@@ -172,6 +175,13 @@ export class Exchange {
   expectOwn(): void {
     this.batch += 1;
     this.push(Request.QUERY | Request.SWALLOWED, { what: 'own', error: null });
+  }
+
+  /** The only batch that is outstanding has been refused, and will be sent again: its Sync is answered to nobody. */
+  repeatBatch(): void {
+    this.failed();
+    this.shift();
+    this.push(Request.SYNC | Request.SWALLOWED, REPEATED);
   }
 
   /** Notes a Sync of ours behind the last message of a client that will send no more. */

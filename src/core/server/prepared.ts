@@ -17,6 +17,8 @@ export interface PreparedEntry {
   evicted: boolean;
   /** Grows with each use: the smallest is the least recently used. */
   lastUse: number;
+  /** The catalogue's clock when it was parsed. */
+  readonly parsedAt: number;
 }
 
 /** What must be sent before a statement can be used on a server connection. */
@@ -51,10 +53,32 @@ export class PreparedStatements {
     return 'close-and-parse';
   }
 
+  /** Parsed before that time: its result may have other columns by now. What is under way is taken as it is. */
+  isParsedBefore(statement: Statement, time: number): boolean {
+    const entry = this.entries.get(statement);
+    return entry?.confirmed === true && entry.parsedAt < time;
+  }
+
+  /** Before its next use it must be parsed again. */
+  distrust(statement: Statement): void {
+    const entry = this.entries.get(statement);
+    if (entry?.confirmed === true) this.notParsed(entry);
+  }
+
+  statements(): Iterable<Statement> {
+    return this.entries.keys();
+  }
+
+  /** Before their next use all must be parsed again. */
+  distrustAll(): void {
+    for (const statement of this.entries.keys()) this.distrust(statement);
+  }
+
   /** A Parse for `statement` is being sent. */
   parsing(statement: Statement, batch: number): PreparedEntry {
     this.remove(statement);
-    const entry = { statement, confirmed: false, batch, evicted: false, lastUse: ++this.uses };
+    const parsedAt = this.catalogue.clock;
+    const entry = { statement, confirmed: false, batch, evicted: false, lastUse: ++this.uses, parsedAt };
     this.entries.set(statement, entry);
     this.kept += 1;
     this.catalogue.hold(statement);

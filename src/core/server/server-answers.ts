@@ -10,8 +10,15 @@ import type { ReportSubject } from '../io.js';
 import { ERROR_BYTES_READ_MAX } from '../limits.js';
 import type { ClientEnd } from '../link.js';
 import type { ParameterSet } from '../parameters.js';
-import { mayBeTelling, tellingTag } from './command-tags.js';
+import {
+  mayBeTelling,
+  mayChangeColumns,
+  TAG_MESSAGE_BYTES_MAX,
+  type TellingTag,
+  tellingTag,
+} from './command-tags.js';
 import { Exchange, syntheticAnswer } from './exchange.js';
+import { HeldBatch } from './held-batch.js';
 import { releasePolicy } from './release.js';
 import * as Request from './request-queue.js';
 import {
@@ -22,6 +29,8 @@ import {
   readReported,
 } from './server-errors.js';
 import type { ServerStatements } from './server-statements.js';
+import { isStalePlan, repeatableBatch } from './stale-plans.js';
+import { closeMessage, parseMessage } from './statement-messages.js';
 import type { Timing } from './timing.js';
 
 export abstract class ServerAnswers extends FrameReader {
@@ -31,6 +40,8 @@ export abstract class ServerAnswers extends FrameReader {
   /** What was sent, and what is owed an answer. */
   readonly exchange = new Exchange();
   readonly timing: Timing;
+  /** The batch that may have to be repeated. */
+  readonly held = new HeldBatch();
   parameters: ParameterSet;
   link: ClientEnd | null = null;
   /** Whether the link ends with each transaction (pool_mode transaction and statement). */
@@ -55,6 +66,8 @@ export abstract class ServerAnswers extends FrameReader {
   abstract get outstandingRequests(): number;
   abstract get clientMidMessage(): boolean;
   abstract get status(): number;
+  /** Sends something of ours; true when the server can't take more for now. */
+  abstract send(message: Uint8Array): boolean;
   /** Closes the connection; `reason` is for the log. */
   abstract close(reason: string): void;
   /** A query of the gateway's own is over. */
@@ -140,14 +153,18 @@ export abstract class ServerAnswers extends FrameReader {
   }
 
   private commandComplete(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
-    if (mayBeTelling(total)) {
+    if (total <= TAG_MESSAGE_BYTES_MAX) {
       if (end - position < total) return WHOLE;
-      const tag = tellingTag(bytes, position, total);
-      if (tag === 'PREPARE') this.pin();
-      else if (tag !== null) this.statements.dropped(this.exchange, this.link);
+      if (mayChangeColumns(bytes, position, total)) this.statements.columnsMayHaveChanged();
+      if (mayBeTelling(total)) this.commandTold(tellingTag(bytes, position, total));
     }
     this.exchange.commandCompleted();
     return this.answers(Request.EXECUTE, Backend.CommandComplete);
+  }
+
+  private commandTold(tag: TellingTag | null): void {
+    if (tag === 'PREPARE') this.pin();
+    else if (tag !== null) this.statements.dropped(this.exchange, this.link);
   }
 
   /** PREPARE in SQL made a statement that another client must not meet: the link lasts until its client leaves. */
@@ -177,7 +194,7 @@ export abstract class ServerAnswers extends FrameReader {
     const verdict = this.complete();
     if (detail?.what === 'query') this.link?.unnamedAnswered('parsed');
     if (detail?.what === 'own') this.ownQueryDone(detail.error);
-    else this.timing.answered(status, this.context.io.now());
+    else if (detail?.what !== 'repeated') this.timing.answered(status, this.context.io.now());
     return verdict;
   }
 
@@ -200,6 +217,7 @@ export abstract class ServerAnswers extends FrameReader {
       detail.error = this.lastError;
       return SWALLOW;
     }
+    if (isStalePlan(this.lastError) && this.planRefused()) return SWALLOW;
     for (const skipped of this.exchange.failed()) this.statements.undo(skipped, this.link);
     const inClientsWords = detail === null ? null : duplicateRefused(detail, this.lastError);
     if (inClientsWords !== null) {
@@ -209,6 +227,26 @@ export abstract class ServerAnswers extends FrameReader {
     }
     // Also where a Parse of ours was refused: the client's batch fails with it.
     return this.link === null ? SWALLOW : FORWARD;
+  }
+
+  /** A prepared statement's columns have changed. True: the batch that met it is repeated, and nobody needs to know. */
+  private planRefused(): boolean {
+    const batch = this.held.take();
+    const kinds = batch === null ? null : repeatableBatch(this.exchange, batch);
+    const statement = this.statements.latest;
+    this.statements.planRefused(this.exchange);
+    if (this.link === null || batch === null || kinds === null || statement === null) return false;
+    if (this.clientMidMessage) return false;
+    this.exchange.repeatBatch();
+    this.exchange.expect(Request.CLOSE | Request.SWALLOWED, null);
+    const entry = this.statements.named.parsing(statement, this.exchange.batch);
+    const parse = { what: 'parse', statement, entry, clientName: null, batch: this.exchange.batch } as const;
+    this.exchange.expect(Request.PARSE | Request.SWALLOWED, parse);
+    for (const kind of kinds) this.exchange.expect(kind, null);
+    this.send(closeMessage(statement.serverName));
+    this.send(parseMessage(statement.serverName, statement.definition));
+    this.send(batch);
+    return true;
   }
 
   private parameterStatus(total: number, bytes: Uint8Array, position: number, end: number): Verdict {

@@ -164,6 +164,11 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     return this.exchange.status;
   }
 
+  /** Something runs that can be cancelled. */
+  get isBusy(): boolean {
+    return this.exchange.outstanding > 0;
+  }
+
   get outstandingRequests(): number {
     return this.exchange.outstanding;
   }
@@ -257,6 +262,14 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     if (!this.readingPaused) return;
     this.readingPaused = false;
     this.context.io.resumeReading(this.connection);
+  }
+
+  /** Passes on what its client sent; true when the server can't take more for now. */
+  fromClient(bytes: Uint8Array, start: number, end: number): boolean {
+    this.timing.totals.bytesReceived += end - start;
+    if (this.exchange.copyInOpen) this.timing.copiedAt = this.context.io.now();
+    if (this.held.isOpen) this.held.keep(bytes, start, end, this.exchange.batchOpen);
+    return this.context.io.send(this.connection, bytes, start, end);
   }
 
   /** Sends bytes of ours. */

@@ -1,4 +1,5 @@
 /** The prepared statements of one server connection, kept in step with what it has answered. */
+import type { Database } from '../databases.js';
 import type { ClientEnd } from '../link.js';
 import type { Statement, StatementCatalogue } from '../statements.js';
 import type { Exchange, SkippedRequest } from './exchange.js';
@@ -9,12 +10,46 @@ export class ServerStatements {
   readonly named: PreparedStatements;
   /** The unnamed statement, by its client's copy of the definition; 'unknown' when it can't be told; null: none. */
   unnamed: Buffer | 'unknown' | null = null;
+  /** The named statement that was used last, by a Bind or a Describe. */
+  latest: Statement | null = null;
+  private readonly catalogue: StatementCatalogue;
   /** The identity of the pool: what one of its servers has accepted, others will. */
-  private readonly pool: object;
+  private readonly pool: { readonly database: Database };
 
-  constructor(catalogue: StatementCatalogue, pool: object) {
+  constructor(catalogue: StatementCatalogue, pool: { readonly database: Database }) {
     this.named = new PreparedStatements(catalogue);
+    this.catalogue = catalogue;
     this.pool = pool;
+  }
+
+  /** Whether its result may have got other columns since the server parsed it. */
+  isSuspect(statement: Statement): boolean {
+    const since = Math.max(statement.suspectSince, this.pool.database.suspectSince);
+    return this.named.isParsedBefore(statement, since);
+  }
+
+  /** A DDL has been carried out here. */
+  columnsMayHaveChanged(): void {
+    this.catalogue.suspectAll(this.pool.database);
+  }
+
+  /**
+   * The server has refused a plan whose columns have changed: whoever prepares the text from now on gets a new one. The
+   * statement is the one used last, if no more than one was in use; else it can be any.
+   */
+  planRefused(exchange: Exchange): void {
+    let used = 0;
+    for (const [request] of exchange.requests()) {
+      if (request === Request.BIND || request === Request.DESCRIBE) used += 1;
+    }
+    const isDescribedBind = used === 2 && exchange.firstKind === Request.BIND;
+    if (this.latest !== null && (used === 1 || isDescribedBind)) {
+      this.catalogue.retire(this.latest);
+      this.named.distrust(this.latest);
+    } else {
+      for (const statement of this.named.statements()) this.catalogue.retire(statement);
+      this.named.distrustAll();
+    }
   }
 
   /** What must be sent before a statement can be used in the current batch; counts as a use. */
@@ -25,6 +60,7 @@ export class ServerStatements {
   clear(): void {
     this.named.clear();
     this.unnamed = null;
+    this.latest = null;
   }
 
   /** ParseComplete; false when it answers nothing that was asked. The request is still the exchange's first. */

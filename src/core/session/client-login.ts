@@ -5,7 +5,12 @@
 import type { ErrorFields } from '../../wire/error-fields.js';
 import * as Frontend from '../../wire/frontend.js';
 import { SqlState } from '../../wire/sqlstate.js';
-import { buildNegotiateProtocolVersion, readStartupPacket, type StartupMessage } from '../../wire/startup.js';
+import {
+  buildNegotiateProtocolVersion,
+  NEWEST_MINOR,
+  readStartupPacket,
+  type StartupMessage,
+} from '../../wire/startup.js';
 import type { GatewayContext } from '../context.js';
 import type { Databases } from '../databases.js';
 import type { ConnectionId, ReportSubject } from '../io.js';
@@ -93,8 +98,9 @@ export class ClientLogin {
     }
     this.startup = startup;
     this.client?.named(startup);
-    if (startup.minor > 0 || startup.protocolOptions.length > 0) {
-      this.send(buildNegotiateProtocolVersion(0, [...startup.protocolOptions]));
+    if (startup.minor > NEWEST_MINOR || startup.protocolOptions.length > 0) {
+      const minor = Math.min(startup.minor, NEWEST_MINOR);
+      this.send(buildNegotiateProtocolVersion(minor, [...startup.protocolOptions]));
     }
     const replication = startup.parameters.get('replication');
     if (replication !== undefined && !/^(0|false|off|no)$/i.test(replication)) {

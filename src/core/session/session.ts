@@ -6,6 +6,7 @@ import { buildErrorResponse, type ErrorFields } from '../../wire/error-fields.js
 import { BLOCK, END, FORWARD, FrameReader, SWALLOW, type Verdict } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
 import { MAX_MESSAGE_BYTES } from '../../wire/limits.js';
+import type { CancelKey } from '../cancel-keys.js';
 import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
 import type { ConnectionId, ReportSubject, TlsFacts } from '../io.js';
@@ -45,8 +46,12 @@ export class Session extends FrameReader implements StatementClient, LoginTarget
   parameters: ParameterSet;
   /** The reported parameters that its startup packet named, as it spelled the values. */
   startupParameters: ParameterSet;
-  /** The secret half of the key with which this client's queries can be cancelled. */
-  cancelSecret = 0;
+  /** The minor version of protocol 3 that it speaks. */
+  protocolMinor = 0;
+  /** It has brought a cancel request, and is told nothing. */
+  asksCancel = false;
+  /** With which its queries can be cancelled; null before its greeting. */
+  cancelKey: CancelKey | null = null;
   readonly createdAt: number;
   /** Since when it waits for a server connection, in ms. */
   waitingSince = 0;
@@ -167,7 +172,8 @@ export class Session extends FrameReader implements StatementClient, LoginTarget
   fail(error: ErrorFields): void {
     if (this.phase === 'closed') return;
     // In the middle of a forwarded answer nothing can be said: it would be read as a part of that answer.
-    if (this.link?.midMessage !== true) this.send(buildErrorResponse({ ...error, severity: 'FATAL' }));
+    if (this.link?.midMessage !== true && !this.asksCancel)
+      this.send(buildErrorResponse({ ...error, severity: 'FATAL' }));
     recordPoolerError(this.context, this, error);
     this.close(error.message);
   }
@@ -317,10 +323,7 @@ export class Session extends FrameReader implements StatementClient, LoginTarget
   // --- Requests -----------------------------------------------------------------------------------------------
 
   protected forward(bytes: Uint8Array, start: number, end: number): void {
-    if (this.link === null) return;
-    this.link.timing.totals.bytesReceived += end - start;
-    if (this.link.exchange.copyInOpen) this.link.timing.copiedAt = this.context.io.now();
-    if (this.context.io.send(this.link.connection, bytes, start, end)) this.pauseReading();
+    if (this.link?.fromClient(bytes, start, end) === true) this.pauseReading();
   }
 
   flushBefore(bytes: Uint8Array, position: number): void {

@@ -10,7 +10,6 @@ import * as Backend from '../../wire/backend.js';
 import { copyBytes, latin1, sameBytes } from '../../wire/bytes.js';
 import { BLOCK, FORWARD, HEADER_BYTES, MORE, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
-import { MessageWriter } from '../../wire/message-writer.js';
 import type { GatewayContext } from '../context.js';
 import type { Totals } from '../databases.js';
 import { PARSE_BYTES_MAX, STATEMENTS_PER_CLIENT_MAX } from '../limits.js';
@@ -18,15 +17,14 @@ import type { ClientEnd } from '../link.js';
 import { type ClientRequest, QUERY_IN_BATCH, type StatementRequest } from '../server/exchange.js';
 import * as Request from '../server/request-queue.js';
 import type { ServerConnection } from '../server/server-connection.js';
+import { describesPortal } from '../server/stale-plans.js';
+import { closeMessage, describeMessage, parseMessage, STATEMENT } from '../server/statement-messages.js';
 import { SERVER_NAME_PREFIX, type Statement } from '../statements.js';
 
-const STATEMENT = 0x53; // 'S' in Describe and Close: a statement, not a portal
 /** The names in Bind must fit into this many bytes. */
 const NAMES_BYTES_MAX = 64 * 1024;
 const NO_NAME = Uint8Array.of(0);
 
-/** Scratch space for the messages made here; each is copied by `send` before the next is made. */
-const writer = new MessageWriter();
 const SCRATCH_BYTES = 1024;
 const sharedScratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
 
@@ -264,9 +262,14 @@ export class StatementTraffic {
       return FORWARD;
     }
     if (this.isUnsettled(link, bytes, portalEnd + 1, nameEnd)) return this.session.waitForAnswers();
+    // Who asks for the columns along with the rows can't be surprised by others.
+    if (this.context.catalogue.clock > 0 && describesPortal(bytes, position + total, end)) {
+      this.distrustIfSuspect(link, bytes, portalEnd + 1, nameEnd);
+    }
     const serverName = this.serverName(link, bytes, position, portalEnd + 1, nameEnd);
     link.expect(Request.BIND);
     if (serverName === null) return FORWARD;
+    if (link.exchange.outstanding === 1 && link.status === Backend.Idle) link.held.begin();
     // By hand, since every use of a prepared statement comes here: header, portal and our name, then the rest as it is.
     const head = scratch(portalEnd + 1 - position + serverName.length);
     head[0] = Frontend.Bind;
@@ -293,15 +296,12 @@ export class StatementTraffic {
       this.useUnnamed(link, bytes, position);
     }
     const named = isStatement && nameStart < last - 1;
+    if (named && this.context.catalogue.clock > 0) this.distrustIfSuspect(link, bytes, nameStart, last - 1);
     const serverName = named ? this.serverName(link, bytes, position, nameStart, last - 1) : null;
     link.expect(Request.DESCRIBE);
     if (serverName === null) return FORWARD;
-    writer.reset();
-    writer.byte(Frontend.Describe);
-    writer.int32(total - 1 - (last - nameStart) + serverName.length);
-    writer.byte(STATEMENT);
-    writer.bytes(serverName);
-    this.session.insert(bytes, position, written());
+    link.held.drop();
+    this.session.insert(bytes, position, describeMessage(serverName));
     return SWALLOW;
   }
 
@@ -365,7 +365,21 @@ export class StatementTraffic {
       return name.startsWith(SERVER_NAME_PREFIX) ? Buffer.from(`?${name}\0`, 'latin1') : null;
     }
     this.use(link, bytes, position, statement);
+    link.statements.latest = statement;
     return statement.serverName;
+  }
+
+  /** Has a statement parsed again whose columns may have changed. */
+  private distrustIfSuspect(
+    link: ServerConnection,
+    bytes: Uint8Array,
+    nameStart: number,
+    nameEnd: number,
+  ): void {
+    const statement = this.lookUp(bytes, nameStart, nameEnd);
+    if (statement !== undefined && link.statements.isSuspect(statement)) {
+      link.statements.named.distrust(statement);
+    }
   }
 
   /** Most clients use one statement many times in a row: its name is compared as bytes, with no string made of it. */
@@ -472,26 +486,4 @@ export class StatementTraffic {
 function zeroByte(bytes: Uint8Array, start: number, end: number): number {
   for (let i = start; i < end; i++) if (bytes[i] === 0) return i;
   return -1;
-}
-
-function written(): Uint8Array {
-  return writer.buffer.subarray(0, writer.length);
-}
-
-function parseMessage(name: Uint8Array, definition: Uint8Array): Uint8Array {
-  writer.reset();
-  writer.begin(Frontend.Parse);
-  writer.bytes(name);
-  writer.bytes(definition);
-  writer.end();
-  return written();
-}
-
-function closeMessage(name: Uint8Array): Uint8Array {
-  writer.reset();
-  writer.begin(Frontend.Close);
-  writer.byte(STATEMENT);
-  writer.bytes(name);
-  writer.end();
-  return written();
 }

@@ -1,0 +1,53 @@
+/**
+ * "cached plan must not change result type": a prepared statement whose result has other columns since a DDL. PostgreSQL
+ * refuses it so that a client which remembers the old columns doesn't misread the rows. A client that asks for the columns
+ * in the same batch (Describe) remembers nothing: for it the statement is parsed again and the batch repeated, if the
+ * refused request was the first that the server got of it, outside a transaction, so that nothing has happened.
+ */
+import * as Backend from '../../wire/backend.js';
+import type { ErrorFields } from '../../wire/error-fields.js';
+import { HEADER_BYTES, readInt32 } from '../../wire/framing.js';
+import * as Frontend from '../../wire/frontend.js';
+import { SqlState } from '../../wire/sqlstate.js';
+import type { Exchange } from './exchange.js';
+import * as Request from './request-queue.js';
+
+/** Where PostgreSQL raises the error; its message may be translated. */
+const ROUTINE = 'RevalidateCachedQuery';
+
+export function isStalePlan(error: ErrorFields | null): boolean {
+  return error?.code === SqlState.feature_not_supported && error.routine === ROUTINE;
+}
+
+/** Whether the message at `at` asks for the columns of a portal. */
+export function describesPortal(bytes: Uint8Array, at: number, end: number): boolean {
+  return at + HEADER_BYTES < end && bytes[at] === Frontend.Describe && bytes[at + HEADER_BYTES] === PORTAL;
+}
+
+/**
+ * The kinds of the requests of a batch that may be repeated, the Sync last, when its first request is refused; null: it
+ * must not be. It must be all that is outstanding, consist of the client's own portals alone, and describe what it runs.
+ * @param bytes the batch
+ */
+export function repeatableBatch(exchange: Exchange, bytes: Uint8Array): number[] | null {
+  if (exchange.status !== Backend.Idle || exchange.doubtful || exchange.batchOpen) return null;
+  const kinds: number[] = [];
+  for (const [request, detail] of exchange.requests()) {
+    if (detail !== null || kinds.at(-1) === Request.SYNC || !REPEATABLE.has(request)) return null;
+    kinds.push(request);
+  }
+  if (kinds.at(-1) !== Request.SYNC) return null;
+  const isDescribed =
+    bytes[0] === Frontend.Bind && describesPortal(bytes, readInt32(bytes, 1) + 1, bytes.length);
+  return isDescribed ? kinds : null;
+}
+
+const PORTAL = 0x50; // 'P' in Describe
+
+const REPEATABLE: ReadonlySet<number> = new Set([
+  Request.BIND,
+  Request.DESCRIBE,
+  Request.EXECUTE,
+  Request.CLOSE,
+  Request.SYNC,
+]);

@@ -1,0 +1,95 @@
+/** A server's last words reach the client whose session they end. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { firstError, singleValue } from '../harness/backend-message.js';
+import * as send from '../harness/frontend-message.js';
+import { withGateway } from '../harness/gateway-under-test.js';
+import { RawClient } from '../harness/raw-client.js';
+import { onEveryDriver, type Stage } from '../harness/stage.js';
+import { until } from '../harness/until.js';
+
+const PID = 'SELECT pg_backend_pid()';
+
+async function terminate(stage: Stage, pid: string | null): Promise<void> {
+  await stage.server.query(`SELECT pg_terminate_backend(${pid})`);
+}
+
+async function untilWaiting(stage: Stage, pid: string | null, event: string): Promise<void> {
+  await until(`the server to wait for ${event}`, async () => {
+    const found = `SELECT 1 FROM pg_stat_activity WHERE pid = ${pid} AND wait_event = '${event}'`;
+    return (await stage.server.query(found)).length > 0;
+  });
+}
+
+onEveryDriver('a server’s FATAL', {}, (stage) => {
+  /** What a client is told when it is in this state and its server session is terminated. */
+  async function wordsAfter(begin: (client: RawClient) => Promise<void>, waitEvent: string): Promise<string> {
+    const client = await RawClient.login(stage.gateway);
+    await client.query('BEGIN');
+    const pid = singleValue(await client.query(PID));
+    await begin(client);
+    await untilWaiting(stage, pid, waitEvent);
+    await terminate(stage, pid);
+    const error = firstError(await client.untilEnd());
+    client.destroy();
+    return `${error.severity} ${error.code} ${error.message}`;
+  }
+
+  const TERMINATED = 'FATAL 57P01 terminating connection due to administrator command';
+
+  test('in a transaction', async () => {
+    assert.equal(await wordsAfter(async () => {}, 'ClientRead'), TERMINATED);
+  });
+
+  test('while a query runs', async () => {
+    const begin = async (client: RawClient) => client.send(send.query('SELECT pg_sleep(60)'));
+    assert.equal(await wordsAfter(begin, 'PgSleep'), TERMINATED);
+  });
+
+  test('while a batch runs, with more sent behind it', async () => {
+    const begin = async (client: RawClient) => {
+      client.send(send.extended('SELECT pg_sleep(60)'), send.extended('SELECT 2'), send.query('SELECT 3'));
+    };
+    assert.equal(await wordsAfter(begin, 'PgSleep'), TERMINATED);
+  });
+
+  test('during COPY FROM STDIN', async () => {
+    const begin = async (client: RawClient) => {
+      await client.query('CREATE TEMP TABLE c (a int)');
+      client.send(send.query('COPY c FROM STDIN'), send.copyData('1\n'));
+      await client.take('G');
+    };
+    assert.equal(await wordsAfter(begin, 'ClientRead'), TERMINATED);
+  });
+
+  test('idle_in_transaction_session_timeout', async () => {
+    const client = await RawClient.login(stage.gateway);
+    await client.query("BEGIN; SET LOCAL idle_in_transaction_session_timeout = '50ms'");
+    const error = firstError(await client.untilEnd());
+    assert.deepEqual([error.severity, error.code], ['FATAL', '25P03']);
+    client.destroy();
+  });
+
+  test('between transactions it concerns nobody', async () => {
+    const client = await RawClient.login(stage.gateway);
+    const pid = singleValue(await client.query(PID));
+    await terminate(stage, pid);
+    await until('the session to end', async () => {
+      return (await stage.server.query(`SELECT 1 FROM pg_stat_activity WHERE pid = ${pid}`)).length === 0;
+    });
+    assert.notEqual(singleValue(await client.query(PID)), pid);
+    await client.close();
+  });
+
+  test('in pool_mode session also between transactions', async () => {
+    const settings = { pool_mode: 'session' };
+    await withGateway({ io: stage.io, server: stage.server, settings }, async (gateway) => {
+      const client = await RawClient.login(gateway);
+      const pid = singleValue(await client.query(PID));
+      await terminate(stage, pid);
+      const error = firstError(await client.untilEnd());
+      assert.deepEqual([error.severity, error.code], ['FATAL', '57P01']);
+      client.destroy();
+    });
+  });
+});

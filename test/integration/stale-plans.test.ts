@@ -1,0 +1,120 @@
+/** Prepared statements whose result has other columns since a DDL: "cached plan must not change result type". */
+import assert from 'node:assert/strict';
+import { beforeEach, test } from 'node:test';
+import { firstError, rowsOf, singleValue, typesOf } from '../harness/backend-message.js';
+import * as send from '../harness/frontend-message.js';
+import { RawClient } from '../harness/raw-client.js';
+import { onEveryDriver } from '../harness/stage.js';
+
+const FRESH = 'DROP TABLE IF EXISTS t; CREATE TABLE t (a int); INSERT INTO t VALUES (1)';
+const WIDEN = 'ALTER TABLE t ADD COLUMN b int DEFAULT 2';
+
+/** As libpq does it: with a Describe of the portal. */
+const described = (name = 's') => [
+  send.bind('', name),
+  send.describePortal(''),
+  send.execute(''),
+  send.sync(),
+];
+/** As drivers do that remember the columns. */
+const undescribed = (name = 's') => [send.bind('', name), send.execute(''), send.sync()];
+
+onEveryDriver('stale plans', { gateway: { settings: { default_pool_size: 1 } } }, (stage) => {
+  beforeEach(() => stage.server.query(FRESH));
+
+  async function prepared(sql = 'SELECT * FROM t'): Promise<RawClient> {
+    const client = await RawClient.login(stage.gateway);
+    client.send(send.parse('s', sql), ...described());
+    assert.equal(typesOf(await client.untilReady()), '12TDCZ');
+    return client;
+  }
+
+  test('are healed where the client asks for the columns, whoever ran the DDL', async () => {
+    const client = await prepared();
+    await stage.server.query(WIDEN);
+    client.send(...described());
+    const answer = await client.untilReady();
+    assert.equal(typesOf(answer), '2TDCZ');
+    assert.deepEqual(rowsOf(answer), [['1', '2']]);
+    await client.query('ALTER TABLE t DROP COLUMN b');
+    client.send(send.describeStatement('s'), send.sync());
+    assert.equal(typesOf(await client.untilReady()), 'tTZ');
+    await client.close();
+  });
+
+  test('what was to be done is done once', async () => {
+    const client = await prepared('INSERT INTO t VALUES (7) RETURNING *');
+    await stage.server.query(WIDEN);
+    client.send(...described());
+    assert.deepEqual(rowsOf(await client.untilReady()), [['7', '2']]);
+    assert.equal(singleValue(await client.query('SELECT count(*) FROM t WHERE a = 7')), '2');
+    await client.close();
+  });
+
+  test('several requests of one batch, and another batch behind it', async () => {
+    const client = await prepared();
+    await stage.server.query(WIDEN);
+    client.send(send.bind('', 's'), send.describePortal(''), send.execute('', 1), send.bind('p', 's'));
+    client.send(send.execute('p'), send.closePortal('p'), send.sync());
+    assert.equal(typesOf(await client.untilReady()), '2TDs2DC3Z');
+    await stage.server.query('ALTER TABLE t DROP COLUMN b');
+    // Two batches at once: which of them is meant can't be told, so both learn of it.
+    client.send(...described(), ...described());
+    assert.equal(typesOf(await client.untilReady()), 'EZ');
+    assert.match(typesOf(await client.untilReady()), /^(EZ|2TDCZ)$/);
+    client.send(...described());
+    assert.equal(typesOf(await client.untilReady()), '2TDCZ');
+    await client.close();
+  });
+
+  test('a client that remembers the columns gets the error, and a new statement when it prepares again', async () => {
+    const client = await prepared();
+    await client.query(WIDEN);
+    client.send(...undescribed());
+    assert.equal(firstError(await client.untilReady()).code, '0A000');
+    client.send(send.closeStatement('s'), send.parse('s', 'SELECT * FROM t'), send.describeStatement('s'));
+    client.send(...undescribed());
+    const answer = await client.untilReady();
+    assert.equal(typesOf(answer), '31tT2DCZ');
+    assert.deepEqual(rowsOf(answer), [['1', '2']]);
+    await client.close();
+  });
+
+  test('within a transaction it is an error, unless the DDL went through the gateway', async () => {
+    const client = await prepared();
+    await stage.server.query(WIDEN);
+    await client.query('BEGIN');
+    client.send(...described());
+    assert.equal(firstError(await client.untilReady()).code, '0A000');
+    await client.query('ROLLBACK');
+    client.send(...described());
+    assert.deepEqual(rowsOf(await client.untilReady()), [['1', '2']]);
+
+    const other = await RawClient.login(stage.gateway);
+    await other.query('ALTER TABLE t DROP COLUMN b');
+    await client.query('BEGIN');
+    client.send(...described());
+    assert.deepEqual(rowsOf(await client.untilReady()), [['1']]);
+    await client.query('COMMIT');
+    await other.close();
+    await client.close();
+  });
+
+  test('a batch that is too long to be kept learns of it', async () => {
+    const client = await RawClient.login(stage.gateway);
+    const run = [
+      send.bind('', 's', ['x'.repeat(10_000)]),
+      send.describePortal(''),
+      send.execute(''),
+      send.sync(),
+    ];
+    client.send(send.parse('s', 'SELECT *, length($1) FROM t'), ...run);
+    assert.equal(typesOf(await client.untilReady()), '12TDCZ');
+    await stage.server.query(WIDEN);
+    client.send(...run);
+    assert.equal(firstError(await client.untilReady()).code, '0A000');
+    client.send(...run);
+    assert.deepEqual(rowsOf(await client.untilReady()), [['1', '2', '10000']]);
+    await client.close();
+  });
+});
