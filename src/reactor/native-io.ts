@@ -268,7 +268,12 @@ export class NativeIo implements Driver {
 
   /** Blocks the thread. */
   async run(core: IoEvents, hooks: LoopHooks): Promise<void> {
-    while (hooks.keepRunning()) this.turn(core, hooks);
+    for (;;) {
+      // What it reports is passed on before the thread blocks, and before clients read what it has sent them.
+      const delay = Math.min(Math.ceil(core.advance()), LONGEST_WAIT_MS);
+      if (!hooks.keepRunning()) return;
+      this.#turn(core, hooks, delay);
+    }
   }
 
   destroy(): void {
@@ -276,8 +281,7 @@ export class NativeIo implements Driver {
   }
 
   /** One loop turn: sends what is queued, waits, and delivers what happened. */
-  turn(core: IoEvents, hooks: LoopHooks): void {
-    const delay = Math.min(Math.ceil(core.advance()), LONGEST_WAIT_MS);
+  #turn(core: IoEvents, hooks: LoopHooks, delay: number): void {
     const length = this.#commandLength;
     this.#commandLength = 0;
     const count = this.#native.wait(length / 3, delay);
