@@ -165,9 +165,12 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   private link(client: Session, server: ServerConnection): boolean {
     const { totals, latencies } = this.database;
     const waitMs = client.waitingSince > 0 ? this.context.io.now() - client.waitingSince : 0;
-    totals.serverAssignments += 1;
+    // For its greeting a client only borrows one.
+    if (client.phase !== 'welcoming') {
+      totals.serverAssignments += 1;
+      latencies.wait.add(waitMs);
+    }
     totals.waitMs += waitMs;
-    latencies.wait.add(waitMs);
     client.waitingSince = 0;
     client.link = server;
     server.bind(client, this.limits.mode);
