@@ -34,7 +34,7 @@ static void let_go(struct instance *instance) {
 static void close_reactor(struct reactor *r) {
   if (!r->open) return;
   r->open = false;
-  listeners_close(r, false);
+  listeners_close(r, LISTENERS_ALL);
   r->driver->close(r);
   connections_close(r);
   tls_close(r);
@@ -223,7 +223,7 @@ static napi_value js_tune_sockets(napi_env env, napi_callback_info info) {
 static napi_value js_close_listeners(napi_env env, napi_callback_info info) {
   struct call call;
   if (!begin(env, info, &call)) return NULL;
-  listeners_close(&call.instance->reactor, int_argument(&call, 0) != 0);
+  listeners_close(&call.instance->reactor, (enum listeners_end)int_argument(&call, 0));
   return NULL;
 }
 

@@ -278,8 +278,9 @@ int listen_inherited(int fd, int backlog);
 void listening_place(int fd, char *out, size_t size);
 /* -E2BIG when there is no room for it; the descriptor is closed then. */
 int listener_add(struct reactor *r, struct listener l);
-/* `handed_over`: other processes go on with the sockets. */
-void listeners_close(struct reactor *r, bool handed_over);
+/* Mirrored by LISTENERS_END in native-addon.ts. Handed over: other processes go on with the sockets and their files. */
+enum listeners_end { LISTENERS_ALL, LISTENERS_HANDED_OVER, LISTENERS_TCP };
+void listeners_close(struct reactor *r, enum listeners_end how);
 /* Descriptors for another process, with a text (unix(7), SCM_RIGHTS). 0 or -errno. */
 int descriptors_send(int socket, const int *fds, size_t count, const char *text);
 /* Connects to a unix socket and waits for what descriptors_send() sends there: the connection, or -errno. */

@@ -221,9 +221,11 @@ int listener_add(struct reactor *r, struct listener l) {
   return l.fd;
 }
 
-void listeners_close(struct reactor *r, bool handed_over) {
+void listeners_close(struct reactor *r, enum listeners_end how) {
+  bool handed_over = how == LISTENERS_HANDED_OVER;
   for (uint32_t i = 0; i < r->listener_count; i++) {
     struct listener *l = &r->listeners[i];
+    if (how == LISTENERS_TCP && !l->tcp) continue;
     if (l->fd >= 0) {
       l->shared = l->shared || handed_over;
       if (l->shared) {

@@ -123,6 +123,7 @@ export class Administration {
   }
 
   private resume(name: string | null, done: Done): void {
+    if (this.draining !== null) return done(refusal('pooler is shutting down'));
     const chosen = this.choose(name, done);
     if (chosen === null) return;
     if (name === null && this.administered.context.suspended) {
@@ -216,6 +217,7 @@ export class Administration {
   /** Closes clients between two transactions, and all of them when their time is over. Returns when to look again. */
   private closeDrained(now: number): number {
     const isLate = now >= this.drainDeadline;
+    if (this.draining === 'servers') this.closeWaiting();
     if (this.draining !== 'transactions' && !isLate) return this.drainDeadline;
     this.closing = true;
     for (const session of [...this.administered.sessions]) {
@@ -224,6 +226,13 @@ export class Administration {
     this.closing = false;
     // Once it has passed nothing more is due by itself.
     return isLate ? Number.POSITIVE_INFINITY : this.drainDeadline;
+  }
+
+  /** Nobody is given a server connection any more. */
+  private closeWaiting(): void {
+    this.closing = true;
+    for (const session of [...this.administered.sessions]) if (session.waiting) session.fail(NO_MORE_SERVERS);
+    this.closing = false;
   }
 
   private when(hasEnded: () => boolean, done: Done, limitMs = 0): void {
@@ -268,6 +277,13 @@ const SHUTTING_DOWN: ErrorFields = {
   severity: 'FATAL',
   code: SqlState.admin_shutdown,
   message: 'pooler is shutting down',
+};
+
+/** PgBouncer's words. */
+const NO_MORE_SERVERS: ErrorFields = {
+  severity: 'FATAL',
+  code: SqlState.admin_shutdown,
+  message: 'server shutting down',
 };
 
 /** A client that logs in has begun nothing either. */

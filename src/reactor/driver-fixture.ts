@@ -233,7 +233,7 @@ async function runFixture(port: MessagePort, start: FixtureStart): Promise<void>
   const handle = (order: Order): void => {
     if (order.kind === 'host') return driver.hostResolved(order.id, { addresses: order.addresses });
     if (order.kind === 'tls') return driver.configureTls(order.tls);
-    if (order.kind === 'handOver') return driver.closeListeners(true);
+    if (order.kind === 'handOver') return driver.closeListeners('handedOver');
     if (order.kind === 'stop') {
       running = false;
       return driver.closeListeners();

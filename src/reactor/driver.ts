@@ -31,6 +31,9 @@ export interface InheritedListener {
   readonly shared: boolean;
 }
 
+/** Which listeners are closed, and how. */
+export type ListenersEnd = 'all' | 'handedOver' | 'tcp';
+
 /** What {@link Driver.listen} has opened. */
 export interface OpenListener {
   /** 0 for a socket file. */
@@ -61,8 +64,11 @@ export interface Driver extends Io {
    * @throws when OpenSSL refuses it, or when this driver has no TLS; what was there before stays
    */
   configureTls(configuration: TlsConfiguration): void;
-  /** Stops accepting, and removes socket files. `handedOver`: other processes go on with both. */
-  closeListeners(handedOver?: boolean): void;
+  /**
+   * Stops accepting, and removes socket files. `handedOver`: other processes go on with both. `tcp`: unix sockets stay
+   * open. @default 'all'
+   */
+  closeListeners(which?: ListenersEnd): void;
   /** The answer to `SlowWork.resolveHost`. */
   hostResolved(id: number, answer: ResolvedHost): void;
   /** Delivers events until the hooks say stop. May block the thread meanwhile. */

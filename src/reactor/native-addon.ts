@@ -23,6 +23,9 @@ export const EVENT = Object.freeze({
 /** Commands other than "send this range": they stand where a send has its (non-negative) offset. */
 export const COMMAND = Object.freeze({ finish: -1, reset: -2, pause: -3, resume: -4 } as const);
 
+/** Which listeners are closed, and how (`Driver.closeListeners`). */
+export const LISTENERS_END = Object.freeze({ all: 0, handedOver: 1, tcp: 2 } as const);
+
 export type NativeDriverName = 'uring' | 'epoll';
 
 export interface NativeOptions {
@@ -80,8 +83,8 @@ export interface NativeReactor {
   listenUnix(index: number, path: string, mode: number, backlog: number): number;
   /** Takes a listening descriptor over; `path`: its file, or empty. `shared`: both are left to others at the end. */
   listenInherited(index: number, descriptor: number, backlog: number, shared: 0 | 1, path: string): number;
-  /** `handedOver`: other processes go on with the sockets and their files. */
-  closeListeners(handedOver: 0 | 1): void;
+  /** One of {@link LISTENERS_END}. */
+  closeListeners(which: number): void;
   /** For TCP connections that are made or accepted from now on; -1: as the system has it. */
   tuneSockets(
     keepAlive: number,

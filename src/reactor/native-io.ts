@@ -27,6 +27,7 @@ import {
   HIGH_WATER_BYTES,
   LISTEN_BACKLOG,
   type Listener,
+  type ListenersEnd,
   LOW_WATER_BYTES,
   type LoopHooks,
   type OpenListener,
@@ -34,6 +35,7 @@ import {
 import {
   COMMAND,
   EVENT,
+  LISTENERS_END,
   type NativeAddon,
   type NativeDriverName,
   type NativeReactor,
@@ -262,8 +264,8 @@ export class NativeIo implements Driver {
     this.#tls.configure(configuration);
   }
 
-  closeListeners(handedOver = false): void {
-    this.#native.closeListeners(handedOver ? 1 : 0);
+  closeListeners(which: ListenersEnd = 'all'): void {
+    this.#native.closeListeners(LISTENERS_END[which]);
   }
 
   /** Blocks the thread. */

@@ -26,6 +26,7 @@ import {
   HIGH_WATER_BYTES,
   LISTEN_BACKLOG,
   type Listener,
+  type ListenersEnd,
   LOW_WATER_BYTES,
   type LoopHooks,
   type OpenListener,
@@ -312,8 +313,11 @@ export class NodeIo implements Driver {
     return listenOnTcp(server, listener, backlog);
   }
 
-  closeListeners(handedOver = false): void {
-    for (const listener of this.#listeners.splice(0)) closeListener(listener, handedOver || listener.shared);
+  closeListeners(which: ListenersEnd = 'all'): void {
+    for (const listener of this.#listeners.splice(0)) {
+      if (which === 'tcp' && listener.socketPath !== null) this.#listeners.push(listener);
+      else closeListener(listener, which === 'handedOver' || listener.shared);
+    }
   }
 
   /** Names are resolved by node:net itself. */

@@ -5,7 +5,7 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 
 import type { AuthorityQuestion } from '../core/authority.js';
-import type { CommandOutcome } from '../core/command.js';
+import type { CommandOutcome, GatewayCommand } from '../core/command.js';
 import type { ConsoleQuestion } from '../core/console.js';
 import { Gateway } from '../core/gateway.js';
 import type { Report } from '../core/io.js';
@@ -99,10 +99,10 @@ class ReactorThread implements SlowWork {
       case 'snapshot':
         return this.#answer(message.id, this.#gateway.snapshot(message.withConnections));
       case 'handOver':
-        this.#driver.closeListeners(true);
+        this.#driver.closeListeners('handedOver');
         return this.#answer(message.id, null);
       case 'command':
-        if (message.command.kind === 'drain') this.#driver.closeListeners();
+        if (message.command.kind === 'drain') this.#stopAccepting(message.command);
         return this.#gateway.execute(message.command, (outcome) => this.#answer(message.id, outcome));
       case 'console':
         return this.#gateway.consoleAnswered(message.id, message.answer);
@@ -117,6 +117,11 @@ class ReactorThread implements SlowWork {
         this.#driver.closeListeners();
         return this.#gateway.shutdown();
     }
+  }
+
+  /** While others leave, operators can still come by the unix socket, as with PgBouncer. */
+  #stopAccepting({ until }: Extract<GatewayCommand, { kind: 'drain' }>): void {
+    this.#driver.closeListeners(until === 'clients' || until === 'servers' ? 'tcp' : 'all');
   }
 
   #answer(id: number, answer: Snapshot | CommandOutcome): void {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
+import { pino } from 'pino';
 import type { RunningGateway } from '../gateway-process.js';
 import { openConsole } from './admin-console.js';
 
@@ -11,11 +12,12 @@ test('takes averages every stats_period seconds, and leaves the reactor alone be
     answerConsole: () => {},
     snapshot: async () => {
       looks += 1;
-      return { now: looks * 60_000, totals: [] };
+      return { now: looks * 60_000, totals: [], latencies: [] };
     },
   } as unknown as RunningGateway;
   const unwanted = () => Promise.reject(new Error('nobody asks'));
-  const console = openConsole({ gateway, reload: unwanted, set: unwanted, shutDown: () => {} });
+  const log = { logger: pino({ level: 'silent' }) };
+  const console = openConsole({ gateway, reload: unwanted, set: unwanted, shutDown: () => {}, log });
   const settle = () => new Promise(setImmediate);
   await settle();
   assert.equal(looks, 1);

@@ -6,6 +6,7 @@ import type { Snapshot } from '../../core/snapshot.js';
 import type { ErrorFields } from '../../wire/error-fields.js';
 import { SqlState } from '../../wire/sqlstate.js';
 import type { RunningGateway } from '../gateway-process.js';
+import type { ProcessLog } from '../logging.js';
 import type { Shutdown } from '../operator.js';
 import type { ReloadOutcome } from '../reload.js';
 import { PGBOUNCER_VERSION } from '../version.js';
@@ -18,6 +19,7 @@ import { columns, type Facts } from './table.js';
 /** What the console may do to the process. */
 export interface ConsoleOperator {
   readonly gateway: RunningGateway;
+  readonly log: Pick<ProcessLog, 'logger'>;
   reload(): Promise<ReloadOutcome>;
   set(name: string, value: string): Promise<SettingChange>;
   shutDown(how: Shutdown): void;
@@ -25,6 +27,9 @@ export interface ConsoleOperator {
 
 /** The longest that a timer of Node's can wait. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** As the log says it. */
+const SHUTDOWN_FORMS = { now: '', servers: ' WAIT_FOR_SERVERS', clients: ' WAIT_FOR_CLIENTS' } as const;
 
 const ADMIN_NEEDED = 'admin access needed';
 const NOTHING = Object.freeze({ columns: null, rows: [], notices: [] });
@@ -133,6 +138,7 @@ export class AdminConsole {
       case 'killClient':
         return this.#command({ kind: 'killClient', client: clientId(statement.client) }, 'KILL_CLIENT');
       case 'shutdown':
+        this.#operator.log.logger.info(`SHUTDOWN${SHUTDOWN_FORMS[statement.wait ?? 'now']} command issued`);
         this.#operator.shutDown(statement.wait ?? 'now');
         return { ...NOTHING, tag: 'SHUTDOWN' };
       case 'command':

@@ -2,11 +2,9 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { getRequestListener } from '@hono/node-server';
 import { parsePlace } from '../../config/value-types.js';
 import { explainListenError } from '../listen-error.js';
 import type { Operator } from '../operator.js';
-import { makeRoutes } from './routes.js';
 
 /** Probes and operators; more at once are turned away, so that they can't take the clients' descriptors. */
 const CONNECTIONS_MAX = 100;
@@ -28,6 +26,11 @@ export interface HttpListener {
 export async function openHttp(operator: Operator): Promise<HttpListener | null> {
   const place = parsePlace(operator.gateway.config.values.http_listen);
   if (place === null) return null;
+  // What most gateways never need isn't loaded at their start.
+  const [{ getRequestListener }, { makeRoutes }] = await Promise.all([
+    import('@hono/node-server'),
+    import('./routes.js'),
+  ]);
   const server = createServer(
     { requestTimeout: REQUEST_MS_MAX, headersTimeout: REQUEST_MS_MAX, connectionsCheckingInterval: 1000 },
     getRequestListener(makeRoutes(operator).fetch),
