@@ -211,7 +211,8 @@ export class Administration {
       for (const { link } of sessions) if (link !== null) endAtBoundary(link);
     }
     this.closeDrained(context.io.now());
-    this.when(() => onlyConsoles(sessions), done);
+    // Connections that have not logged in by then are nobody's.
+    this.when(() => onlyConsoles(sessions), done, deadlineMs);
   }
 
   /** Closes clients between two transactions, and all of them when their time is over. Returns when to look again. */
@@ -221,7 +222,9 @@ export class Administration {
     if (this.draining !== 'transactions' && !isLate) return this.drainDeadline;
     this.closing = true;
     for (const session of [...this.administered.sessions]) {
-      if (session.console === null && (isLate || isBetweenTransactions(session))) session.fail(SHUTTING_DOWN);
+      // Who logs in is refused when that is known to be no cancel request, which gets no answer.
+      if (session.console !== null || session.phase === 'login') continue;
+      if (isLate || isBetweenTransactions(session)) session.fail(SHUTTING_DOWN);
     }
     this.closing = false;
     // Once it has passed nothing more is due by itself.
@@ -286,9 +289,8 @@ const NO_MORE_SERVERS: ErrorFields = {
   message: 'server shutting down',
 };
 
-/** A client that logs in has begun nothing either. */
 function isBetweenTransactions({ phase, link, waiting }: Session): boolean {
-  return phase === 'login' || (phase === 'ready' && !waiting && (link === null || link.isClean));
+  return phase === 'ready' && !waiting && (link === null || link.isClean);
 }
 
 /** A link that would last (pool_mode session, PREPARE in SQL) ends with its transaction, and nobody inherits it. */

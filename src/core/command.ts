@@ -21,7 +21,7 @@ export type GatewayCommand =
    * No new clients; answered when the last one is gone. `servers`: as soon as no server connection is in use clients
    * are closed; `clients`: they may stay as long as they like; `successor`: the same, and those that were accepted
    * before another process took over may still log in; `transactions`: each is closed when it is between two
-   * transactions, and the rest when `deadlineMs` has passed.
+   * transactions, and the rest when `deadlineMs` has passed (but for connections that have not logged in).
    */
   | {
       readonly kind: 'drain';

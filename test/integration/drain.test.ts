@@ -33,10 +33,12 @@ onEveryDriver('a drain after SIGTERM', {}, (stage) => {
     gateway.signal('SIGTERM');
     const error = firstError(await idle.untilEnd());
     assert.equal(error.code, '57P01');
-    await undecided.untilEnd();
     await until('new clients to be refused', () => refused(gateway));
     assert.equal(singleValue(await working.query('SELECT 41 + 1')), '42');
     working.send(send.query('COMMIT'));
+    // It had been accepted, and is told when it says who it is.
+    undecided.startup();
+    assert.equal(firstError(await undecided.untilEnd()).code, '57P01');
     const last = await working.untilEnd();
     assert.equal(typesOf(last), 'CZE');
     assert.equal(errorOf(last[2]!).code, '57P01');
