@@ -23,7 +23,7 @@ describe('sluiceArguments', () => {
   }
 
   test('name the server, the listener and the driver', () => {
-    const args = sluiceArguments('epoll', 6666, around);
+    const args = sluiceArguments('epoll', 6666, '/u', around);
     assert.equal(args[0], 'serve');
     assert.equal(valueAfter(args, '--database'), 'postgres://postgres@127.0.0.1:5555/bench');
     assert.equal(valueAfter(args, '--listen'), '127.0.0.1:6666');
@@ -33,13 +33,13 @@ describe('sluiceArguments', () => {
 
   test('name the certificate where clients speak TLS', () => {
     const certificate = { kind: 'ec', certificateFile: '/c', keyFile: '/k' } as const;
-    const args = sluiceArguments('uring', 1, { ...around, certificate });
+    const args = sluiceArguments('uring', 1, '/u', { ...around, certificate });
     assert.ok(args.includes('client_tls_sslmode=require'));
     assert.ok(args.includes('client_tls_key_file=/k'));
   });
 
   test('reach a unix socket by its folder', () => {
-    const url = valueAfter(sluiceArguments('uring', 1, { ...around, unix: true }), '--database');
+    const url = valueAfter(sluiceArguments('uring', 1, '/u', { ...around, unix: true }), '--database');
     assert.equal(url, 'postgres://postgres@/bench?host=%2Ftmp%2Fa%20b&port=5555');
   });
 });

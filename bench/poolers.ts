@@ -106,15 +106,21 @@ function tlsSettings({ certificate }: Surroundings): Record<string, string> {
   };
 }
 
+/** Whom both poolers know. */
+async function writeUsersFile(folder: string): Promise<string> {
+  const file = join(folder, 'users.txt');
+  await writeFile(file, `"${USER}" ""\n`, { mode: 0o644 });
+  return file;
+}
+
 /** Starts PgBouncer. Throws with its output if it does not come up. */
 export async function startPgBouncer(executable: string, around: Surroundings): Promise<Target> {
   const { postgres, account } = around;
   const folder = await ownedFolder(join(around.folder, 'pgbouncer'), account);
   const port = await freePort();
   const host = around.unix ? postgres.socketFolder : postgres.host;
-  const usersFile = join(folder, 'users.txt');
+  const usersFile = await writeUsersFile(folder);
   const configurationFile = join(folder, 'pgbouncer.ini');
-  await writeFile(usersFile, `"${USER}" ""\n`, { mode: 0o644 });
   const lines = [
     '[databases]',
     `${DATABASE} = host=${host} port=${postgres.port} dbname=${DATABASE}`,
@@ -150,7 +156,12 @@ export function sluiceName(driver: DriverName): string {
 const SLUICE_MAIN = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
 
 /** The arguments of `sluice` for a run on `driver`. */
-export function sluiceArguments(driver: DriverName, port: number, around: Surroundings): string[] {
+export function sluiceArguments(
+  driver: DriverName,
+  port: number,
+  usersFile: string,
+  around: Surroundings,
+): string[] {
   const { postgres } = around;
   const server = around.unix
     ? `postgres://${USER}@/${DATABASE}?host=${encodeURIComponent(postgres.socketFolder)}&port=${postgres.port}`
@@ -161,6 +172,7 @@ export function sluiceArguments(driver: DriverName, port: number, around: Surrou
     max_client_conn: MAX_CLIENTS,
     max_prepared_statements: MAX_PREPARED_STATEMENTS,
     auth_type: 'trust',
+    auth_file: usersFile,
     log_connections: 0,
     log_disconnections: 0,
     ...tlsSettings(around),
@@ -177,7 +189,8 @@ export function sluiceArguments(driver: DriverName, port: number, around: Surrou
 /** Starts Sluice as a user would. Throws with its output if it does not come up. */
 export async function startSluice(driver: DriverName, around: Surroundings): Promise<Target> {
   const port = await freePort();
-  const args = [SLUICE_MAIN, ...sluiceArguments(driver, port, around)];
+  const usersFile = await writeUsersFile(around.folder);
+  const args = [SLUICE_MAIN, ...sluiceArguments(driver, port, usersFile, around)];
   const daemon = new Daemon(sluiceName(driver), process.execPath, args, { cwd: around.folder });
   const target = await readyTarget(daemon, port, /listening on/, around);
   const used = /\bdriver (uring|epoll|node)\b/.exec(daemon.output)?.[1];

@@ -5,7 +5,6 @@
  * array, waits, and leaves events in another. Received bytes stay where the kernel wrote them; a send of them is a
  * command with their offset. No object is made per connection, event or message.
  */
-import { randomFillSync } from 'node:crypto';
 import { isIP } from 'node:net';
 
 import type { SocketSettings } from '../config/socket-settings.js';
@@ -41,6 +40,7 @@ import {
   type NativeReactor,
 } from './native-addon.js';
 import { NativeTls } from './native-tls.js';
+import { RandomBytes } from './random-bytes.js';
 import { type NamedDial, type ResolvedHost, type SlowWork, unresolvedHostMessage } from './slow-work.js';
 import { systemError, systemErrorMessage } from './system-errors.js';
 
@@ -62,6 +62,7 @@ export class NativeIo implements Driver {
   readonly #addon: NativeAddon;
   readonly #native: NativeReactor;
   readonly #work: SlowWork;
+  readonly #random = new RandomBytes();
   readonly #tls: NativeTls;
 
   readonly #clock: Float64Array;
@@ -125,7 +126,7 @@ export class NativeIo implements Driver {
   }
 
   randomBytes(length: number): Uint8Array {
-    return randomFillSync(new Uint8Array(length));
+    return this.#random.take(length);
   }
 
   send(connection: ConnectionId, bytes: Uint8Array, start: number, end: number): boolean {

@@ -2,7 +2,6 @@
  * The `Io` interface over node:net: for systems other than Linux, and machines without a compiler or a built addon.
  * Correctness first: received chunks are copied into this driver's memory, and sent ranges out of it.
  */
-import { randomFillSync } from 'node:crypto';
 import net from 'node:net';
 import { performance } from 'node:perf_hooks';
 
@@ -47,6 +46,7 @@ import {
   type NodeTlsContext,
   nodeTlsContext,
 } from './node-tls.js';
+import { RandomBytes } from './random-bytes.js';
 import { type SlowWork, unresolvedHostMessage } from './slow-work.js';
 import { shortMessage } from './system-errors.js';
 import { HANDSHAKE_ERROR } from './tls-facts.js';
@@ -77,6 +77,7 @@ export class NodeIo implements Driver {
   readonly memory = new Uint8Array(MEMORY_BYTES);
 
   readonly #work: SlowWork;
+  readonly #random = new RandomBytes();
   readonly #copies = new CopyBuffers();
   readonly #connections: (Connection | undefined)[] = [];
   readonly #freeIds: ConnectionId[] = [];
@@ -100,7 +101,7 @@ export class NodeIo implements Driver {
   }
 
   randomBytes(length: number): Uint8Array {
-    return randomFillSync(new Uint8Array(length));
+    return this.#random.take(length);
   }
 
   send(connection: ConnectionId, bytes: Uint8Array, start: number, end: number): boolean {
