@@ -34,7 +34,8 @@ export class CancelClient implements Peer {
   }
 
   received(): void {
-    if (!this.ground.ledger.shuttingDown) this.ground.ledger.fail(`${this.label} got an answer`);
+    const { shuttingDown, draining } = this.ground.ledger;
+    if (!shuttingDown && draining === null) this.ground.ledger.fail(`${this.label} got an answer`);
   }
 
   ended(): void {

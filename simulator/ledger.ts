@@ -67,7 +67,8 @@ export class Ledger {
 
   /** A cancel has hit a query of this client. */
   cancelLanded(client: number): void {
-    if (this.gone.has(client)) return this.note('a query is cancelled for a client that is gone');
+    if (this.gone.has(client) || this.killing || this.draining !== null)
+      return this.note('a query is cancelled for a client that is gone');
     this.note('a cancel request hits its query');
     if (!this.mayBeCancelled(client)) {
       this.fail(`a cancel request hit a query of client ${client}, which had not asked for it`);

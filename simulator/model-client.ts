@@ -399,11 +399,12 @@ export class ModelClient implements Peer {
 
   private isEndedByOperator(fatal: Map<string, string> | null): boolean {
     const { ledger, schedule } = this.ground;
+    const isOver = ledger.killing || (ledger.draining !== null && schedule.now >= ledger.draining.until);
+    // In the middle of an answer nothing can be said.
+    if (isOver && fatal === null && !this.settledNow) return true;
     const code = fatal?.get('C');
     if (code !== '57P01' && code !== '57P03') return false;
-    if (ledger.killing) return true;
-    if (ledger.draining === null) return false;
-    if (schedule.now >= ledger.draining.until) return true;
+    if (isOver || ledger.draining === null) return isOver;
     if (this.standing === 'idle') ledger.note('a client is closed between two transactions, to drain');
     return this.standing === 'idle';
   }

@@ -33,5 +33,4 @@ export const NONSENSE: readonly Packet[] = [
   Packets.packet(Backend.ReadyForQuery, text('II')),
   Packets.packet(Backend.BackendKeyData),
   Packets.packet(Backend.Authentication, Packets.int32(-1)),
-  Packets.packet(Backend.CloseComplete, Buffer.alloc(100)),
 ];

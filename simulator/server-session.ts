@@ -49,6 +49,8 @@ export class ServerSession implements Peer {
   private check: PasswordCheck | null = null;
   private session: PostgresSession | null = null;
   private dead = false;
+  /** A client has prepared a statement in SQL: the connection is its own until it leaves. */
+  private pinned = false;
   /** It has fallen silent, with its connection open. */
   private hung = false;
   /** Steps until it does; -1: never. */
@@ -273,6 +275,8 @@ export class ServerSession implements Peer {
     if (this.answering?.kind === 'set-config') {
       this.ground.ledger.note('a server connection takes on the parameters of its client');
     }
+    if (this.answering?.kind === 'sql-prepare') this.pinned = true;
+    else if (this.answering?.kind === 'discard-all') this.pinned &&= this.answering.token !== '';
     session.step();
     this.answerAll(session);
     if (input === Frontend.Flush) this.releaseHeld();
@@ -398,7 +402,7 @@ export class ServerSession implements Peer {
     const { io, ledger } = this.ground;
     ledger.trace(() => `${this.label} dies (${how})`);
     const linked = this.ground.plan.settings.poolMode === 'session' && this.ownership.touched;
-    if (!this.quiet || linked) this.chargeLoss();
+    if (!this.quiet || linked || this.pinned) this.chargeLoss();
     const { toGateway } = this.connection;
     if (how === 'fatal') this.dieWithAWord(code, message);
     else if (how === 'half') toGateway.write(Packets.dataRow(['half a row']).bytes.subarray(0, 9));

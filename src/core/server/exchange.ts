@@ -116,12 +116,16 @@ export class Exchange {
   }
 
   /** Cheap to ask: false means that no name is unsettled. */
-  get hasNamings(): boolean {
-    return this.namings > 0;
+  get mayBeUnsettled(): boolean {
+    return this.namings > 0 || this.clientQueries > 0;
   }
 
-  /** True when what a name means depends on an earlier batch that is not answered yet. */
-  isUnsettled(name: string): boolean {
+  /**
+   * True when what a name means depends on an earlier batch that is not answered yet. `isDefined`: it means something, that
+   * any query of the client's may take from it (DISCARD ALL, DEALLOCATE ALL).
+   */
+  isUnsettled(name: string, isDefined: boolean): boolean {
+    if (isDefined && this.clientQueries > 0) return true;
     if (this.namings === 0) return false;
     for (const [, detail] of this.queue.entries()) {
       if (namesFor(detail) === name && (detail as StatementRequest).batch < this.batch) return true;

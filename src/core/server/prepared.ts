@@ -121,11 +121,9 @@ export class PreparedStatements {
     return oldest;
   }
 
-  /** The server has dropped all statements; those whose Parse is still under way come after that. */
-  dropped(): void {
-    for (const entry of [...this.entries.values()]) {
-      if (entry.confirmed || entry.batch === NO_BATCH) this.remove(entry.statement);
-    }
+  /** The server has dropped all statements; those whose Parse is still `underWay` come after that, evicted or not. */
+  dropped(underWay: ReadonlySet<PreparedEntry>): void {
+    for (const entry of [...this.entries.values()]) if (!underWay.has(entry)) this.remove(entry.statement);
   }
 
   clear(): void {

@@ -73,6 +73,14 @@ export abstract class ServerAnswers extends FrameReader {
   /** A query of the gateway's own is over. */
   protected abstract ownQueryDone(error: ErrorFields | null): void;
 
+  /**
+   * Nobody else may say anything to the linked client: in the middle of an answer it would be read as a part of that, and
+   * behind a FATAL nothing is expected.
+   */
+  get hasFloor(): boolean {
+    return this.midMessage || this.toldFatal;
+  }
+
   protected invalidLength(type: number, length: number): void {
     this.violation(`invalid length ${length} of message type 0x${type.toString(16)}`);
   }

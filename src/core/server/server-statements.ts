@@ -3,7 +3,7 @@ import type { Database } from '../databases.js';
 import type { ClientEnd } from '../link.js';
 import type { Statement, StatementCatalogue } from '../statements.js';
 import type { Exchange, SkippedRequest } from './exchange.js';
-import { type Missing, PreparedStatements } from './prepared.js';
+import { type Missing, type PreparedEntry, PreparedStatements } from './prepared.js';
 import * as Request from './request-queue.js';
 
 export class ServerStatements {
@@ -88,12 +88,15 @@ export class ServerStatements {
   /** The client had all statements dropped; what is still owed an answer comes after that. */
   dropped(exchange: Exchange, link: ClientEnd | null): void {
     const definedSince = new Set<string>();
+    const underWay = new Set<PreparedEntry>();
     let unnamed = false;
     for (const [request, detail] of exchange.requests()) {
       if ((request & Request.KIND_MASK) === Request.PARSE_UNNAMED) unnamed = true;
-      if (detail?.what === 'parse' && detail.clientName !== null) definedSince.add(detail.clientName);
+      if (detail?.what !== 'parse') continue;
+      if (detail.clientName !== null) definedSince.add(detail.clientName);
+      if (detail.entry !== null) underWay.add(detail.entry);
     }
-    this.named.dropped();
+    this.named.dropped(underWay);
     if (!unnamed) this.unnamed = null;
     link?.statementsDropped(definedSince);
   }

@@ -171,8 +171,7 @@ export class Session extends FrameReader implements StatementClient, LoginTarget
   /** Tells the client why, and closes. */
   fail(error: ErrorFields): void {
     if (this.phase === 'closed') return;
-    // In the middle of a forwarded answer nothing can be said: it would be read as a part of that answer.
-    if (this.link?.midMessage !== true && !this.asksCancel)
+    if (this.link?.hasFloor !== true && !this.asksCancel)
       this.send(buildErrorResponse({ ...error, severity: 'FATAL' }));
     recordPoolerError(this.context, this, error);
     this.close(error.message);

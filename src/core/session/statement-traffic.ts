@@ -67,7 +67,6 @@ export class StatementTraffic {
   private unnamed: Buffer | null = null;
   /** What unanswered Parse messages will make of it, oldest first; null where it has been destroyed since. */
   private unnamedPending: (Buffer | null)[] | null = null;
-
   /** The batch of the newest of them. */
   private unnamedBatch = 0;
 
@@ -179,7 +178,7 @@ export class StatementTraffic {
     end: number,
   ): Verdict {
     if (!this.renames) return this.session.request(Request.PARSE);
-    if (this.session.link?.exchange.isUnsettled(name) === true) return this.session.waitForAnswers();
+    if (this.isNameUnsettled(name)) return this.session.waitForAnswers();
     const known = this.context.catalogue.find(bytes, start, end);
     if (this.session.link === null && namesake === undefined && known?.acceptedIn.has(this.pool) === true) {
       // A client that prepares its statements at connect, as most drivers do, holds no server connection for it.
@@ -313,7 +312,7 @@ export class StatementTraffic {
     const name = latin1(bytes, position + HEADER_BYTES + 1, last);
     if (!isStatement || name === '' || !this.renames) return this.closeOnServer(isStatement && name === '');
     const { link } = this.session;
-    if (link?.exchange.isUnsettled(name) === true) return this.session.waitForAnswers();
+    if (this.isNameUnsettled(name)) return this.session.waitForAnswers();
     const statement = this.named?.get(name);
     if (statement !== undefined) this.forget(name, statement);
     this.session.flushBefore(bytes, position);
@@ -343,7 +342,11 @@ export class StatementTraffic {
     nameStart: number,
     nameEnd: number,
   ): boolean {
-    return link.exchange.hasNamings && link.exchange.isUnsettled(latin1(bytes, nameStart, nameEnd));
+    return link.exchange.mayBeUnsettled && this.isNameUnsettled(latin1(bytes, nameStart, nameEnd));
+  }
+
+  private isNameUnsettled(name: string): boolean {
+    return this.session.link?.exchange.isUnsettled(name, this.named?.has(name) === true) === true;
   }
 
   /**
