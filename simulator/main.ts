@@ -90,7 +90,7 @@ const program = new Command('simulate')
   .option('--seed <seed>', 'run this seed alone', wholeNumber)
   .addOption(new Option('--profile <name>', 'force one kind of trouble').choices(PROFILES))
   .addOption(new Option('--fault <name>', 'switch a deliberate defect on').choices(Object.keys(FAULTS)))
-  .option('--rash', 'with clients that rely on statements before they know that they exist')
+  .option('--rash', 'every other client relies on statements before it knows that they exist')
   .option('--trace', 'print every message and event')
   .option('--keep-going', 'go on after a failure')
   .option('--traps', 'print docs/protocol-traps.md instead');

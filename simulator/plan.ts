@@ -54,7 +54,10 @@ export interface ClientPlan {
   readonly bigRows: number;
   readonly bigBytes: number;
   readonly wrongPasswords: number;
-  /** Share of clients that use prepared statements before they know that they exist. */
+  /**
+   * Share of clients that use statements, in one pipeline, of which they can't know whether their Parse has failed. A
+   * direct session answers them by what has happened; a gateway has to hold them up to do the same.
+   */
   readonly rashness: number;
   /** How long a client waits for an answer before it leaves, in ms; null: as long as it takes. */
   readonly patienceMs: number | null;
@@ -95,8 +98,13 @@ const OPERATOR_SALT = 0x0be_7a7;
 const LOOKUP_SALT = 0x10_0c_0d;
 const USERS = ['alice', 'bob', 'carol'] as const;
 
-/** @param forced the profile; null: the seed decides. @param rashness share of rash clients. */
-export function makePlan(seed: number, random: Random, forced: Profile | null, rashness: number): Plan {
+/** @param forced the profile, @param rashness the share of rash clients; null: the seed decides. */
+export function makePlan(
+  seed: number,
+  random: Random,
+  forced: Profile | null,
+  rashness: number | null,
+): Plan {
   const profile = forced ?? random.pick(PROFILES);
   const passwords = new Map(USERS.map((user) => [user as string, `secret of ${user}`]));
   const count = random.chance(0.15) ? random.int(11, 40) : random.int(1, 10);
@@ -106,7 +114,7 @@ export function makePlan(seed: number, random: Random, forced: Profile | null, r
   const settings = new Random(seed ^ LOOKUP_SALT).chance(0.2) ? withLookups(made) : made;
   const weather = makeWeather(random, profile);
   const server = { ...makeServerPlan(random, profile), tls: serverTls };
-  const client = makeClientPlan(random, profile, count, rashness);
+  const client = makeClientPlan(random, profile, count, rashness ?? operating.pick([0, 0.2, 0.5]));
   return {
     seed,
     profile,
@@ -118,7 +126,7 @@ export function makePlan(seed: number, random: Random, forced: Profile | null, r
     passwords,
     drainMs: operating.chance(0.5) ? operating.int(0, 1000) : null,
     operator: operating.chance(0.2) ? makeOperator(operating) : null,
-    shutdownAt: random.chance(0.1) ? random.int(1, 2000) : null,
+    shutdownAt: random.chance(0.15) ? random.int(1, 2000) : null,
     reload: random.chance(0.15) ? makeReload(random, settings) : null,
   };
 }
@@ -246,9 +254,9 @@ function makeServerPlan(random: Random, profile: Profile): Omit<ServerPlan, 'tls
     refusals: failing ? random.pick([0, 0.2]) : 0,
     silences: failing ? random.pick([0, 0.1]) : 0,
     loginErrors: failing ? random.pick([0, 0.1]) : 0,
-    hangs: failing ? random.pick([0, 0, 0]) : 0,
+    hangs: failing ? random.pick([0, 0, 0.1]) : 0,
     workMsMax: profile === 'slow' ? 50 : random.pick([0, 2, 10]),
-    asides: random.pick([0, 0, 0.05]),
+    asides: random.pick([0, 0, 0.05, 0.3]),
     cancelMsMax: random.pick([1, 30, 300]),
   };
 }

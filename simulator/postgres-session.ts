@@ -196,6 +196,7 @@ export class PostgresSession {
       return;
     }
     if (this.skipping) {
+      this.note('a message is skipped after an error');
       if (message.type === Frontend.Query) this.note('a Query is skipped after an error');
       return;
     }

@@ -1,6 +1,6 @@
 /** Looks into the core for situations that can't be told from the bytes on the wire. */
 import { Pool } from '../src/core/pool/pool.js';
-import { Exchange, type SkippedRequest } from '../src/core/server/exchange.js';
+import { Exchange } from '../src/core/server/exchange.js';
 import { type PreparedEntry, PreparedStatements } from '../src/core/server/prepared.js';
 import * as Request from '../src/core/server/request-queue.js';
 import { ServerConnection } from '../src/core/server/server-connection.js';
@@ -45,11 +45,6 @@ export function installProbes(note: Note): () => void {
     }),
     before(ServerStatements.prototype, 'dropped', (statements) => {
       if (statements.named.count > 0) note('all prepared statements are dropped');
-    }),
-    before(ServerStatements.prototype, 'undo', (_, args) => {
-      const { detail, refused } = args[0] as SkippedRequest;
-      const isInserted = detail?.what === 'parse' && detail.clientName === null;
-      if (isInserted && refused) note('the Parse that the gateway inserted is refused');
     }),
     before(Pool.prototype, 'leave', (_, args) => {
       if ((args[0] as Session).link?.midMessage === true)

@@ -29,7 +29,10 @@ const FLUSHING: ReadonlySet<number> = new Set([
   Backend.Authentication,
 ]);
 
-const WAYS_TO_DIE = ['fatal', 'fatal', 'reset', 'close', 'half', 'garbage', 'nonsense'] as const;
+const WAYS_TO_DIE = [
+  ...(['fatal', 'fatal', 'fatal', 'reset', 'close', 'half'] as const),
+  ...(['garbage', 'nonsense', 'nonsense'] as const),
+] as const;
 /** How long a server stays that has sent nonsense, in ms. */
 const NONSENSE_MS_MAX = 300;
 

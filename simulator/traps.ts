@@ -197,7 +197,7 @@ export const TRAPS: readonly Trap[] = [
   {
     number: 26,
     title: 'One error for one batch',
-    situations: ['the Parse that the gateway inserted is refused'],
+    situations: ['a message is skipped after an error'],
     faults: ['errors are told twice'],
   },
   {
@@ -242,7 +242,7 @@ export const TRAPS: readonly Trap[] = [
   {
     number: 32,
     title: 'A login while no server can be reached ends in bounded time',
-    situations: ['a login while servers cannot be reached'],
+    situations: ['a login while servers cannot be reached', 'a server falls silent'],
   },
   {
     number: 33,

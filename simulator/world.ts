@@ -18,10 +18,7 @@ import type { Situation } from './situations.js';
 
 export interface RunOptions {
   readonly profile?: Profile;
-  /**
-   * Share of clients that use statements, in one pipeline, of which they can't know whether their Parse has failed. A
-   * direct session answers them by what has happened; a gateway has to hold them up to do the same.
-   */
+  /** Share of rash clients, instead of what the seed decides. */
   readonly rashness?: number;
   /** Gets a line for each message and event. */
   readonly trace?: (line: string) => void;
@@ -86,7 +83,7 @@ class World {
   constructor(seed: number, options: RunOptions) {
     const { schedule } = this;
     this.random = new Random(seed);
-    this.plan = makePlan(seed, this.random.fork(), options.profile ?? null, options.rashness ?? 0);
+    this.plan = makePlan(seed, this.random.fork(), options.profile ?? null, options.rashness ?? null);
     const write = options.trace;
     this.ledger = new Ledger(
       write === undefined ? null : (line) => write(`${schedule.now.toFixed(2).padStart(10)} ${line}`),

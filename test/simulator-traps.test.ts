@@ -9,7 +9,7 @@ import { trapsMarkdown } from '../simulator/traps-document.js';
 import { runSeed } from '../simulator/world.js';
 
 /** Within so many runs each situation must have come. */
-const SEEDS = 600;
+const SEEDS = 1500;
 const REPOSITORY = new URL('../../', import.meta.url);
 
 describe('the traps of the protocol', () => {

@@ -11,22 +11,25 @@ export interface Resources {
 const POLL_MS = 200;
 /** So long nothing may change before it counts as settled. */
 const QUIET_MS = 2000;
-const PATIENCE_MS = 40_000;
+/** Longer than any time after which the gateway lets go of something. */
+const PATIENCE_MS = 25_000;
 
 function descriptorsOf(gateway: GatewayUnderTest): number {
   return readdirSync(`/proc/${gateway.pid}/fd`).length;
 }
 
 /**
- * Waits until the number of descriptors has stopped falling, and takes the least memory of that time: a process that
- * rests lets its garbage collector run, but nobody can make it.
+ * Waits until the number of descriptors has fallen to `wanted` and stays there, and takes the least memory of that time: a
+ * process that rests lets its garbage collector run, but nobody can make it. Where it doesn't fall so far, the answer
+ * comes when there is no hope left.
  */
-export async function settledResources(gateway: GatewayUnderTest): Promise<Resources> {
+export async function settledResources(gateway: GatewayUnderTest, wanted: number): Promise<Resources> {
   const deadline = performance.now() + PATIENCE_MS;
   let descriptors = descriptorsOf(gateway);
   let residentBytes = gateway.residentBytes();
   let quietSince = performance.now();
-  while (performance.now() - quietSince < QUIET_MS && performance.now() < deadline) {
+  const isSettled = () => descriptors <= wanted && performance.now() - quietSince >= QUIET_MS;
+  while (!isSettled() && performance.now() < deadline) {
     await pause(POLL_MS);
     residentBytes = Math.min(residentBytes, gateway.residentBytes());
     const now = descriptorsOf(gateway);

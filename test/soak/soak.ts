@@ -43,7 +43,7 @@ export interface Turn {
 }
 
 export interface SoakReport {
-  /** After a first turn of everything, that nobody counts. */
+  /** Descriptors before anything has gone wrong; memory after a first turn of everything, that nobody counts. */
   readonly baseline: Resources;
   readonly turns: readonly Turn[];
   /** What must not have been; empty: all is well. */
@@ -128,6 +128,7 @@ async function besiege(
       Bystander.connect(gateway, who, new SeededRandom(options.seed + who), { password: PASSWORD }),
     ),
   );
+  let wanted = Number.POSITIVE_INFINITY;
   const runTurn = async (laid: readonly Siege[], seconds: number): Promise<Turn> => {
     const counts = new Map<string, number>();
     const ground: Ground = {
@@ -141,10 +142,13 @@ async function besiege(
     const name = laid.length === 1 ? laid[0]!.name : 'everything together';
     const answers = sumOfAnswers(bystanders) - answersBefore;
     if (answers < seconds * ANSWERS_PER_SECOND_MIN) failures.push(`${name}: only ${answers} answers`);
-    return { name, seconds, counts, answers, resources: await settledResources(gateway) };
+    return { name, seconds, counts, answers, resources: await settledResources(gateway, wanted) };
   };
+  const atFirst = await settledResources(gateway, Number.POSITIVE_INFINITY);
   await runTurn(sieges, options.turnSeconds);
-  const baseline = await settledResources(gateway);
+  const { residentBytes } = await settledResources(gateway, Number.POSITIVE_INFINITY);
+  const baseline = { residentBytes, descriptors: atFirst.descriptors };
+  wanted = baseline.descriptors;
   const turns: Turn[] = [];
   for (let spent = 0, at = 0; spent < options.seconds; spent += options.turnSeconds, at++) {
     const alone = sieges[(at % (sieges.length + 1)) - 1];

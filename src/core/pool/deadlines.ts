@@ -2,6 +2,7 @@
 import type { ErrorFields } from '../../wire/error-fields.js';
 import { CRASHED, IDLE_TIMEOUT, LIFETIME_OVER, QUERY_IN_PROGRESS, TOO_MANY } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
+import { LAST_ANSWERS_MS_MAX } from '../limits.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { Session } from '../session/session.js';
 import type { GatewaySettings, UserSettings } from '../settings.js';
@@ -10,6 +11,7 @@ import {
   CLIENT_IDLE,
   CONFIGURATION_CHANGED,
   IDLE_TRANSACTION,
+  LAST_ANSWERS_LATE,
   LOGIN_WITHOUT_SERVER,
   QUERY_TIMEOUT,
   QUERY_TIMEOUT_WAITING,
@@ -210,6 +212,7 @@ export class Deadlines {
       else next = Math.min(next, since + timeoutMs);
     };
     check(timing.askedSince, limits.queryTimeoutMs, isAsked, QUERY_TIMEOUT);
+    check(client.inputEndedAt, LAST_ANSWERS_MS_MAX, client.inputEnded && isAsked, LAST_ANSWERS_LATE);
     check(timing.requestedAt, limits.idleTransactionTimeoutMs, rests, IDLE_TRANSACTION);
     check(timing.transactionAt, limits.transactionTimeoutMs, timing.inTransaction, TRANSACTION_TIMEOUT);
     return next;

@@ -16,6 +16,10 @@ export const IDLE_TRANSACTION = fatal(
   'idle transaction timeout',
   SqlState.idle_in_transaction_session_timeout,
 );
+export const LAST_ANSWERS_LATE = fatal(
+  'client has ended, and its last answers do not come',
+  SqlState.query_canceled,
+);
 export const CLIENT_IDLE = fatal('client_idle_timeout', SqlState.idle_session_timeout);
 export const LOGIN_WITHOUT_SERVER = fatal(
   'client_login_timeout (server down)',

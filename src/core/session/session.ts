@@ -69,6 +69,8 @@ export class Session extends FrameReader implements StatementClient, LoginTarget
   private readingPaused = false;
   /** It will send no more: half-closed, or Terminate. */
   inputEnded = false;
+  /** Since when, in ms. */
+  inputEndedAt = 0;
   /** See {@link waitForAnswers}. */
   awaitsAnswer = false;
   /** It sent Terminate. */
@@ -114,6 +116,7 @@ export class Session extends FrameReader implements StatementClient, LoginTarget
   ended(): void {
     if (this.inputEnded) return;
     this.inputEnded = true;
+    this.inputEndedAt = this.context.io.now();
     if (!this.awaitsLastAnswer) this.close(this.farewell);
     else if (!this.isBlocked) this.link?.endInput();
   }
