@@ -26,6 +26,8 @@ export interface GatewayOptions {
   readonly server: { readonly host: string; readonly port: number } | readonly string[];
   /** A configuration file, beside which `settings` are flags. */
   readonly file?: string;
+  /** It also listens on a unix socket in this folder, which has the number of its port. */
+  readonly socketFolder?: string;
   /** Settings by their names in the configuration. Default: everybody is trusted. */
   readonly settings?: Readonly<Record<string, string | number>>;
   /** Default: a free one. */
@@ -60,6 +62,8 @@ export class GatewayUnderTest {
     const file = options.file === undefined ? [] : [options.file];
     const args = ['serve', ...file, '--listen', `127.0.0.1:${port}`, '--io', options.io];
     for (const url of databaseFlags(options.server)) args.push('--database', url);
+    const { socketFolder } = options;
+    if (socketFolder !== undefined) args.push('--listen', join(socketFolder, `.s.PGSQL.${port}`));
     // Whatever a failed test has left open, the gateway ends at once.
     const settings: Record<string, string | number> = {
       auth_type: 'trust',

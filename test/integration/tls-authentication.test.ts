@@ -33,12 +33,14 @@ before(async () => {
       'local all all trust',
       'host all postgres 127.0.0.1/32 trust',
       'hostssl all alice 127.0.0.1/32 scram-sha-256',
+      'hostssl all asker 127.0.0.1/32 scram-sha-256',
+      'hostnossl all asker 127.0.0.1/32 reject',
       'hostssl all carol 127.0.0.1/32 cert',
       'hostssl all all 127.0.0.1/32 trust',
     ],
   });
   await server.query(
-    `CREATE ROLE alice LOGIN PASSWORD '${PASSWORD}'; CREATE ROLE bob LOGIN; CREATE ROLE carol LOGIN`,
+    `CREATE ROLE alice LOGIN PASSWORD '${PASSWORD}'; CREATE ROLE bob LOGIN; CREATE ROLE carol LOGIN; CREATE ROLE asker LOGIN SUPERUSER PASSWORD 'asks'`,
   );
   const [row] = await server.query("SELECT rolpassword FROM pg_authid WHERE rolname = 'alice'");
   verifier = row!.rolpassword;
@@ -117,6 +119,26 @@ describeDrivers('authentication over TLS', (io) => {
       });
     },
   );
+
+  test('auth_query runs over TLS, with a verified server', options, async () => {
+    const settings = { auth_type: 'scram-sha-256', auth_user: 'asker', ...clientTls(), ...serverTls() };
+    await withGateway({ io, server, users: { asker: 'asks' }, settings }, async (gateway) => {
+      assert.equal(await ask(gateway, WHO, secure('alice', BOUND, PASSWORD)), 'alice');
+      const [row] = await server.query(
+        "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'sluice auth_query'",
+      );
+      assert.equal(row?.ssl, true);
+    });
+    const other = new CertificateAuthority('another');
+    const untrusted = { ...settings, server_tls_ca_file: other.certFile };
+    await withGateway({ io, server, users: { asker: 'asks' }, settings: untrusted }, async (gateway) => {
+      await assertRefused(
+        gateway,
+        secure('alice', {}, PASSWORD),
+        /could not ask the authentication database/,
+      );
+    });
+  });
 
   test('a certificate that is replaced does not break a login that is under way', options, async () => {
     const folder = scratchFolder('own');
