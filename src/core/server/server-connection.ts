@@ -344,6 +344,6 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
 
   openingFailed(error: ErrorFields): void {
     this.lastError = error;
-    this.close('login failed');
+    this.close(error.message);
   }
 }

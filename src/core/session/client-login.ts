@@ -19,6 +19,7 @@ import type { UserSettings } from '../settings.js';
 import { type AuthenticationStep, type DialogueServices, NO_SECRET } from './authentication/dialogue.js';
 import { type Applicant, Identification } from './authentication/identification.js';
 import type { ClientEncryption } from './client-encryption.js';
+import { readReplication } from './startup-parameters.js';
 
 /** What the dialogue needs from outside. */
 export interface ClientLoginServices {
@@ -124,7 +125,7 @@ export class ClientLogin {
     const applicant: Applicant = {
       user,
       database: startup.parameters.get('database') || user,
-      isPhysicalReplication: false,
+      isPhysicalReplication: readReplication(startup.parameters.get('replication')) === 'physical',
       peerAddress: this.peerAddress,
       peerCredentials: () => context.io.peerCredentials(connection),
     };
