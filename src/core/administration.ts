@@ -186,8 +186,11 @@ export class Administration {
   }
 
   private suspend(done: Done): void {
-    const { pools, context, sessions } = this.administered;
-    if (context.suspended) return done(refusal('already suspended/paused'));
+    const { pools, context, sessions, databases } = this.administered;
+    if (context.suspended || databases.allPaused) return done(refusal('already suspended/paused'));
+    for (const database of databases) {
+      if (database.paused) return done(refusal('cannot suspend with paused databases'));
+    }
     for (const session of sessions) if (session.console === null) session.pauseReading();
     context.suspended = true;
     const isQuiet = () =>

@@ -27,7 +27,7 @@ export interface ConsoleQuestion {
 }
 
 /** The types of columns, by PostgreSQL's names. */
-export type ConsoleType = 'text' | 'int4' | 'int8' | 'numeric' | 'bool';
+export type ConsoleType = 'text' | 'int4' | 'int8' | 'numeric' | 'bool' | 'bytea';
 
 export interface ConsoleColumn {
   readonly name: string;

@@ -143,6 +143,23 @@ onEveryDriver('the admin console', { gateway: { settings: SETTINGS } }, (stage) 
     await client.end();
   });
 
+  test('tells of memory and of the listening sockets what is so', async () => {
+    const client = await open();
+    const { rows: fds } = await client.query('SHOW FDS');
+    assert.deepEqual(
+      fds.map(({ task, addr, port }) => [task, addr, port]),
+      [['pooler', '127.0.0.1', stage.gateway.port]],
+    );
+    assert.ok(fds[0].fd > 2);
+    const { rows: mem } = await client.query("SHOW MEM WHERE name = 'process'");
+    assert.ok(mem[0].memtotal > 20 * 1024 ** 2);
+    const { rows: sockets } = await client.query('SHOW SOCKETS');
+    assert.ok(sockets.every(({ local_port, addr }) => local_port > 0 && addr === '127.0.0.1'));
+    const { rows: lists } = await client.query("SHOW LISTS WHERE list = 'used_clients'");
+    assert.ok(lists[0].items >= 1);
+    await client.end();
+  });
+
   test('counts its own statements as those of the database pgbouncer', async () => {
     const client = await open();
     const count = async (): Promise<number> => {
@@ -199,7 +216,16 @@ onEveryDriver('the admin console', { gateway: { settings: SETTINGS } }, (stage) 
     const watcher = await open('watcher');
     assert.equal((await watcher.query('SHOW POOLS')).command, 'SHOW');
     await assert.rejects(watcher.query('PAUSE'), /admin access needed/);
-    await assert.rejects(watcher.query('SHOW FDS'), /admin access needed/);
+    for (const text of [
+      'SHOW FDS',
+      'KILL_CLIENT 1',
+      'RELOAD',
+      'SHUTDOWN',
+      'SET pool_mode = session',
+      'SUSPEND',
+    ]) {
+      await assert.rejects(watcher.query(text), /admin access needed/);
+    }
     await watcher.end();
     await assert.rejects(open('stranger'), /not allowed/);
   });

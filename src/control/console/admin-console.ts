@@ -126,6 +126,8 @@ export class AdminConsole {
       config: describeSettings(gateway.config),
       version: PGBOUNCER_VERSION,
       listenPort: gateway.config.values.listen_port,
+      listeningSockets: gateway.listeningSockets,
+      memory: process.memoryUsage(),
       period: this.#period,
       takenAt: new Date(),
     };

@@ -3,6 +3,7 @@ import type { SettingRow } from '../../config/change-setting.js';
 import type { ConsoleColumn, ConsoleType } from '../../core/console.js';
 import type { GatewaySettings } from '../../core/settings.js';
 import type { Snapshot } from '../../core/snapshot.js';
+import type { ListeningSocket } from '../../reactor/start.js';
 import type { Row } from './filter.js';
 import type { StatsPeriod } from './stats-period.js';
 
@@ -13,6 +14,9 @@ export interface Facts {
   readonly config: readonly SettingRow[];
   readonly version: string;
   readonly listenPort: number;
+  /** The listening sockets, which a successor may be given. */
+  readonly listeningSockets: readonly ListeningSocket[];
+  readonly memory: NodeJS.MemoryUsage;
   /** What has been counted in the last full period. */
   readonly period: StatsPeriod;
   /** When the snapshot was taken, by the wall clock. */
@@ -28,9 +32,15 @@ export interface Table {
   readonly rows: (facts: Facts) => readonly Row[];
 }
 
-const TYPES: Readonly<Record<string, ConsoleType>> = { s: 'text', i: 'int4', q: 'int8', N: 'numeric' };
+const TYPES: Readonly<Record<string, ConsoleType>> = {
+  s: 'text',
+  i: 'int4',
+  q: 'int8',
+  N: 'numeric',
+  b: 'bytea',
+};
 
-/** Columns from `name` (text), `name:i` (int4), `name:q` (int8) and `name:N` (numeric), with spaces between. */
+/** Columns from `name` (text), `name:i` (int4), `name:q` (int8), `name:N` (numeric) and `name:b` (bytea), with spaces between. */
 export function columns(list: string): readonly ConsoleColumn[] {
   return list
     .trim()

@@ -152,15 +152,30 @@ const LISTS: Table = {
   },
 };
 
-/** Ours: what the process holds, by Node's own account. PgBouncer lists its slabs here. */
+const INT4_MAX = 2_147_483_647;
+
+/**
+ * PgBouncer lists its slabs here. Objects of this program have no fixed size, so that of them only the numbers are told
+ * (with size 0); then what the process holds, by Node's account, in bytes (size 1): `heap` and `buffers` are the main
+ * thread's.
+ */
 const MEM: Table = {
   columns: columns('name size:i used:i free:i memtotal:i'),
-  rows: ({ snapshot }) => [
+  rows: ({ snapshot, memory }) => [
     row('clients', 0, snapshot.clients, 0, 0),
     row('servers', 0, snapshot.servers, 0, 0),
     row('prepared_statements', 0, snapshot.preparedStatements, 0, 0),
+    memoryRow('heap', memory.heapUsed, memory.heapTotal),
+    memoryRow('buffers', memory.external, memory.external),
+    memoryRow('process', memory.rss, memory.rss),
   ],
 };
+
+/** The columns hold 2 GiB at most. */
+function memoryRow(name: string, used: number, total: number): Row {
+  const fit = (bytes: number): number => Math.min(bytes, INT4_MAX);
+  return row(name, 1, fit(used), fit(total - used), fit(total));
+}
 
 const PEERS: Table = {
   columns: columns('peer_id:i host port:i pool_size:i'),
@@ -179,15 +194,23 @@ const PEER_POOLS: Table = {
     ),
 };
 
-/** PgBouncer hands its descriptors over with these rows; ours take their port over by `so_reuseport`. */
+/** Encoding, parameters, password and keys. */
+const NOT_OF_LISTENERS = [null, null, null, null, null, null, null] as const;
+
+/** What a successor is given: the listening sockets. PgBouncer's successor gets its clients and servers, too. */
 const FDS: Table = {
   columns: columns(`
     fd:i task user database addr port:i cancel:q link:i client_encoding std_strings datestyle timezone password
-    scram_client_key scram_server_key`),
+    scram_client_key:b scram_server_key:b`),
   adminOnly: true,
-  rows: () => [],
+  rows: ({ listeningSockets, listenPort }) =>
+    listeningSockets.map(({ descriptor, address }) => {
+      const [host, port] = 'host' in address ? [address.host, address.port] : ['unix', listenPort];
+      return row(descriptor, 'pooler', null, null, host, port, 0, 0, ...NOT_OF_LISTENERS);
+    }),
 };
 
+/** Names are resolved for every new server connection; nothing is kept that could be listed. */
 const DNS_HOSTS: Table = { columns: columns('hostname ttl:q addrs'), rows: () => [] };
 const DNS_ZONES: Table = { columns: columns('zonename serial:q count:i'), rows: () => [] };
 

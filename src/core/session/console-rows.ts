@@ -12,6 +12,7 @@ const TYPES: Readonly<Record<ConsoleType, { readonly oid: number; readonly size:
   int8: { oid: 20, size: 8 },
   numeric: { oid: 1700, size: -1 },
   bool: { oid: 16, size: 1 },
+  bytea: { oid: 17, size: -1 },
 };
 
 export function rowDescription(columns: readonly ConsoleColumn[], formats: Formats): Buffer {
