@@ -8,6 +8,7 @@ import { GSSENCRequestCode } from '../src/wire/frontend.js';
 import { type ClientIdentity, loginPackets } from './client-identity.js';
 import { ClientWork, type Standing } from './client-work.js';
 import type { Ground } from './ground.js';
+import { isEndedByLimit, isWaitNotice } from './limits.js';
 import * as Packets from './packets.js';
 import { Framer, type Packet, readFields } from './packets.js';
 import { PasswordAnswer } from './passwords.js';
@@ -286,7 +287,7 @@ export class ModelClient implements Peer {
   private takeAnswer(message: Packet): void {
     if (message.type === Backend.ParameterStatus) return this.takeParameter(message);
     if (message.type === Backend.NotificationResponse && message.bytes.includes('async ')) return;
-    if (message.type === Backend.NoticeResponse && readFields(message).get('M')?.startsWith('async ')) return;
+    if (message.type === Backend.NoticeResponse && isUnasked(readFields(message).get('M'))) return;
     if (this.isNameless(message)) return;
     if (this.isCancelled(message)) return this.takeCancelled(message);
     this.advance();
@@ -377,6 +378,7 @@ export class ModelClient implements Peer {
     if (this.misbehaved || this.ground.ledger.shuttingDown) return;
     if (this.halfClosed && this.settledNow && fatal === null) return;
     if (this.isEndedByOperator(fatal)) return;
+    if (isEndedByLimit(this.ground.plan.settings, fatal?.get('M') ?? null)) return;
     if (!wasReady && this.mayBeRefused(fatal)) return;
     if (this.hasWaitedTooLong(fatal)) {
       if (this.reference.pending > 1) this.ground.ledger.note('a pipeline gets no server connection');
@@ -435,6 +437,11 @@ const UNWELCOME: ReadonlySet<string> = new Set(['28P01', '3D000', '22023', '5330
 const NEWEST_MINOR_VERSION = 2;
 const ACCEPTED = 0x53;
 const REFUSED = 0x4e;
+
+/** A notice that answers nothing: the server's own, or that the client waits. */
+function isUnasked(message: string | undefined): boolean {
+  return message?.startsWith('async ') === true || isWaitNotice(message);
+}
 
 function matches(expected: Packet, actual: Packet): boolean {
   if (expected.bytes.equals(actual.bytes)) return true;

@@ -1,6 +1,7 @@
 /** The model PostgreSQL server: who may connect, which sessions there are, and cancel requests. */
 import type { ServerAddress } from '../src/core/io.js';
 import type { Ground } from './ground.js';
+import { brokenLimit } from './limits.js';
 import { ServerSession } from './server-session.js';
 import type { SimConnection } from './sim-connection.js';
 import type { Dialled } from './sim-io.js';
@@ -65,15 +66,9 @@ export class ModelServer {
       (known) => (known.serverDatabase ?? known.name) === session.database,
     );
     const limit = database?.poolSize ?? size;
-    let open = 0;
-    for (const other of this.sessions) {
-      if (other.poolKey === session.poolKey && other.heldByGateway) open += 1;
-    }
-    if (open > limit) {
-      this.ground.ledger.fail(
-        `${open} server connections of pool ${session.poolKey}, the limit being ${limit}`,
-      );
-    }
+    const others = [...this.sessions].filter((other) => other !== session && other.heldByGateway);
+    const broken = brokenLimit(settings, [...others, session], limit);
+    if (broken !== null) this.ground.ledger.fail(broken);
   }
 
   /** A cancel request has come: it acts some time later, and its connection is closed after that. */

@@ -10,6 +10,7 @@ import {
   type UserSettings,
 } from '../src/core/settings.js';
 import type { Weather } from './channel.js';
+import { withLimits } from './limits.js';
 import { type AuthMethod, verifierOf } from './passwords.js';
 import { Random } from './random.js';
 
@@ -95,6 +96,7 @@ export interface Plan {
 const PATIENCE_MS = 5000;
 const TLS_SALT = 0x7a5_7a5;
 const OPERATOR_SALT = 0x0be_7a7;
+const LIMITS_SALT = 0x11_3175;
 const LOOKUP_SALT = 0x10_0c_0d;
 const USERS = ['alice', 'bob', 'carol'] as const;
 
@@ -110,7 +112,8 @@ export function makePlan(
   const count = random.chance(0.15) ? random.int(11, 40) : random.int(1, 10);
   const { tls, serverTls } = makeTls(new Random(seed ^ TLS_SALT));
   const operating = new Random(seed ^ OPERATOR_SALT);
-  const made = { ...makeSettings(random, profile, count, passwords), tls };
+  const plain = { ...makeSettings(random, profile, count, passwords), tls };
+  const made = withLimits(plain, profile, new Random(seed ^ LIMITS_SALT));
   const settings = new Random(seed ^ LOOKUP_SALT).chance(0.2) ? withLookups(made) : made;
   const weather = makeWeather(random, profile);
   const server = { ...makeServerPlan(random, profile), tls: serverTls };
@@ -218,6 +221,14 @@ function makeOperator(random: Random): OperatorPlan {
 
 /** Limits and times may change at any time; a pool's mode not while it has clients. */
 function makeReload(random: Random, settings: GatewaySettings): Plan['reload'] {
+  const made = makeNewSettings(random, settings);
+  // See withLimits().
+  return made.settings.serverLifetimeMs === 100
+    ? { ...made, settings: { ...made.settings, minPoolSize: 0 } }
+    : made;
+}
+
+function makeNewSettings(random: Random, settings: GatewaySettings): NonNullable<Plan['reload']> {
   return {
     at: random.int(1, 1000),
     settings: {

@@ -40,8 +40,8 @@ export class ServerSession implements Peer {
   readonly label: string;
   readonly processId: number;
   readonly secret: Buffer;
-  /** What distinguishes pools, from the startup packet; empty before it. */
-  poolKey = '';
+  /** From the startup packet; empty before it. */
+  user = '';
   database = '';
   private readonly ground: Ground;
   private readonly server: ModelServer;
@@ -188,7 +188,7 @@ export class ServerSession implements Peer {
       at = next;
     }
     this.database = this.parameters.get('database') ?? '';
-    this.poolKey = JSON.stringify([...this.parameters].sort());
+    this.user = this.parameters.get('user') ?? '';
     this.server.checkPoolSize(this);
     if (plan.server.tls === 'required' && this.connection.tls !== 'secured') {
       return this.die('fatal', '28000', 'no pg_hba.conf entry for host, no encryption');
@@ -205,7 +205,7 @@ export class ServerSession implements Peer {
       if (this.random.chance(0.5)) this.stepsLeft = this.random.int(0, 30);
       else schedule.after(this.random.fraction() * 500, () => this.dieSomehow());
     }
-    const user = this.parameters.get('user') ?? '';
+    const { user } = this;
     this.check = new PasswordCheck(plan.server.auth, user, plan.passwords.get(user) ?? '', this.random);
     const question = this.check.ask();
     if (question === null) this.welcome();

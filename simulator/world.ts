@@ -88,6 +88,8 @@ class World {
     this.ledger = new Ledger(
       write === undefined ? null : (line) => write(`${schedule.now.toFixed(2).padStart(10)} ${line}`),
     );
+    const { queryTimeoutMs, transactionTimeoutMs } = this.plan.settings;
+    this.ledger.hasQueryTimeouts = queryTimeoutMs + transactionTimeoutMs > 0;
     this.io = new SimIo(
       {
         schedule,
@@ -326,7 +328,7 @@ class World {
       expectZero(`clWaiting ${of}`, pool.clWaiting);
       expectZero(`svActive ${of}`, pool.svActive);
       expectZero(`svLogin ${of}`, pool.svLogin);
-      idle += pool.svIdle;
+      idle += pool.svIdle + pool.svUsed;
     }
     const open = this.io.open.filter(({ state }) => state === 'open');
     const resting = [...this.server.sessions].filter((session) => session.resting).length;

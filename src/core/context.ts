@@ -27,6 +27,8 @@ export interface GatewayContext {
   readonly newId: () => number;
   /** Nothing is read from clients (SUSPEND). */
   suspended: boolean;
+  /** Everything is being closed, and nothing opened any more. */
+  stopping: boolean;
   /** What each client is told when its transaction has ended, because the gateway is being drained; null: it may stay. */
   farewell: ErrorFields | null;
 }

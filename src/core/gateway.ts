@@ -64,7 +64,6 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
   private openConnections = 0;
   servers = 0;
   private lastId = 0;
-  private stopping = false;
   private housekeepingMs: number;
   /** Time in ms of the next housekeeping. Whatever begins later is due later than that by its own timeout. */
   private nextHousekeeping = 0;
@@ -84,6 +83,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
       failedLogins: new FailedLogins(),
       mockKey: io.randomBytes(MOCK_KEY_BYTES),
       suspended: false,
+      stopping: false,
       farewell: null,
     };
     this.cancels = new Cancels(this.context, this);
@@ -102,7 +102,10 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
   accepted(connection: ConnectionId, _listener: number): void {
     this.openConnections += 1;
     this.context.counters.clientsAccepted += 1;
-    if (this.stopping || this.sessions.size >= this.context.settings.maxClientConn + REFUSED_CLIENTS_MAX) {
+    if (
+      this.context.stopping ||
+      this.sessions.size >= this.context.settings.maxClientConn + REFUSED_CLIENTS_MAX
+    ) {
       this.context.counters.clientsRefused += 1;
       this.io.reset(connection);
       return;
@@ -323,7 +326,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
   }
 
   cancelAbandoned(pool: Pool, server: ServerConnection): boolean {
-    return !this.stopping && this.cancels.abandoned(pool, server);
+    return !this.context.stopping && this.cancels.abandoned(pool, server);
   }
 
   cancelOpened(request: CancelRequest): void {
@@ -378,7 +381,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
 
   /** Tells every client, and closes everything. {@link idle} says when it is done. */
   shutdown(): void {
-    this.stopping = true;
+    this.context.stopping = true;
     for (const session of [...this.sessions]) {
       session.fail({
         severity: 'FATAL',

@@ -153,8 +153,7 @@ export class Deadlines {
   private distrustResting(now: number): number {
     const { serverCheckQuery, serverCheckDelayMs } = this.context.settings;
     if (serverCheckQuery === null) return NEVER;
-    this.pool.resting.distrust(now - serverCheckDelayMs);
-    return this.pool.resting.nextDistrustAt(serverCheckDelayMs);
+    return this.pool.resting.distrust(now, serverCheckDelayMs);
   }
 
   private checkServer(server: ServerConnection, now: number): number {

@@ -317,8 +317,9 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   private rest(server: ServerConnection, isTested: boolean): void {
     if (isTested) this.resting.add(server, this.context.io.now());
     else this.resting.addUntested(server, this.context.io.now());
-    if (isTested) this.dispatch();
-    else this.supply();
+    if (isTested) return this.dispatch();
+    this.supply();
+    if (server.place.isResting) this.capacity.rested();
   }
 
   /** The last cancel request for this connection has ended. */
@@ -362,7 +363,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   }
 
   private get isHeldUp(): boolean {
-    return this.database.paused || this.context.suspended;
+    return this.database.paused || this.context.suspended || this.context.stopping;
   }
 
   /** Opens one server connection, if it may. */

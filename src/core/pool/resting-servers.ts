@@ -60,18 +60,20 @@ export class RestingServers {
     return this.untested[0] ?? this.idle[0];
   }
 
-  /** Those that have rested since before this time, in ms, are to be tested before they are used. */
-  distrust(restingSince: number): void {
-    while (this.idle.length > 0 && this.idle[0]!.place.idleSince <= restingSince) {
-      const server = this.idle.shift() as ServerConnection;
+  /**
+   * Those that have rested for so long are to be tested before they are used. Returns when the next one will have; all
+   * in ms.
+   */
+  distrust(now: number, delayMs: number): number {
+    for (;;) {
+      const server = this.idle[0];
+      if (server === undefined) return Number.POSITIVE_INFINITY;
+      const due = server.place.idleSince + delayMs;
+      if (now < due) return due;
+      this.idle.shift();
       server.place.needsTest = true;
       this.untested.push(server);
     }
-  }
-
-  /** When the next one will have rested for so long, in ms; infinite: there is none. */
-  nextDistrustAt(delayMs: number): number {
-    return this.idle.length === 0 ? Number.POSITIVE_INFINITY : this.idle[0]!.place.idleSince + delayMs;
   }
 
   /** It is gone. */
