@@ -25,6 +25,15 @@ export class Latencies {
   readonly wait = new LatencyHistogram();
 }
 
+const WAITERS_MIN = 100;
+
+/** Who waits until a database is no longer paused. */
+export interface ResumeWaiter {
+  /** False: it has given up. */
+  readonly isOpen: boolean;
+  goOn(): void;
+}
+
 /** One database as clients know it, with all its pools. */
 export class Database {
   readonly name: string;
@@ -37,7 +46,9 @@ export class Database {
   unusedSince: number | null = null;
   readonly latencies = new Latencies();
   private isPaused = false;
-  private readonly resumed: (() => void)[] = [];
+  private waiting: ResumeWaiter[] = [];
+  /** Those who have given up are sorted out when there are so many. */
+  private sortAt = WAITERS_MIN;
   /** {@link StatementCatalogue.clock} of the last DDL that may have changed the columns of prepared statements. */
   suspectSince = 0;
   /** What its servers report beyond what all servers do, by the names in lower case. */
@@ -56,12 +67,18 @@ export class Database {
   set paused(paused: boolean) {
     this.isPaused = paused;
     if (paused) return;
-    for (const goOn of this.resumed.splice(0)) goOn();
+    const { waiting } = this;
+    this.waiting = [];
+    this.sortAt = WAITERS_MIN;
+    for (const waiter of waiting) waiter.goOn();
   }
 
   /** Calls back, once, when the database is no longer paused. */
-  whenResumed(goOn: () => void): void {
-    this.resumed.push(goOn);
+  whenResumed(waiter: ResumeWaiter): void {
+    this.waiting.push(waiter);
+    if (this.waiting.length < this.sortAt) return;
+    this.waiting = this.waiting.filter(({ isOpen }) => isOpen);
+    this.sortAt = Math.max(WAITERS_MIN, 2 * this.waiting.length);
   }
 
   /** A server has logged us in, and reported these parameters. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { ask, type PsqlOptions, psql } from '../harness/client-programs.js';
 import { describeDrivers } from '../harness/drivers.js';
-import { type GatewayUnderTest, withGateway } from '../harness/gateway-under-test.js';
+import { type GatewayUnderTest, socketUrl, withGateway } from '../harness/gateway-under-test.js';
 import { PostgresServer } from '../harness/postgres-server.js';
 import { until } from '../harness/until.js';
 
@@ -72,6 +72,13 @@ describeDrivers('auth_query', (io) => {
       await assertRefused(gateway, as('nologin'), /SASL authentication failed/);
       await assertRefused(gateway, as('late'), /SASL authentication failed/);
       assert.ok(!gateway.log.includes('SCRAM-SHA-256$') && !gateway.log.includes('horse'));
+    });
+  });
+
+  test('over a unix socket', async () => {
+    const options = { io, server: [socketUrl(server)], settings: LOOKING };
+    await withGateway(options, async (gateway) => {
+      assert.equal(await ask(gateway, WHO, as('alice')), 'alice');
     });
   });
 

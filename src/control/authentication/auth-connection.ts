@@ -1,5 +1,4 @@
 /** One connection of ours to a database in which `auth_query` is run. */
-import net from 'node:net';
 import pg from 'pg';
 import type { TlsMaterial } from '../../config/tls.js';
 import type { AuthTarget } from '../../core/authority.js';
@@ -9,7 +8,7 @@ import { nodeTlsContext } from '../../reactor/node-tls.js';
 import { hostMismatch } from '../../reactor/tls-facts.js';
 import { md5Response } from '../../wire/md5.js';
 
-/** What of the configuration concerns such connections. Times are in ms; 0: no limit. */
+/** What of the configuration concerns such connections. Times are in ms. */
 export interface AuthConnectionSettings {
   readonly tlsMode: TlsMode;
   readonly tls: TlsMaterial | null;
@@ -77,21 +76,21 @@ export class AuthConnection {
     encrypted: boolean,
   ) {
     const { tls, searchPath } = settings;
-    const isSocket = 'socketPath' in address;
+    const { host, port } = placeOf(address);
+    if (encrypted && tls === null) throw new Error('TLS is not configured');
     this.#target = target;
     this.#client = new pg.Client({
       // A client's startup parameters have no place here (CVE-2025-12819), nor has our environment.
       options: searchPath === '' ? '' : `-c search_path=${escapeOption(searchPath)}`,
-      host: isSocket ? 'localhost' : address.host,
-      port: isSocket ? 0 : address.port,
+      host,
+      port,
       user: target.user,
       database: target.database,
       password: target.secret.password ?? '',
       application_name: 'sluice auth_query',
-      ssl: encrypted && tls !== null && !isSocket ? tlsOptions(tls, address.host) : false,
+      ssl: encrypted ? tlsOptions(tls as TlsMaterial, host) : false,
       connectionTimeoutMillis: settings.connectTimeoutMs,
       query_timeout: settings.queryTimeoutMs,
-      ...(isSocket && { stream: () => socketTo(address.socketPath) }),
     });
     const closed = (): void => {
       this.isClosed = true;
@@ -160,12 +159,11 @@ function tlsOptions(material: TlsMaterial, host: string) {
   };
 }
 
-/** The library would put a file name of its own together. */
-function socketTo(path: string): net.Socket {
-  const socket = new net.Socket();
-  const { connect } = socket;
-  socket.connect = ((_port: number, _host: string) => connect.call(socket, path)) as typeof socket.connect;
-  return socket;
+/** As the library wants it: a host that begins with `/` is the folder of a unix socket, and the port names the file. */
+function placeOf(address: ServerAddress): { readonly host: string; readonly port: number } {
+  if (!('socketPath' in address)) return address;
+  const [, folder, port] = /^(.*)\/\.s\.PGSQL\.(\d+)$/s.exec(address.socketPath) ?? [];
+  return { host: folder || '/', port: Number(port) };
 }
 
 /** In the startup parameter `options` a backslash keeps spaces together. */

@@ -7,6 +7,7 @@ import {
   openAuthConnection,
 } from './auth-connection.js';
 import { IDLE_MS_MAX } from './limits.js';
+import { Turns } from './turns.js';
 
 interface Idle {
   readonly connection: AuthConnection;
@@ -16,30 +17,30 @@ interface Idle {
 export class AuthConnections {
   readonly #target: AuthTarget;
   readonly #settings: AuthConnectionSettings;
-  readonly #max: number;
+  readonly #turns: Turns;
   readonly #idle: Idle[] = [];
-  /** Who waits for one to become free, first come first served. */
-  readonly #waiting: (() => void)[] = [];
-  #busy = 0;
   #isClosed = false;
 
   constructor(target: AuthTarget, settings: AuthConnectionSettings, max: number) {
     this.#target = target;
     this.#settings = settings;
-    this.#max = max;
+    this.#turns = new Turns(max);
   }
 
   /** Nobody uses it, and no connection is open. */
   get isUnused(): boolean {
-    return this.#busy === 0 && this.#idle.length === 0 && this.#waiting.length === 0;
+    return this.#turns.areFree && this.#idle.length === 0;
   }
 
   /**
    * Asks for one user.
    * @throws the server's error, or the system's
    */
-  async ask(query: string, userName: string): Promise<Answer> {
-    await this.#turn();
+  ask(query: string, userName: string): Promise<Answer> {
+    return this.#turns.run(() => this.#ask(query, userName));
+  }
+
+  async #ask(query: string, userName: string): Promise<Answer> {
     let connection: AuthConnection | null = null;
     try {
       const rested = this.#takeIdle();
@@ -66,12 +67,6 @@ export class AuthConnections {
     }
   }
 
-  /** Resolves when one more connection may be used. */
-  async #turn(): Promise<void> {
-    if (this.#busy >= this.#max) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#busy += 1;
-  }
-
   #takeIdle(): AuthConnection | null {
     for (;;) {
       const rested = this.#idle.pop();
@@ -82,13 +77,9 @@ export class AuthConnections {
   }
 
   #giveBack(connection: AuthConnection | null): void {
-    if (connection !== null && !connection.isClosed) {
-      if (this.#isClosed) connection.close();
-      else this.#rest(connection);
-    }
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#busy -= 1;
-    else next();
+    if (connection === null || connection.isClosed) return;
+    if (this.#isClosed) connection.close();
+    else this.#rest(connection);
   }
 
   #rest(connection: AuthConnection): void {

@@ -3,6 +3,7 @@ import type { SluiceConfig } from '../../config/load.js';
 import type { AuthorityAnswer, AuthorityQuestion } from '../../core/authority.js';
 import type { Logger } from '../logging.js';
 import { LdapLogin } from './ldap-login.js';
+import { LOOKUP_MS_MAX } from './limits.js';
 import { SystemUsers } from './system-users.js';
 import { type LookupSettings, UserLookups } from './user-lookups.js';
 
@@ -56,8 +57,8 @@ function lookupSettings({ values, tls }: SluiceConfig): LookupSettings {
     tlsMode: values.server_tls_sslmode,
     tls: tls.server,
     searchPath: values.auth_query_search_path,
-    connectTimeoutMs: values.server_connect_timeout,
-    queryTimeoutMs: values.client_login_timeout,
+    connectTimeoutMs: values.server_connect_timeout || LOOKUP_MS_MAX,
+    queryTimeoutMs: values.client_login_timeout || LOOKUP_MS_MAX,
     connectionsMax: values.auth_query_connections,
     cacheMs: values.auth_query_cache_time,
     scramIterations: values.scram_iterations,

@@ -5,6 +5,7 @@ import type { ConnectionOptions } from 'node:tls';
 import { Client, ResultCodeError, SASL_MECHANISMS } from 'ldapts';
 import type { LdapBind, LdapCheck, LdapServer } from '../../core/authority.js';
 import { LDAP_CHECK_MS_MAX, LDAP_CHECKS_MAX, LDAP_CONNECT_MS_MAX } from './limits.js';
+import { Turns } from './turns.js';
 
 /** They would mean something in a search filter (PgBouncer refuses them, too). */
 const UNSAFE_IN_FILTER = /[*()\\/]/;
@@ -16,8 +17,7 @@ type Warn = (message: string) => void;
 
 export class LdapLogin {
   readonly #warn: Warn;
-  readonly #waiting: (() => void)[] = [];
-  #running = 0;
+  readonly #turns = new Turns(LDAP_CHECKS_MAX);
   /** PEM; null: what Node.js knows. */
   #authorities: string | null = null;
 
@@ -36,16 +36,8 @@ export class LdapLogin {
   }
 
   /** Whether the password is the user's. Never rejects: what goes wrong is in the log, and means no. */
-  async check(question: LdapCheck): Promise<boolean> {
-    if (this.#running >= LDAP_CHECKS_MAX) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#running += 1;
-    try {
-      return await this.#check(question);
-    } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#running -= 1;
-      else next();
-    }
+  check(question: LdapCheck): Promise<boolean> {
+    return this.#turns.run(() => this.#check(question));
   }
 
   /** The first server that can be reached decides. */

@@ -3,6 +3,12 @@
 /** A connection for `auth_query` that was not used for so long is closed, in ms. */
 export const IDLE_MS_MAX = 10_000;
 
+/** Lookups by `auth_query` that run at one time, over all databases; more wait. */
+export const LOOKUPS_MAX = 50;
+
+/** Where the settings set no limit: a connection that hangs must not keep its place for ever. In ms. */
+export const LOOKUP_MS_MAX = 60_000;
+
 /** Answers of `auth_query` that are remembered. */
 export const ANSWERS_MAX = 10_000;
 

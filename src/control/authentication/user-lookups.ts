@@ -4,7 +4,8 @@ import type { ErrorFields } from '../../wire/error-fields.js';
 import { SqlState } from '../../wire/sqlstate.js';
 import type { AuthConnectionSettings } from './auth-connection.js';
 import { AuthConnections } from './auth-connections.js';
-import { ANSWERS_MAX } from './limits.js';
+import { ANSWERS_MAX, LOOKUPS_MAX } from './limits.js';
+import { Turns } from './turns.js';
 import { UserSecrets } from './user-secrets.js';
 
 /** What the configuration says. */
@@ -25,6 +26,8 @@ type Warn = (message: string) => void;
 export class UserLookups {
   readonly #warn: Warn;
   readonly #secrets = new UserSecrets();
+  /** Over all databases: a client may name any, and is nobody yet. */
+  readonly #turns = new Turns(LOOKUPS_MAX);
   readonly #connections = new Map<string, AuthConnections>();
   readonly #known = new Map<string, Known>();
   #settings: LookupSettings;
@@ -74,7 +77,8 @@ export class UserLookups {
   async #ask({ target, query, userName }: UserLookup): Promise<AuthorityAnswer> {
     const { scramIterations } = this.#settings;
     try {
-      const { columns, row } = await this.#connectionsTo(target).ask(query, userName);
+      const ask = () => this.#connectionsTo(target).ask(query, userName);
+      const { columns, row } = await this.#turns.run(ask);
       if (columns !== 2) return this.#misfit(`expected 2 columns from auth_query, not ${columns}`);
       if (row === null) return { kind: 'unknownUser' };
       const [name, stored] = row as [string | null, string | null];

@@ -148,7 +148,13 @@ export class ClientLogin {
         return 'wait';
       },
       untilResumed: (database, then) => {
-        database.whenResumed(() => this.goOn(then));
+        const { client } = this;
+        database.whenResumed({
+          get isOpen() {
+            return client?.isOpen === true;
+          },
+          goOn: () => this.goOn(then),
+        });
         return 'wait';
       },
       report: (level, message) => this.report(level, message),
