@@ -38,10 +38,9 @@ export class ServiceManager {
     this.#watchdogMs = isMeant ? Number(environment.WATCHDOG_USEC ?? 0) / 1000 : 0;
   }
 
-  /** Clients are accepted. `mainPid`: another process than the one that was started is the service from now on. */
-  ready(status: string, mainPid?: number): Promise<void> {
-    const main = mainPid === undefined ? '' : `\nMAINPID=${mainPid}`;
-    return this.#notify(`READY=1\nSTATUS=${oneLine(status)}${main}`);
+  /** Clients are accepted; a reload is over. */
+  ready(status: string): Promise<void> {
+    return this.#notify(`READY=1\nSTATUS=${oneLine(status)}`);
   }
 
   /** The configuration is being read again; {@link ready} ends it. The manager matches it by the clock. */

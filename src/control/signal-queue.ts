@@ -1,9 +1,13 @@
-/** Signals in the order in which they came, so that none is lost while another is being handled. */
+/**
+ * Signals in the order in which they came, so that none is lost while another is being handled. A SIGHUP behind one that
+ * waits still asks for nothing more: a storm of them is two reloads.
+ */
 export class SignalQueue {
   readonly #signals: readonly NodeJS.Signals[];
   readonly #waiting: NodeJS.Signals[] = [];
   #wake: () => void = () => {};
   readonly #listener = (signal: NodeJS.Signals): void => {
+    if (signal === 'SIGHUP' && this.#waiting.at(-1) === signal) return;
     this.#waiting.push(signal);
     this.#wake();
   };
