@@ -73,6 +73,7 @@ export class Consoles {
       },
     });
     this.totals.clientLogins += 1;
+    client.bypass = client.console;
     client.parameters = this.context.parameterSets.overlay(this.context.parameterSets.empty, GREETING);
     this.greet(client);
   }

@@ -32,7 +32,12 @@ import { ClientEncryption } from './session/client-encryption.js';
 import { ClientLogin, type LoginStep } from './session/client-login.js';
 import { Session } from './session/session.js';
 import type { SessionOwner } from './session/session-owner.js';
-import { divideStartupParameters, withHost } from './session/startup-parameters.js';
+import {
+  divideStartupParameters,
+  readReplication,
+  replicationParameters,
+  withHost,
+} from './session/startup-parameters.js';
 import { StatementTraffic } from './session/statement-traffic.js';
 import type { DatabaseSettings, GatewaySettings, UserSettings } from './settings.js';
 import { SlowAnswers } from './slow-answers.js';
@@ -247,6 +252,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     }
     const user = database.forcedUser ?? step.user;
     client.database = this.useDatabase(client, databaseName, database);
+    client.replication = readReplication(asked.get('replication')) ?? 'none';
     const divided = this.divideStartup(client, client.database, asked);
     if ('code' in divided) return client.fail(divided);
     const closed = this.administration.refusal(client.database);
@@ -254,7 +260,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     if (refused !== null) return client.fail(refused);
     client.database.totals.clientLogins += 1;
     const identity = { database: client.database, user, startupParameters: divided.fixed };
-    const pool = this.poolTable.open(database, identity);
+    const pool = this.poolTable.open(database, identity, client);
     if (pool === null) return client.fail(TOO_MANY_POOLS);
     client.startupParameters = this.context.parameterSets.overlay(
       this.context.parameterSets.empty,
@@ -297,13 +303,18 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
       const address = this.io.peerAddress(client.connection);
       asked.set('application_name', withHost(asked.get('application_name'), address));
     }
+    if (client.replication !== 'none') return replicationParameters(asked, ignored);
     return divideStartupParameters(asked, { ignored, reportedName: (name) => database.reportedName(name) });
   }
 
   greet(client: Session): void {
     client.idleSince = this.io.now();
     const { peerId } = this.context.settings;
-    const key = this.cancels.keys.issue(peerId, client.protocolMinor >= LONG_KEYS_SINCE, null);
+    const key = this.cancels.keys.issue(
+      peerId,
+      client.protocolMinor >= LONG_KEYS_SINCE,
+      client.link?.processId ?? null,
+    );
     client.cancelKey = key;
     const { writer } = this;
     writer.reset();

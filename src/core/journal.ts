@@ -38,7 +38,7 @@ export function recordLoginAttempt(context: GatewayContext, client: Recorded, at
 
 export interface LoginAttempt {
   readonly tls: string | null;
-  /** PgBouncer's words: `no`, `physical`, `logical`. */
+  /** PgBouncer's words: `no`, `yes`, `database`. */
   readonly replication: string;
 }
 

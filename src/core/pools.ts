@@ -5,7 +5,9 @@ import type { Databases } from './databases.js';
 import { POOLS_MAX } from './limits.js';
 import { Pool, type PoolIdentity, type PoolOwner } from './pool/pool.js';
 import { type PoolLimits, poolLimits } from './pool/pool-limits.js';
+import { ReplicationPool } from './pool/replication-pool.js';
 import { userAfterReload } from './server/server-user.js';
+import type { Session } from './session/session.js';
 import type { DatabaseSettings, GatewaySettings } from './settings.js';
 
 export class Pools {
@@ -20,10 +22,15 @@ export class Pools {
     this.databases = databases;
   }
 
-  /** The pool of this identity, made if need be; null: there are too many. */
-  open(database: DatabaseSettings, identity: PoolIdentity): Pool | null {
+  /**
+   * The pool of this identity, made if need be; null: there are too many. A replication client has one of its own, whose
+   * only server connection lasts as long as the client.
+   */
+  open(database: DatabaseSettings, identity: PoolIdentity, client?: Session): Pool | null {
     const sorted = [...identity.startupParameters].sort(([a], [b]) => (a < b ? -1 : 1));
-    const key = JSON.stringify([identity.database.name, identity.user.name, sorted]);
+    const replicates = client !== undefined && client.replication !== 'none';
+    const owner = replicates ? client.id : 0;
+    const key = JSON.stringify([identity.database.name, identity.user.name, sorted, owner]);
     const known = this.byKey.get(key);
     if (known !== undefined) {
       known.identity.user = identity.user;
@@ -31,7 +38,7 @@ export class Pools {
     }
     if (this.byKey.size >= POOLS_MAX) return null;
     const limits = limitsOf(this.context.settings, database, identity);
-    const pool = new Pool(this.context, this.owner, identity, limits);
+    const pool = new (replicates ? ReplicationPool : Pool)(this.context, this.owner, identity, limits);
     this.byKey.set(key, pool);
     return pool;
   }

@@ -122,7 +122,8 @@ export class Deadlines {
       const isUser = client.userName === user.name;
       const timeoutMs = isUser ? shared : this.clientIdleTimeoutOf(client.userName);
       if (timeoutMs === 0) continue;
-      const isIdle = client.phase === 'ready' && client.link === null && !client.waiting;
+      const holdsNone = client.link === null || client.link.isUntouched;
+      const isIdle = client.phase === 'ready' && holdsNone && !client.waiting;
       const due = (isIdle ? client.idleSince : now) + timeoutMs;
       if (now < due) next = Math.min(next, due);
       else client.fail(CLIENT_IDLE);

@@ -30,6 +30,8 @@ export interface PoolLimits {
   readonly maxUserConnections: number;
   readonly serverLifetimeMs: number;
   readonly connectQuery: string | null;
+  /** Server connections are opened with them (of the database's entry). */
+  readonly startupParameters: ReadonlyMap<string, string>;
   readonly waitFailFast: boolean;
   readonly waitTimeoutMs: number;
   readonly queryTimeoutMs: number;
@@ -60,6 +62,7 @@ export function poolLimits(
     maxUserConnections: own?.maxUserConnections || settings.maxUserConnections,
     serverLifetimeMs: database.serverLifetimeMs || settings.serverLifetimeMs,
     connectQuery: database.connectQuery,
+    startupParameters: database.startupParameters,
     waitFailFast: database.queryWaitFailFast ?? settings.queryWaitFailFast,
     waitTimeoutMs: own?.queryWaitTimeoutMs || database.queryWaitTimeoutMs || settings.queryWaitTimeoutMs,
     queryTimeoutMs: own?.queryTimeoutMs || settings.queryTimeoutMs,
@@ -78,6 +81,7 @@ export function leadElsewhere(before: PoolLimits, after: PoolLimits): boolean {
   return (
     JSON.stringify(before.addresses) !== JSON.stringify(after.addresses) ||
     before.serverDatabase !== after.serverDatabase ||
-    before.connectQuery !== after.connectQuery
+    before.connectQuery !== after.connectQuery ||
+    JSON.stringify([...before.startupParameters]) !== JSON.stringify([...after.startupParameters])
   );
 }

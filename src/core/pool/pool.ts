@@ -4,7 +4,6 @@
  * to the oldest waiter.
  */
 import type { ErrorFields } from '../../wire/error-fields.js';
-import { buildStartup } from '../../wire/startup.js';
 import {
   CONFIGURATION_CHANGED,
   DIRTY,
@@ -32,6 +31,8 @@ import { isTemporary } from './login-failure.js';
 import { leadElsewhere, type PoolLimits } from './pool-limits.js';
 import { noneFree } from './pool-messages.js';
 import { RestingServers } from './resting-servers.js';
+import { serverStartup } from './server-startup.js';
+import { letGo, mayLinkAtLogin, takeUntouched } from './session-links.js';
 import { WaiterQueue } from './waiter-queue.js';
 
 /** What distinguishes a pool. */
@@ -81,6 +82,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   /** Something is to be done with a server connection whenever its link ends. */
   private worksBetweenLinks = false;
   private dispatching = false;
+  protected readonly linksAtLogin: typeof mayLinkAtLogin = mayLinkAtLogin;
 
   constructor(context: GatewayContext, owner: PoolOwner, identity: PoolIdentity, limits: PoolLimits) {
     this.context = context;
@@ -128,7 +130,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   /** Lets a new client in, at once or when a server connection has accepted what it asked for. */
   welcome(client: Session): void {
     const known = this.greetings.find(client.startupParameters);
-    if (known !== undefined) {
+    if (known !== undefined && !this.linksAtLogin(this)) {
       client.parameters = known;
       this.owner.greet(client);
     } else if (this.acquire(client)) this.go(client);
@@ -136,7 +138,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
 
   acquire(client: Session): boolean {
     const mayLink = this.waiters.length === 0 && !this.database.paused;
-    const server = mayLink ? this.resting.take() : undefined;
+    const server = mayLink ? (this.resting.take() ?? takeUntouched(this)) : undefined;
     return server === undefined ? this.queue(client) : this.link(client, server);
   }
 
@@ -188,7 +190,8 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   private go(client: Session): void {
     if (client.phase !== 'welcoming') return client.linked();
     this.greetings.learn(client.startupParameters, client.parameters);
-    this.giveBack(client);
+    if (this.sharesServers) this.giveBack(client);
+    else client.link?.leaveUntouched();
     this.owner.greet(client);
   }
 
@@ -393,14 +396,8 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     this.context.io.report({ level: 'warn', message: 'taking connection from reserve_pool', subject });
   }
 
-  /** The packet that opens a session on the server. */
   startupPacket(): Buffer {
-    const parameters = new Map([
-      ['user', this.identity.user.name],
-      ['database', this.limits.serverDatabase],
-      ...this.identity.startupParameters,
-    ]);
-    return buildStartup(parameters);
+    return serverStartup(this.identity, this.limits);
   }
 
   /** The server refuses logins and nothing works any more: waiting would not help. Who can't reach it waits for it. */
@@ -467,7 +464,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   replaceServers(reason: string): void {
     for (const server of [...this.servers]) {
       server.closeReason = reason;
-      if (server.place.isResting) server.close(reason);
+      if (server.place.isResting || letGo(server)) server.close(reason);
     }
   }
 

@@ -129,6 +129,16 @@ export abstract class ServerAnswers extends FrameReader {
     }
   }
 
+  /** A message of a replication connection. */
+  protected piped(type: number, total: number, bytes: Uint8Array, position: number, end: number): Verdict {
+    if (this.link === null) return SWALLOW;
+    if (type !== Backend.ErrorResponse || total > ERROR_BYTES_READ_MAX) return FORWARD;
+    if (end - position < total) return WHOLE;
+    this.lastError = readErrorFields(bytes, position + HEADER_BYTES, position + total);
+    if (isFatal(this.lastError)) this.toldFatal = true;
+    return FORWARD;
+  }
+
   private ours(): Verdict {
     return (this.exchange.first & Request.SWALLOWED) === 0 ? FORWARD : SWALLOW;
   }
@@ -210,7 +220,7 @@ export abstract class ServerAnswers extends FrameReader {
     if (total <= ERROR_BYTES_READ_MAX) {
       if (end - position < total) return WHOLE;
       this.lastError = readErrorFields(bytes, position + HEADER_BYTES, position + total);
-      if (this.lastError.severity === 'FATAL' || this.lastError.severity === 'PANIC') {
+      if (isFatal(this.lastError)) {
         this.closeReason = 'server told of its end';
         // Behind the end of a transaction it concerns nobody: its client will be served by another connection.
         const isOver = this.linkEndsWhenIdle && releasePolicy.isReleasable(this);
@@ -284,4 +294,9 @@ export abstract class ServerAnswers extends FrameReader {
     this.close('bad packet');
     return END;
   }
+}
+
+/** The session is over with it. */
+function isFatal({ severity }: ErrorFields): boolean {
+  return severity === 'FATAL' || severity === 'PANIC';
 }

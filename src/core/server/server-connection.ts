@@ -49,6 +49,12 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   private readonly owner: ServerOwner<ServerConnection>;
   /** Null when it is over. */
   private opening: ServerOpening | null;
+  /** Non-null: judges its messages, as long as it is being opened, or if it is a replication connection. */
+  private special: { message: ServerOpening['message'] } | null;
+  /** Bytes go through in both directions, unread. */
+  private isPipe = false;
+  /** Its client has got it at its login, and has sent nothing over it since. */
+  private untouched = false;
   private readingPaused = false;
   /** Its client has gone, and what it asked for is still being answered. */
   finishing = false;
@@ -67,6 +73,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     this.encryption = encryption;
     this.address = encryption.address;
     this.opening = new ServerOpening(context, this, encryption, login);
+    this.special = this.opening;
     this.createdAt = context.io.now();
   }
 
@@ -166,7 +173,23 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
 
   /** Something runs that can be cancelled. */
   get isBusy(): boolean {
-    return this.exchange.outstanding > 0;
+    return this.exchange.outstanding > 0 || this.isPipe;
+  }
+
+  /** It serves a replication client from now on. */
+  becomePipe(): void {
+    this.isPipe = true;
+    this.special = { message: (...message) => this.piped(...message) };
+  }
+
+  /** Its client has got it at its login, before it has asked for anything. */
+  leaveUntouched(): void {
+    this.untouched = true;
+  }
+
+  /** Its client has not used it since its login, and could do without it. */
+  get isUntouched(): boolean {
+    return this.link !== null && this.untouched && this.isClean && !this.isPipe;
   }
 
   get outstandingRequests(): number {
@@ -255,6 +278,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
 
   unbind(): void {
     this.link = null;
+    this.untouched = false;
     if (this.readingPaused) this.resumeReading();
   }
 
@@ -266,6 +290,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
 
   /** Passes on what its client sent; true when the server can't take more for now. */
   fromClient(bytes: Uint8Array, start: number, end: number): boolean {
+    this.untouched = false;
     this.timing.totals.bytesReceived += end - start;
     if (this.exchange.copyInOpen) this.timing.copiedAt = this.context.io.now();
     if (this.held.isOpen) this.held.keep(bytes, start, end, this.exchange.batchOpen);
@@ -323,7 +348,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     position: number,
     end: number,
   ): Verdict {
-    if (this.opening !== null) return this.opening.message(type, total, bytes, position, end);
+    if (this.special !== null) return this.special.message(type, total, bytes, position, end);
     return super.message(type, total, bytes, position, end);
   }
 
@@ -336,6 +361,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     this.wasReady = true;
     this.readyAt = this.context.io.now();
     this.opening = null;
+    this.special = null;
     this.processId = login.processId;
     this.secret = login.secret;
     this.parameters = this.context.parameterSets.overlay(this.parameters, login.parameters);

@@ -19,7 +19,7 @@ import type { UserSettings } from '../settings.js';
 import { type AuthenticationStep, type DialogueServices, NO_SECRET } from './authentication/dialogue.js';
 import { type Applicant, Identification } from './authentication/identification.js';
 import type { ClientEncryption } from './client-encryption.js';
-import { readReplication } from './startup-parameters.js';
+import { invalidReplication, readReplication } from './startup-parameters.js';
 
 /** What the dialogue needs from outside. */
 export interface ClientLoginServices {
@@ -104,11 +104,8 @@ export class ClientLogin {
       this.send(buildNegotiateProtocolVersion(minor, [...startup.protocolOptions]));
     }
     const replication = startup.parameters.get('replication');
-    if (replication !== undefined && !/^(0|false|off|no)$/i.test(replication)) {
-      return fail(
-        SqlState.feature_not_supported,
-        'replication connections are not supported by this gateway',
-      );
+    if (readReplication(replication) === null) {
+      return { kind: 'fail', error: invalidReplication(replication ?? '') };
     }
     const throttled = this.throttle();
     if (throttled !== null) return throttled;

@@ -9,6 +9,7 @@ import { type Recorded, recordLoginAttempt } from '../journal.js';
 import type { ClientLogin, LoggingIn, LoginStep } from './client-login.js';
 import { violation } from './session-errors.js';
 import { takeStartupPacket } from './startup-packet.js';
+import { readReplication } from './startup-parameters.js';
 
 type Step<Kind extends string> = Extract<LoginStep, { kind: Kind }>;
 
@@ -26,6 +27,9 @@ export interface LoginTarget extends Recorded {
   refusal(step: Step<'authenticated'>): ErrorFields | null;
   admitted(step: Step<'authenticated'>): void;
 }
+
+/** What the log says of `replication` (PgBouncer's words). */
+const WORDS = { none: 'no', physical: 'yes', logical: 'database' } as const;
 
 export class SessionLogin implements LoggingIn {
   private readonly context: GatewayContext;
@@ -87,7 +91,8 @@ export class SessionLogin implements LoggingIn {
     const user = parameters.get('user') ?? '';
     this.target.asked = { database: parameters.get('database') || user, user };
     const tls = this.login.encryption.facts?.description ?? null;
-    recordLoginAttempt(this.context, this.target, { tls, replication: 'no' });
+    const replication = WORDS[readReplication(parameters.get('replication')) ?? 'none'];
+    recordLoginAttempt(this.context, this.target, { tls, replication });
   }
 
   private step(run: () => LoginStep): void {

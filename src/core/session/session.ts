@@ -26,9 +26,15 @@ import { BYTES_MAX_BY_TYPE, SKIPPED } from './message-rules.js';
 import { serverLossError, TRANSACTION_REFUSED, violation } from './session-errors.js';
 import { type LoginTarget, SessionLogin } from './session-login.js';
 import type { ClientPool, SessionOwner } from './session-owner.js';
+import type { Replication } from './startup-parameters.js';
 import type { StatementClient, StatementTraffic } from './statement-traffic.js';
 
 type Phase = 'login' | 'welcoming' | 'ready' | 'closed';
+
+/** Judges messages as {@link FrameReader.message} does. */
+export interface MessageHandler {
+  message(type: number, total: number, bytes: Uint8Array, position: number, end: number): Verdict;
+}
 
 export class Session extends FrameReader implements StatementClient, LoginTarget {
   readonly connection: ConnectionId;
@@ -46,6 +52,10 @@ export class Session extends FrameReader implements StatementClient, LoginTarget
   parameters: ParameterSet;
   /** The reported parameters that its startup packet named, as it spelled the values. */
   startupParameters: ParameterSet;
+  /** Whether it speaks the streaming replication protocol. */
+  replication: Replication = 'none';
+  /** Non-null: takes its messages instead of the link, once it is logged in. */
+  bypass: MessageHandler | null = null;
   /** The minor version of protocol 3 that it speaks. */
   protocolMinor = 0;
   /** It has brought a cancel request, and is told nothing. */
@@ -380,8 +390,8 @@ export class Session extends FrameReader implements StatementClient, LoginTarget
   protected message(type: number, total: number, bytes: Uint8Array, position: number, end: number): Verdict {
     if (this.phase === 'welcoming') return BLOCK;
     if (this.phase !== 'ready') return this.login?.message(type, total, bytes, position, end) ?? END;
-    if (this.console !== null && type !== Frontend.Terminate) {
-      return this.console.message(type, total, bytes, position, end);
+    if (this.bypass !== null && type !== Frontend.Terminate) {
+      return this.bypass.message(type, total, bytes, position, end);
     }
     if (total > BYTES_MAX_BY_TYPE[type]!) {
       return this.protocolViolation(

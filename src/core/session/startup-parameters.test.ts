@@ -82,7 +82,7 @@ describe('startup parameters', () => {
       ['work_mem', '1MB'],
       ['TimeZone', 'UTC'],
     ]);
-    assert.deepEqual(Object.fromEntries(replicationParameters(asked, new Set(['work_mem']))), {
+    assert.deepEqual(Object.fromEntries(replicationParameters(asked, new Set(['work_mem'])).fixed), {
       replication: 'database',
       options: '-d 5',
       TimeZone: 'UTC',

@@ -56,13 +56,13 @@ export function divideStartupParameters(
 export function replicationParameters(
   asked: ReadonlyMap<string, string>,
   ignored: ReadonlySet<string>,
-): Map<string, string> {
+): StartupParameters {
   const passed = new Map<string, string>();
   for (const [name, value] of asked) {
     if (name === 'replication' || name === 'options') passed.set(name, value);
     else if (!OF_THE_CONNECTION.has(name) && !ignored.has(name)) passed.set(name, value);
   }
-  return passed;
+  return { reported: new Map(), fixed: passed };
 }
 
 /**

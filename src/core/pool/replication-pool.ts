@@ -1,0 +1,49 @@
+/**
+ * The pool of one replication client: a server connection of its own, which is opened with the client's startup packet and
+ * closed with the client. It counts against the limits of its database and user as any other.
+ */
+import type { GatewayContext } from '../context.js';
+import type { ServerConnection } from '../server/server-connection.js';
+import { REPLICATION_PIPE } from '../session/replication-pipe.js';
+import type { Session } from '../session/session.js';
+import { Pool, type PoolIdentity, type PoolOwner } from './pool.js';
+import type { PoolLimits } from './pool-limits.js';
+
+export class ReplicationPool extends Pool {
+  protected override readonly linksAtLogin = () => true;
+
+  constructor(context: GatewayContext, owner: PoolOwner, identity: PoolIdentity, limits: PoolLimits) {
+    super(context, owner, identity, onlyForOne(limits));
+  }
+
+  override applyLimits(limits: PoolLimits): void {
+    super.applyLimits(onlyForOne(limits));
+  }
+
+  override join(client: Session): void {
+    super.join(client);
+    client.bypass = REPLICATION_PIPE;
+  }
+
+  override opened(server: ServerConnection): void {
+    server.becomePipe();
+    super.opened(server);
+  }
+
+  override leave(client: Session): void {
+    const { link } = client;
+    client.link = null;
+    super.leave(client);
+    link?.close('replication client was closed');
+  }
+
+  /** Such a connection can't be waited for: its client never comes to an end. */
+  override replaceServers(reason: string): void {
+    for (const server of [...this.servers]) server.close(reason);
+  }
+}
+
+/** Nothing of ours is run on it, and it is given to nobody else. */
+function onlyForOne(limits: PoolLimits): PoolLimits {
+  return { ...limits, mode: 'session', minSize: 0, isAlwaysWarm: false, connectQuery: null };
+}
