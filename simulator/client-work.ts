@@ -287,7 +287,7 @@ export class ClientWork {
    * server connection lacks can't be described there.
    */
   private get mayDescribe(): boolean {
-    return this.rash || this.outsideTransaction;
+    return this.outsideTransaction;
   }
 
   /** Right whatever was prepared before. */

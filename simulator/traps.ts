@@ -101,7 +101,13 @@ export const TRAPS: readonly Trap[] = [
   {
     number: 12,
     title: '"cached plan must not change result type" is healed outside a transaction',
-    open: 'the statement is not prepared again: the client gets the error',
+    tests: [
+      {
+        file: 'test/integration/stale-plans.test.ts',
+        words: 'are healed where the client asks for the columns',
+      },
+      { file: 'test/integration/stale-plans.test.ts', words: 'what was to be done is done once' },
+    ],
   },
   {
     number: 13,
@@ -132,7 +138,7 @@ export const TRAPS: readonly Trap[] = [
   {
     number: 16,
     title: "Queries of the gateway's own don't depend on the search_path of a client",
-    open: 'there is no auth_query',
+    tests: [{ file: 'test/integration/auth-query.test.ts', words: 'runs with a fixed search_path' }],
   },
   {
     number: 17,
@@ -163,7 +169,10 @@ export const TRAPS: readonly Trap[] = [
   {
     number: 20,
     title: 'A cancel key names its process, whatever its length',
-    open: 'there are no peers',
+    tests: [
+      { file: 'test/integration/peers.test.ts', words: 'a cancel request finds its process' },
+      { file: 'test/integration/peers.test.ts', words: 'travels three hops at most' },
+    ],
   },
   {
     number: 21,
@@ -180,7 +189,12 @@ export const TRAPS: readonly Trap[] = [
   {
     number: 23,
     title: 'CopyBoth passes both ways until both sides have ended it',
-    open: 'replication connections are refused',
+    tests: [
+      {
+        file: 'test/integration/replication.test.ts',
+        words: 'the stream goes both ways, and ends with its client',
+      },
+    ],
   },
   {
     number: 24,
@@ -205,6 +219,10 @@ export const TRAPS: readonly Trap[] = [
     title: 'What servers send is not trusted: errors without a SQLSTATE, lengths, fields',
     situations: ['an error without SQLSTATE'],
     tests: [
+      {
+        file: 'src/core/server/server-admission.test.ts',
+        words: 'in place of the proof that the server owes',
+      },
       { file: 'src/wire/hostile-bodies.test.ts', words: 'cut at any byte, is refused' },
       { file: 'src/wire/error-fields.test.ts', words: 'a body that is cut anywhere' },
     ],
@@ -228,7 +246,11 @@ export const TRAPS: readonly Trap[] = [
   {
     number: 30,
     title: 'SCRAM offers channel binding where it can verify it, and nowhere else',
-    open: 'SCRAM-SHA-256-PLUS is not offered',
+    tests: [
+      { file: 'src/wire/scram.test.ts', words: 'the flag must agree with the mechanism' },
+      { file: 'test/integration/tls-authentication.test.ts', words: 'SCRAM is bound to the session' },
+      { file: 'test/integration/tls-authentication.test.ts', words: 'a certificate that is replaced' },
+    ],
   },
   {
     number: 31,
@@ -254,12 +276,15 @@ export const TRAPS: readonly Trap[] = [
   {
     number: 34,
     title: 'Startup options are parsed, and none is dropped',
-    open: 'options are passed on as they are, as part of what distinguishes pools',
+    tests: [
+      { file: 'test/integration/startup.test.ts', words: 'options are taken apart' },
+      { file: 'test/integration/startup.test.ts', words: 'options that are no settings are refused' },
+    ],
   },
   {
     number: 35,
     title: 'Host names are resolved again, and connections to vanished addresses end',
-    open: 'dns_max_ttl has no effect',
+    open: 'names are resolved for every new connection; older ones to an address that has vanished live on until server_lifetime',
   },
   {
     number: 36,

@@ -39,7 +39,7 @@ export const TURN_MS = 1000;
 /** Named prepared statements that one client may have. */
 export const STATEMENTS_PER_CLIENT_MAX = 100_000;
 
-/** How long a client that will send no more is waited for, until its last answers have come, in ms. */
+/** How long a server may say nothing to a client that will send no more and waits for its last answers, in ms. */
 export const LAST_ANSWERS_MS_MAX = 10_000;
 
 /** Cancel requests that are under way to servers at one time; more are dropped, as a lost packet would be. */

@@ -212,7 +212,9 @@ export class Deadlines {
       else next = Math.min(next, since + timeoutMs);
     };
     check(timing.askedSince, limits.queryTimeoutMs, isAsked, QUERY_TIMEOUT);
-    check(client.inputEndedAt, LAST_ANSWERS_MS_MAX, client.inputEnded && isAsked, LAST_ANSWERS_LATE);
+    const lastAnswerAt = Math.max(client.inputEndedAt, timing.askedSince, server.lastAnswerAt);
+    const isLastAsked = client.inputEnded && isAsked && !server.readingPaused;
+    check(lastAnswerAt, LAST_ANSWERS_MS_MAX, isLastAsked, LAST_ANSWERS_LATE);
     check(timing.requestedAt, limits.idleTransactionTimeoutMs, rests, IDLE_TRANSACTION);
     check(timing.transactionAt, limits.transactionTimeoutMs, timing.inTransaction, TRANSACTION_TIMEOUT);
     return next;

@@ -55,7 +55,10 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   private isPipe = false;
   /** Its client has got it at its login, and has sent nothing over it since. */
   private untouched = false;
-  private readingPaused = false;
+  /** Its client can't take more for now. */
+  readingPaused = false;
+  /** When something came for a client that will send no more, in ms. */
+  lastAnswerAt = 0;
   /** Its client has gone, and what it asked for is still being answered. */
   finishing = false;
 
@@ -112,6 +115,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   override receive(bytes: Uint8Array, start: number, end: number): void {
     if (this.phase === 'connecting') return this.opening?.receive(bytes, start, end);
     super.receive(bytes, start, end);
+    if (this.link?.inputEnded === true) this.lastAnswerAt = this.context.io.now();
     if (this.link?.awaitsAnswer === true) this.link.answersCame();
     this.releaseIfIdle();
     if (this.exchange.outstanding > 0 || !this.atBoundary) return;

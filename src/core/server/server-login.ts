@@ -50,6 +50,8 @@ export class ServerLogin {
   private scram: ScramClient | null = null;
   /** The server has proved that it knows the password too (SCRAM), or needn't. */
   private serverProved = true;
+  /** AuthenticationOk has come. */
+  private isAdmitted = false;
 
   constructor(user: UserSettings, services: LoginServices) {
     this.user = user;
@@ -67,6 +69,9 @@ export class ServerLogin {
   }
 
   private understand(type: number, bytes: Uint8Array, start: number, end: number): LoginProgress {
+    // An impostor could otherwise leave out the proof that it owes.
+    if (this.isAdmitted ? type === Backend.Authentication : BEHIND_ADMISSION.has(type))
+      return unexpected(type);
     switch (type) {
       case Backend.Authentication:
         return this.authenticate(readAuthentication(bytes, start, end));
@@ -87,9 +92,9 @@ export class ServerLogin {
       case Backend.ErrorResponse:
         return readErrorFields(bytes, start, end);
       case Backend.ReadyForQuery:
-        return 'ready';
+        return end - start === 1 && bytes[start] === Backend.Idle ? 'ready' : unexpected(type);
       default:
-        return refusal(`unexpected message type 0x${type.toString(16)} from server during login`);
+        return unexpected(type);
     }
   }
 
@@ -105,6 +110,7 @@ export class ServerLogin {
       case 'ok':
         if (!this.serverProved)
           return refusal('server ended SCRAM without proving that it knows the password');
+        this.isAdmitted = true;
         return 'more';
       case 'cleartextPassword':
         return this.sendPassword((password) => password);
@@ -199,4 +205,15 @@ function scramRefusal({ message }: ScramFailure): ErrorFields {
 
 function refusal(message: string): ErrorFields {
   return { severity: 'FATAL', code: SqlState.sqlclient_unable_to_establish_sqlconnection, message };
+}
+
+/** What a server sends when it has let the client in. */
+const BEHIND_ADMISSION: ReadonlySet<number> = new Set([
+  Backend.ParameterStatus,
+  Backend.BackendKeyData,
+  Backend.ReadyForQuery,
+]);
+
+function unexpected(type: number): ErrorFields {
+  return refusal(`unexpected message type 0x${type.toString(16)} from server during login`);
 }
