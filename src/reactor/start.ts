@@ -13,9 +13,9 @@ import type { ConsoleAnswer, ConsoleQuestion } from '../core/console.js';
 import type { KeyRequest, Report } from '../core/io.js';
 import type { GatewaySettings } from '../core/settings.js';
 import type { Snapshot } from '../core/snapshot.js';
-import { chooseDriver, type DriverSetting, needsTls } from './choose-driver.js';
+import { chooseDriver, type DriverChoice, type DriverSetting, needsTls } from './choose-driver.js';
 import type { DriverName, InheritedListener, Listener, OpenListener } from './driver.js';
-import { loadAddon } from './load-addon.js';
+import { type LoadedAddon, loadAddon } from './load-addon.js';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
 import type { ResolvedHost } from './slow-work.js';
 
@@ -115,6 +115,21 @@ const YOUNG_MEGABYTES = 4;
 export async function startReactor(options: ReactorOptions): Promise<ReactorHandle> {
   const loaded = loadAddon();
   const choice = chooseDriver(options.io, loaded, needsTls(options.settings.tls));
+  try {
+    return await startWith(choice, loaded, options);
+  } catch (error) {
+    if (options.io !== 'auto' || choice.driver !== 'uring' || error instanceof ListenError) throw error;
+    // A ring that is tried out is small; the one that serves counts against the user's locked memory (RLIMIT_MEMLOCK).
+    const reason = `uring: ${(error as Error).message} (limit of locked memory: ulimit -l, LimitMEMLOCK in systemd)`;
+    return startWith({ driver: 'epoll', reason }, loaded, options);
+  }
+}
+
+async function startWith(
+  choice: DriverChoice,
+  loaded: LoadedAddon,
+  options: ReactorOptions,
+): Promise<ReactorHandle> {
   const hasTls = choice.driver === 'node' || ('addon' in loaded && loaded.addon.hasTls);
   const speakable = (settings: GatewaySettings): GatewaySettings =>
     hasTls ? settings : withoutTls(settings);
