@@ -84,12 +84,17 @@ export class RawClient {
     options: RawClientOptions = {},
   ): Promise<RawClient> {
     const client = await RawClient.connect(to, options);
-    client.startup(parameters);
-    if (options.password !== undefined) await answerScram(client, options.password);
-    const greeting = await client.untilReady();
-    const error = greeting.find((message) => message.type === 'E');
-    if (error) throw new Error(`login was refused: ${describeMessage(error)}`);
-    return client;
+    try {
+      client.startup(parameters);
+      if (options.password !== undefined) await answerScram(client, options.password);
+      const greeting = await client.untilReady();
+      const error = greeting.find((message) => message.type === 'E');
+      if (error) throw new Error(`login was refused: ${describeMessage(error)}`);
+      return client;
+    } catch (error) {
+      client.destroy();
+      throw error;
+    }
   }
 
   /** Asks for TLS, and speaks it from now on, whoever the other side is. Throws when it is refused. */

@@ -105,6 +105,8 @@ function configuration(serverPort: number, proxyPort: number, poolSize: number):
     'cancel_wait_timeout: 1s',
     'client_login_timeout: 5s',
     'query_wait_timeout: 20s',
+    // A notice is no answer that the bystanders know.
+    'query_wait_notify: 0',
     'log_connections: 0',
     'log_disconnections: 0',
     'log_pooler_errors: 0',
