@@ -401,7 +401,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   }
 
   /** The server refuses logins and nothing works any more: waiting would not help. Who can't reach it waits for it. */
-  private tellWaiters(failure: ErrorFields): void {
+  protected tellWaiters(failure: ErrorFields): void {
     if (isTemporary(failure.code) || this.servers.size > this.launching.count) return;
     for (const client of this.waiters.toArray()) client.fail(failure);
   }

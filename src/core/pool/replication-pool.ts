@@ -2,6 +2,7 @@
  * The pool of one replication client: a server connection of its own, which is opened with the client's startup packet and
  * closed with the client. It counts against the limits of its database and user as any other.
  */
+import type { ErrorFields } from '../../wire/error-fields.js';
 import type { GatewayContext } from '../context.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import { REPLICATION_PIPE } from '../session/replication-pipe.js';
@@ -35,6 +36,12 @@ export class ReplicationPool extends Pool {
     client.link = null;
     super.leave(client);
     link?.close('replication client was closed');
+  }
+
+  /** In PgBouncer's words, and the server's. */
+  protected override tellWaiters(failure: ErrorFields): void {
+    const detail = `${failure.severity}: ${failure.message}`;
+    super.tellWaiters({ ...failure, message: 'login failed', detail });
   }
 
   /** Such a connection can't be waited for: its client never comes to an end. */
