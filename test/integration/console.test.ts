@@ -160,6 +160,21 @@ onEveryDriver('the admin console', { gateway: { settings: SETTINGS } }, (stage) 
     await client.end();
   });
 
+  test('counts an assignment for each transaction, and none for a login', async () => {
+    const client = await open();
+    const count = async (): Promise<number> => {
+      const { rows } = await client.query("SHOW STATS_TOTALS WHERE database <> 'pgbouncer'");
+      return rows.reduce((sum, row) => sum + Number(row.server_assignment_count), 0);
+    };
+    const before = await count();
+    const worker = await RawClient.login(stage.gateway);
+    await worker.query('SELECT 1');
+    await worker.query('SELECT 2');
+    assert.equal((await count()) - before, 2);
+    await worker.close();
+    await client.end();
+  });
+
   test('counts its own statements as those of the database pgbouncer', async () => {
     const client = await open();
     const count = async (): Promise<number> => {

@@ -167,8 +167,8 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   private link(client: Session, server: ServerConnection): boolean {
     const { totals, latencies } = this.database;
     const waitMs = client.waitingSince > 0 ? this.context.io.now() - client.waitingSince : 0;
-    // For its greeting a client only borrows one.
-    if (client.phase !== 'welcoming') {
+    // For its greeting a client only borrows one, unless it keeps it for its session.
+    if (client.phase !== 'welcoming' || !this.sharesServers) {
       totals.serverAssignments += 1;
       latencies.wait.add(waitMs);
     }
