@@ -67,11 +67,12 @@
 
 /*
  * Under load it pays to wait a little for more than one event: each turn then costs less, and other processes get to
- * run meanwhile. How many to wait for follows from what has been arriving; when they don't arrive in time, less is
- * waited for at once. A single client is never delayed.
+ * run meanwhile. How many to wait for follows from what has been arriving, and how long from how many; when they don't
+ * arrive in time, less is waited for at once. A single client is never delayed.
  */
-#define BATCH_AT_MOST 16u
-#define BATCH_WAIT_US 100
+#define BATCH_AT_MOST 64u
+#define EVENT_WAIT_US 25u
+#define BATCH_WAIT_US 200u
 /* So many turns with more events than were waited for make the batch grow by one; more after it was too big. */
 #define GROW_AFTER_TURNS 4
 #define GROW_AFTER_MISS_TURNS 32
@@ -153,8 +154,9 @@ struct wait_argument {
 static int enter(struct uring *u, unsigned submit, unsigned minimum, unsigned flags, int64_t timeout_ms) {
   struct __kernel_timespec time = {.tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000};
   struct wait_argument argument = {.timeout = (uint64_t)(uintptr_t)&time};
-  if (minimum > 1 && u->has_minimum_wait) argument.minimum_wait_us = BATCH_WAIT_US;
-  else if (minimum > 1) time = (struct __kernel_timespec){.tv_nsec = BATCH_WAIT_US * 1000};
+  uint32_t wait_us = minimum * EVENT_WAIT_US < BATCH_WAIT_US ? minimum * EVENT_WAIT_US : BATCH_WAIT_US;
+  if (minimum > 1 && u->has_minimum_wait) argument.minimum_wait_us = wait_us;
+  else if (minimum > 1) time = (struct __kernel_timespec){.tv_nsec = wait_us * 1000};
   bool waits = minimum > 0;
   if (waits) flags |= IORING_ENTER_EXT_ARG;
   int result = (int)syscall(__NR_io_uring_enter, u->enter_fd, submit, minimum, flags | u->enter_flags,
