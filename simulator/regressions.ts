@@ -22,5 +22,10 @@ export const REGRESSIONS: readonly Regression[] = [
   { seed: 21310, found: 'a synthetic answer was written into the middle of a notice' },
   { seed: 100157, found: 'a FATAL error of a server whose transaction was over reached the client' },
   { seed: 102414, found: 'the reset query overtook the rest of the message before Terminate' },
+  { seed: 2008236, found: "an answer of the gateway's own behind a server's FATAL" },
+  {
+    seed: 20974,
+    found: 'a statement that was evicted counted as dropped, though its Parse lay behind the drop',
+  },
   { seed: 3969346593, found: 'an unnamed statement whose Parse was under way was prepared again' },
 ];

@@ -323,6 +323,8 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
 
   /** Answers a request that is not sent, in its turn. */
   answerLocally(kind: number, detail: StatementRequest | null): void {
+    // Behind a FATAL nothing is answered any more.
+    if (this.toldFatal) return;
     if (this.exchange.outstanding === 0 && !this.midMessage) {
       this.link?.fromServer(syntheticAnswer(kind), 0, HEADER_BYTES);
       return;
