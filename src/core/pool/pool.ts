@@ -402,7 +402,9 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
 
   /** The server refuses logins and nothing works any more: waiting would not help. Who can't reach it waits for it. */
   protected tellWaiters(failure: ErrorFields): void {
-    if (isTemporary(failure.code) || this.servers.size > this.launching.count) return;
+    // Those that are to be closed when their links end don't work for anybody else.
+    const works = [...this.servers].some(({ wasReady, closeNeeded }) => wasReady && !closeNeeded);
+    if (isTemporary(failure.code) || works) return;
     for (const client of this.waiters.toArray()) client.fail(failure);
   }
 
