@@ -14,6 +14,7 @@ export class Totals {
   waitMs = 0;
   clientParses = 0;
   serverParses = 0;
+  /** Of named statements whose names are ours. */
   binds = 0;
   clientLogins = 0;
 }

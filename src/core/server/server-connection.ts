@@ -308,7 +308,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
 
   /** Notes a request that is being sent. */
   expect(request: number, detail: ClientRequest | null = null): void {
-    this.timing.asked(request, this.context.io.now(), this.exchange.outstanding === 0);
+    this.timing.asked(this.context.io.now(), this.exchange.outstanding === 0);
     this.exchange.expect(request, detail);
   }
 

@@ -1,7 +1,6 @@
 /** How long a server connection's requests and transactions take, and how many they are. */
 import * as Backend from '../../wire/backend.js';
 import type { Database, Latencies, Totals } from '../databases.js';
-import * as Request from './request-queue.js';
 
 export class Timing {
   /** When the oldest unanswered request began, in ms; only meaningful while one is outstanding. */
@@ -26,13 +25,12 @@ export class Timing {
   }
 
   /** A client's request is sent. */
-  asked(kind: number, now: number, isFirst: boolean): void {
+  asked(now: number, isFirst: boolean): void {
     if (isFirst) {
       this.requestedAt = now;
       if (!this.inTransaction) this.transactionAt = now;
       this.inTransaction = true;
     }
-    if (kind === Request.BIND) this.totals.binds += 1;
   }
 
   /** ReadyForQuery for a client's request. */

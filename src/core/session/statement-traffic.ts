@@ -268,6 +268,7 @@ export class StatementTraffic {
     const serverName = this.serverName(link, bytes, position, portalEnd + 1, nameEnd);
     link.expect(Request.BIND);
     if (serverName === null) return FORWARD;
+    this.totals.binds += 1;
     if (link.exchange.outstanding === 1 && link.status === Backend.Idle) link.held.begin();
     // By hand, since every use of a prepared statement comes here: header, portal and our name, then the rest as it is.
     const head = scratch(portalEnd + 1 - position + serverName.length);
