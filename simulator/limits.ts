@@ -13,12 +13,13 @@ export function withLimits<T extends Omit<GatewaySettings, 'tls'>>(
   random: Random,
 ): T {
   if (!random.chance(SHARE)) return settings;
-  // What is kept warm while servers die, or live for a tenth of a second, is never at rest.
+  // What is kept warm while servers die, move, or live for a tenth of a second, is never at rest.
   const isCalm = profile !== 'failing' && settings.serverLifetimeMs !== 100;
   const timeout = (): number => (random.chance(0.2) ? random.int(30, 500) : 0);
   return {
     ...settings,
     minPoolSize: isCalm ? random.int(0, 2) : 0,
+    dnsMaxTtlMs: isCalm ? 3_600_000 : settings.dnsMaxTtlMs,
     reservePoolSize: random.int(0, 2),
     reservePoolTimeoutMs: random.pick([20, 200]),
     maxDbConnections: random.pick([0, 1, 2, 3]),
@@ -47,6 +48,7 @@ export function isWaitNotice(message: string | undefined): boolean {
 /** Whether the settings allow a client to be ended with these last words; null: without any. */
 export function isEndedByLimit(settings: GatewaySettings, message: string | null): boolean {
   const { queryTimeoutMs, transactionTimeoutMs, idleTransactionTimeoutMs, clientIdleTimeoutMs } = settings;
+  const isCapped = settings.maxDbConnections + settings.maxUserConnections > 0;
   // In the middle of an answer nothing can be said.
   if (message === null) return queryTimeoutMs + transactionTimeoutMs > 0;
   const allowed: Readonly<Record<string, boolean>> = {
@@ -55,7 +57,9 @@ export function isEndedByLimit(settings: GatewaySettings, message: string | null
     'transaction timeout': transactionTimeoutMs > 0,
     'idle transaction timeout': idleTransactionTimeoutMs > 0,
     client_idle_timeout: clientIdleTimeoutMs > 0,
-    'client_login_timeout (server down)': settings.maxDbConnections + settings.maxUserConnections > 0,
+    'client_login_timeout (server down)': isCapped,
+    // Ten seconds are not much where the network stalls for three at a time.
+    'client has ended, and its last answers do not come': true,
     'no server connection is free (query_wait_fail_fast)': settings.queryWaitFailFast,
     'database configuration changed': settings.serverFastClose,
     'client connections exceeded (max_db_client_connections)': settings.maxDbClientConnections > 0,

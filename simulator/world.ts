@@ -132,6 +132,11 @@ class World {
 
   /** What a database says of a user, or nothing when it can't be asked. */
   private answerOfAuthority(question: AuthorityQuestion): AuthorityAnswer {
+    if (question.kind === 'host') {
+      // Now and then an address comes or goes.
+      const addresses = ['10.1.0.1', '10.1.0.2', '10.1.0.3'].slice(this.random.int(0, 2));
+      return { kind: 'host', addresses };
+    }
     const known = question.kind === 'user' ? this.plan.settings.users.get(question.userName) : undefined;
     return known === undefined
       ? { kind: 'unknownUser' }

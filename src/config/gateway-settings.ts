@@ -122,6 +122,8 @@ function timeSettings({ values, dialect }: SluiceConfig) {
     serverLifetimeMs: usedOnce ? 1 : values.server_lifetime,
     serverConnectTimeoutMs: values.server_connect_timeout,
     serverLoginRetryMs: values.server_login_retry,
+    dnsMaxTtlMs: values.dns_max_ttl,
+    dnsNxdomainTtlMs: values.dns_nxdomain_ttl,
     cancelWaitTimeoutMs: values.cancel_wait_timeout,
   };
 }

@@ -118,7 +118,7 @@ export class Administration {
     for (const database of chosen) database.paused = true;
     if (name === null) this.administered.databases.allPaused = true;
     const pools = this.poolsOf(chosen);
-    for (const pool of pools) pool.replaceServers(PAUSED);
+    for (const pool of pools) pool.servers.replace(PAUSED);
     this.when(() => pools.every((pool) => pool.serverCount === 0) || chosen.every((it) => !it.paused), done);
   }
 
@@ -144,7 +144,7 @@ export class Administration {
   private reconnect(name: string | null, done: Done): void {
     const chosen = this.choose(name, done);
     if (chosen === null) return;
-    for (const pool of this.poolsOf(chosen)) pool.replaceServers(CONFIGURATION_CHANGED);
+    for (const pool of this.poolsOf(chosen)) pool.servers.replace(CONFIGURATION_CHANGED);
     done(null);
   }
 
@@ -152,7 +152,7 @@ export class Administration {
     const chosen = this.choose(name, done);
     if (chosen === null) return;
     const pools = this.poolsOf(chosen);
-    this.when(() => !pools.some((pool) => pool.hasServersToClose), done);
+    this.when(() => !pools.some((pool) => pool.servers.hasOutdated), done);
   }
 
   private kill(name: string | null, done: Done): void {
@@ -165,7 +165,7 @@ export class Administration {
       if (isMeant) session.fail(TERMINATED);
     }
     this.closing = false;
-    for (const pool of this.poolsOf(chosen)) pool.closeServers('admin forced disconnect');
+    for (const pool of this.poolsOf(chosen)) pool.servers.close('admin forced disconnect');
     done(null);
   }
 
@@ -194,7 +194,7 @@ export class Administration {
     for (const session of sessions) if (session.console === null) session.pauseReading();
     context.suspended = true;
     const isQuiet = () =>
-      !context.suspended || [...pools.values()].every((pool) => pool.outstandingRequests === 0);
+      !context.suspended || [...pools.values()].every((pool) => pool.servers.outstandingRequests === 0);
     this.when(isQuiet, done, context.settings.suspendTimeoutMs);
   }
 
@@ -205,7 +205,7 @@ export class Administration {
     if (until === 'servers') {
       for (const pool of pools.values()) {
         pool.database.paused = true;
-        pool.replaceServers('server shutting down');
+        pool.servers.replace('server shutting down');
       }
       return this.when(() => [...pools.values()].every((pool) => pool.serverCount === 0), done);
     }

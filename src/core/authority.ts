@@ -1,6 +1,7 @@
 /**
- * What the core asks of the control plane about a client's identity, because the answer takes I/O: a query to a
- * database, a login at an LDAP server, the system's list of users. Values only: they cross between threads.
+ * What the core asks of the control plane, because the answer takes I/O: about a client's identity a query to a database, a
+ * login at an LDAP server, the system's list of users; about a server its addresses. Values only: they cross between
+ * threads.
  */
 import type { ErrorFields } from '../wire/error-fields.js';
 import type { ServerAddress } from './io.js';
@@ -71,7 +72,16 @@ export interface UserFailed {
   readonly lookup: UserLookup;
 }
 
-export type AuthorityQuestion = UserLookup | UserFailed | LdapCheck | SystemUserLookup;
+/** Asks for the addresses of a host name. */
+export interface HostLookup {
+  readonly kind: 'host';
+  readonly name: string;
+}
+
+/** About a client. */
+export type IdentityQuestion = UserLookup | UserFailed | LdapCheck | SystemUserLookup;
+
+export type AuthorityQuestion = IdentityQuestion | HostLookup;
 
 /** `failed`: the client is told `error`; what operators need to know is logged already. */
 export type AuthorityAnswer =
@@ -79,4 +89,6 @@ export type AuthorityAnswer =
   | { readonly kind: 'unknownUser' }
   | { readonly kind: 'verdict'; readonly accepted: boolean }
   | { readonly kind: 'systemUser'; readonly name: string | null }
+  /** In the order in which they are to be tried; at least one. */
+  | { readonly kind: 'host'; readonly addresses: readonly string[] }
   | { readonly kind: 'failed'; readonly error: ErrorFields };

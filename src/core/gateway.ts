@@ -18,6 +18,7 @@ import { Consoles } from './consoles.js';
 import type { GatewayContext } from './context.js';
 import { type Database, Databases } from './databases.js';
 import { FailedLogins } from './failed-logins.js';
+import type { Hosts } from './hosts.js';
 import { housekeepingMs } from './housekeeping-interval.js';
 import type { ConnectionId, Io, IoEvents, TlsFacts } from './io.js';
 import { ADVANCE_MS_MAX, POOLS_MAX, REFUSED_CLIENTS_MAX } from './limits.js';
@@ -96,6 +97,10 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     this.consoles = new Consoles(this.context, (client) => this.greet(client));
     this.poolTable = new Pools(this.context, this, this.databases);
     this.poolTable.openWarm();
+  }
+
+  get hosts(): Hosts {
+    return this.poolTable.hosts;
   }
 
   get pools(): ReadonlyMap<string, Pool> {
@@ -400,7 +405,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
         message: 'terminating connection due to administrator command',
       });
     }
-    for (const pool of this.pools.values()) pool.closeServers('shutdown');
+    for (const pool of this.pools.values()) pool.servers.close('shutdown');
   }
 
   /** True when no connection is left. */

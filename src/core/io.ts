@@ -16,7 +16,12 @@ export type ConnectionId = number;
 
 /** Where a PostgreSQL server listens. */
 export type ServerAddress =
-  | { readonly host: string; readonly port: number }
+  | {
+      readonly host: string;
+      readonly port: number;
+      /** What the host was called before its address was looked up; TLS checks it. */
+      readonly name?: string;
+    }
   /** The socket file itself, e.g. `/run/postgresql/.s.PGSQL.5432`. */
   | { readonly socketPath: string };
 

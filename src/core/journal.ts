@@ -66,3 +66,8 @@ export function recordServerFailure(context: GatewayContext, pool: string, error
     : `server login failed: ${severity} ${message}`;
   context.io.report({ level: 'warn', message: what, facts: { pool, sqlstate: code } });
 }
+
+/** A client has waited for so long that its pool uses the reserve. */
+export function recordReserve({ io }: GatewayContext, { subject }: Recorded): void {
+  io.report({ level: 'warn', message: 'taking connection from reserve_pool', subject });
+}

@@ -36,6 +36,9 @@ export const POOLS_MAX = 10_000;
  */
 export const TURN_MS = 1000;
 
+/** Host names of servers whose addresses are remembered, beside those in use. */
+export const HOST_NAMES_MAX = 10_000;
+
 /** Named prepared statements that one client may have. */
 export const STATEMENTS_PER_CLIENT_MAX = 100_000;
 

@@ -2,6 +2,7 @@
 import { CONFIGURATION_CHANGED } from './close-reasons.js';
 import type { GatewayContext } from './context.js';
 import type { Databases } from './databases.js';
+import { Hosts, type HostsOwner } from './hosts.js';
 import { POOLS_MAX } from './limits.js';
 import { Pool, type PoolIdentity, type PoolOwner } from './pool/pool.js';
 import { type PoolLimits, poolLimits } from './pool/pool-limits.js';
@@ -10,16 +11,26 @@ import { userAfterReload } from './server/server-user.js';
 import type { Session } from './session/session.js';
 import type { DatabaseSettings, GatewaySettings } from './settings.js';
 
-export class Pools {
+export class Pools implements HostsOwner {
   readonly byKey = new Map<string, Pool>();
   private readonly context: GatewayContext;
   private readonly owner: PoolOwner;
   private readonly databases: Databases;
+  readonly hosts: Hosts;
 
   constructor(context: GatewayContext, owner: PoolOwner, databases: Databases) {
     this.context = context;
     this.owner = owner;
     this.databases = databases;
+    this.hosts = new Hosts(context, this);
+  }
+
+  hostMoved(name: string, vanished: ReadonlySet<string>): void {
+    for (const pool of this.byKey.values()) pool.servers.leave(name, vanished);
+  }
+
+  hostFound(): void {
+    for (const pool of this.byKey.values()) pool.resume();
   }
 
   /**
@@ -38,7 +49,13 @@ export class Pools {
     }
     if (this.byKey.size >= POOLS_MAX) return null;
     const limits = limitsOf(this.context.settings, database, identity);
-    const pool = new (replicates ? ReplicationPool : Pool)(this.context, this.owner, identity, limits);
+    const pool = new (replicates ? ReplicationPool : Pool)(
+      this.context,
+      this.owner,
+      this.hosts,
+      identity,
+      limits,
+    );
     this.byKey.set(key, pool);
     return pool;
   }
@@ -65,14 +82,14 @@ export class Pools {
         pool.applyLimits(limitsOf(settings, database, pool.identity));
         pool.identity.user = userAfterReload(pool.identity.user, database, settings);
       }
-      if (hasOtherTls) pool.replaceServers(CONFIGURATION_CHANGED);
+      if (hasOtherTls) pool.servers.replace(CONFIGURATION_CHANGED);
     }
     this.openWarm();
   }
 
   /** Does what is due, and returns the time in ms at which more will be. */
   advance(now: number): number {
-    let next = Number.POSITIVE_INFINITY;
+    let next = this.hosts.advance(now);
     for (const [key, pool] of this.byKey) {
       next = Math.min(next, pool.advance(now));
       if (!pool.isUnused) continue;

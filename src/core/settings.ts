@@ -165,6 +165,9 @@ export interface GatewaySettings {
   readonly serverConnectTimeoutMs: number;
   /** How long no new connection is tried after a failed one. */
   readonly serverLoginRetryMs: number;
+  /** How long a host name's addresses, and that it has none, count as known. */
+  readonly dnsMaxTtlMs: number;
+  readonly dnsNxdomainTtlMs: number;
   readonly cancelWaitTimeoutMs: number;
   /** Add the client's address and port to the application_name that the server sees. */
   readonly applicationNameAddHost: boolean;
@@ -231,6 +234,8 @@ export const NO_EXTRA_SETTINGS = Object.freeze({
   clientIdleTimeoutMs: 0,
   autodbIdleTimeoutMs: 3_600_000,
   suspendTimeoutMs: 10_000,
+  dnsMaxTtlMs: 15_000,
+  dnsNxdomainTtlMs: 15_000,
   applicationNameAddHost: false,
   adminUsers: new Set<string>(),
   statsUsers: new Set<string>(),

@@ -1,3 +1,4 @@
+import type { HostSnapshot } from './hosts.js';
 import type { HostBalancing, PoolMode } from './settings.js';
 
 /** What one gateway is doing at a moment: the single source of console, metrics, dashboard and logs. */
@@ -59,6 +60,8 @@ export interface Snapshot {
   readonly totals: readonly DatabaseTotals[];
   readonly latencies: readonly DatabaseLatencies[];
   readonly users: readonly UserSnapshot[];
+  /** Host names of servers, with their addresses. */
+  readonly hosts: readonly HostSnapshot[];
   readonly peers: readonly PeerSnapshot[];
   readonly counters: Readonly<Counters>;
   /** The gateway's clock, in ms, to which the times of connections are to be compared. */

@@ -5,6 +5,7 @@ import type { ClientCounts } from './client-counts.js';
 import type { Consoles } from './consoles.js';
 import type { GatewayContext } from './context.js';
 import type { Database, Databases } from './databases.js';
+import type { Hosts } from './hosts.js';
 import type { ConnectionId, Io } from './io.js';
 import type { Pool } from './pool/pool.js';
 import type { ServerConnection } from './server/server-connection.js';
@@ -27,6 +28,7 @@ export interface Observed {
   readonly loggingIn: ReadonlySet<Session>;
   readonly cancels: Cancels;
   readonly clientCounts: ClientCounts;
+  readonly hosts: Hosts;
   readonly administration: Administration;
   readonly consoles: Consoles;
   readonly servers: number;
@@ -55,6 +57,7 @@ export function takeSnapshot(gateway: Observed, withConnections: boolean): Snaps
     })),
     totals: [...databases, { name: 'pgbouncer', totals: gateway.consoles.totals }].map(totalsOf),
     latencies: [...databases].map(latenciesOf),
+    hosts: gateway.hosts.snapshot(),
     users: usersOf(pools, gateway.clientCounts),
     peers: gateway.cancels.peers(),
     counters: { ...context.counters },

@@ -7,12 +7,13 @@ import { Worker } from 'node:worker_threads';
 import type { ListenAddress } from '../config/listen-address.js';
 import { DEFAULT_SOCKETS, type SocketSettings } from '../config/socket-settings.js';
 import { NO_TLS, type TlsConfiguration } from '../config/tls.js';
-import type { AuthorityAnswer, AuthorityQuestion } from '../core/authority.js';
+import type { AuthorityAnswer, AuthorityQuestion, IdentityQuestion } from '../core/authority.js';
 import type { CommandOutcome, GatewayCommand } from '../core/command.js';
 import type { ConsoleAnswer, ConsoleQuestion } from '../core/console.js';
 import type { KeyRequest, Report } from '../core/io.js';
 import type { GatewaySettings } from '../core/settings.js';
 import type { Snapshot } from '../core/snapshot.js';
+import { SqlState } from '../wire/sqlstate.js';
 import { chooseDriver, type DriverChoice, type DriverSetting, needsTls } from './choose-driver.js';
 import type { DriverName, InheritedListener, Listener, OpenListener } from './driver.js';
 import { type LoadedAddon, loadAddon } from './load-addon.js';
@@ -46,7 +47,7 @@ export interface ReactorOptions {
   readonly tls?: TlsConfiguration;
   readonly onReport: (report: Report) => void;
   /** Says who a client is; must not reject. Missing: nobody is known but by the settings. */
-  readonly onAuthority?: (question: AuthorityQuestion) => Promise<AuthorityAnswer>;
+  readonly onAuthority?: (question: IdentityQuestion) => Promise<AuthorityAnswer>;
   /** Answers a statement of the admin console; must not reject. */
   readonly onQuestion: (question: ConsoleQuestion) => Promise<ConsoleAnswer>;
 }
@@ -353,7 +354,7 @@ class ReactorThread {
         });
         return;
       case 'askAuthority':
-        void this.#onAuthority(message.question).then((answer) => {
+        void this.#answer(message.question).then((answer) => {
           if (!this.#hasEnded) this.tell({ kind: 'authority', id: message.id, answer });
         });
         return;
@@ -368,6 +369,14 @@ class ReactorThread {
         return asked?.resolve(message.answer);
       }
     }
+  }
+
+  async #answer(question: AuthorityQuestion): Promise<AuthorityAnswer> {
+    if (question.kind !== 'host') return this.#onAuthority(question);
+    const answer = await resolveHost(question.name);
+    if ('addresses' in answer) return { kind: 'host', addresses: answer.addresses };
+    const error = { severity: 'FATAL', code: SqlState.connection_failure, message: answer.error } as const;
+    return { kind: 'failed', error };
   }
 
   #deriveKey({ id, password, salt, iterations }: KeyRequest): void {

@@ -1,7 +1,7 @@
 /** Limits that pools share, what keeps them warm, and the times that clients have. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { firstError, singleValue } from '../harness/backend-message.js';
+import { firstError, rowsOf, singleValue } from '../harness/backend-message.js';
 import * as send from '../harness/frontend-message.js';
 import { type GatewayOptions, withGateway } from '../harness/gateway-under-test.js';
 import { RawClient } from '../harness/raw-client.js';
@@ -201,6 +201,21 @@ onEveryDriver('limits of pools', { setup: SETUP }, (stage) => {
     await withGateway({ io: stage.io, server: [url] }, async (at) => {
       const client = await RawClient.login(at);
       assert.equal(singleValue(await client.query('SELECT 5')), '5');
+      await client.close();
+    });
+  });
+
+  test('a host may have a name, whose addresses the console shows', async () => {
+    const url = `*=postgres://localhost:${stage.server.port}`;
+    const settings = { admin_users: 'ann' };
+    await withGateway({ io: stage.io, server: [url], settings }, async (at) => {
+      const client = await RawClient.login(at);
+      assert.equal(singleValue(await client.query('SELECT 6')), '6');
+      const operator = await RawClient.login(at, { user: 'ann', database: 'pgbouncer' });
+      const [[name, , addresses]] = rowsOf(await operator.query('SHOW DNS_HOSTS')) as [string[]];
+      assert.equal(name, 'localhost');
+      assert.match(`${addresses}`, /127\.0\.0\.1|::1/);
+      await operator.close();
       await client.close();
     });
   });

@@ -108,17 +108,15 @@ export const serverConnectionSettings = {
     description: "Add the client's address and port to the `application_name` with which it logs in.",
   }),
   dns_max_ttl: seconds(CHECKS, 15, {
-    description: "How long the addresses of a server's host name may be taken as known.",
-    instead:
-      'a host name is resolved for every new server connection, by the system, which has its own cache',
+    description:
+      "How long the addresses of a server's host name are taken as known. Then they are looked up again; server connections to one that is gone are replaced.",
   }),
   dns_nxdomain_ttl: seconds(CHECKS, 15, {
-    description: 'How long a host name that does not resolve may be taken as such.',
-    instead: 'a host name is resolved again when server_login_retry has passed',
+    description: 'How long a host name that does not resolve is taken as such.',
   }),
   dns_zone_check_period: seconds(CHECKS, 0, {
     description: 'How often the serial number of a DNS zone is asked for.',
-    instead: 'a host name is resolved for every new server connection',
+    instead: 'a host name is looked up again after dns_max_ttl',
   }),
   resolv_conf: setting(text('a file'), '', {
     group: CHECKS,

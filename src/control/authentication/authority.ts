@@ -1,6 +1,6 @@
 /** Answers what reactors ask about the identity of clients. */
 import type { SluiceConfig } from '../../config/load.js';
-import type { AuthorityAnswer, AuthorityQuestion } from '../../core/authority.js';
+import type { AuthorityAnswer, IdentityQuestion } from '../../core/authority.js';
 import type { Logger } from '../logging.js';
 import { LdapLogin } from './ldap-login.js';
 import { LOOKUP_MS_MAX } from './limits.js';
@@ -26,7 +26,7 @@ export class Authority {
   }
 
   /** Never rejects. */
-  async answer(question: AuthorityQuestion): Promise<AuthorityAnswer> {
+  async answer(question: IdentityQuestion): Promise<AuthorityAnswer> {
     switch (question.kind) {
       case 'user':
         return this.#lookups.find(question);

@@ -147,7 +147,8 @@ const LISTS: Table = {
       row('login_clients', snapshot.clientsLoggingIn),
       row('free_servers', 0),
       row('used_servers', snapshot.servers),
-      ...['dns_names', 'dns_zones', 'dns_queries', 'dns_pending'].map((list) => row(list, 0)),
+      row('dns_names', snapshot.hosts.length),
+      ...['dns_zones', 'dns_queries', 'dns_pending'].map((list) => row(list, 0)),
     ];
   },
 };
@@ -211,7 +212,13 @@ const FDS: Table = {
 };
 
 /** Names are resolved for every new server connection; nothing is kept that could be listed. */
-const DNS_HOSTS: Table = { columns: columns('hostname ttl:q addrs'), rows: () => [] };
+const DNS_HOSTS: Table = {
+  columns: columns('hostname ttl:q addrs'),
+  rows: ({ snapshot }) =>
+    snapshot.hosts.map(({ name, ttlMs, addresses }) =>
+      row(name, Math.floor(ttlMs / 1000), addresses.join(',')),
+    ),
+};
 const DNS_ZONES: Table = { columns: columns('zonename serial:q count:i'), rows: () => [] };
 
 /** By what stands behind SHOW. */

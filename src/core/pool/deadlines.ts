@@ -67,6 +67,14 @@ export class Deadlines {
     return next;
   }
 
+  /** The oldest waiter has waited for so long that the reserve is open (`reserve_pool_timeout`). */
+  get isReserveOpen(): boolean {
+    const { reservePoolTimeoutMs } = this.context.settings;
+    const oldest = this.pool.waiters.first;
+    if (oldest === null || this.pool.limits.reserveSize === 0 || reservePoolTimeoutMs === 0) return false;
+    return this.context.io.now() >= oldest.waitingSince + reservePoolTimeoutMs;
+  }
+
   // --- Clients ------------------------------------------------------------------------------------------------
 
   private checkWaiters(now: number): number {

@@ -1,10 +1,12 @@
 /** How a pool's server connections come about: when and where one is tried, and what is remembered of one that failed. */
 import type { ErrorFields } from '../../wire/error-fields.js';
 import type { GatewayContext } from '../context.js';
+import type { Hosts } from '../hosts.js';
 import type { ConnectionId, ServerAddress } from '../io.js';
-import { recordServerFailure } from '../journal.js';
+import { recordClosing, recordServerFailure } from '../journal.js';
 import { ServerConnection } from '../server/server-connection.js';
 import { EncryptionPolicy, ServerEncryption } from '../server/server-encryption.js';
+import { connectionFailure } from '../server/server-errors.js';
 import type { ServerLogin } from '../server/server-login.js';
 import type { ServerOwner } from '../server/server-owner.js';
 import type { UserSettings } from '../settings.js';
@@ -28,8 +30,11 @@ export class Launching {
   retryAt = 0;
   /** Why the last connection could not be had; null: it could. */
   lastFailure: ErrorFields | null = null;
+  /** A host name is being looked up. */
+  awaitsHost = false;
   private readonly context: GatewayContext;
   private readonly pool: LaunchingPool;
+  private readonly hosts: Hosts;
   private readonly newLogin: NewLogin;
   private readonly encryption = new EncryptionPolicy();
   /** The last connection that was tried has worked. */
@@ -39,15 +44,11 @@ export class Launching {
   /** Tries since one worked. */
   private failures = 0;
 
-  constructor(context: GatewayContext, pool: LaunchingPool, newLogin: NewLogin) {
+  constructor(context: GatewayContext, pool: LaunchingPool, hosts: Hosts, newLogin: NewLogin) {
     this.context = context;
     this.pool = pool;
+    this.hosts = hosts;
     this.newLogin = newLogin;
-  }
-
-  /** False: it is too early after a failure, or one attempt is to show first whether the server answers. */
-  get mayTry(): boolean {
-    return !this.isResting && (this.isProven || this.count === 0);
   }
 
   /** The server could not be reached, and is left alone for a while (`server_login_retry`). */
@@ -55,15 +56,35 @@ export class Launching {
     return this.context.io.now() < this.retryAt;
   }
 
-  begin(): ServerConnection {
+  /**
+   * Where the next connection goes, of several hosts the next one each time or the same until it fails
+   * (`load_balance_hosts`). Null: nowhere for now; it is too early after a failure, a host name is being looked up, or one
+   * attempt is to show first whether the server answers.
+   */
+  nextTarget(): ServerAddress | null {
+    const { addresses } = this.pool.limits;
+    this.awaitsHost = false;
+    for (let tries = 0; tries < addresses.length; tries++) {
+      if (this.isResting || (!this.isProven && this.count > 0)) return null;
+      const address = addresses[this.nextHost % addresses.length]!;
+      const found = this.hosts.find(address);
+      this.awaitsHost = found === null;
+      if (found === null || !('error' in found)) return found;
+      this.nameFailed(address, found.error);
+    }
+    return null;
+  }
+
+  begin(address: ServerAddress): ServerConnection {
     const { io, settings, counters } = this.context;
-    const address = this.chooseAddress();
+    if (this.pool.limits.loadBalanceHosts === 'round-robin') this.nextHost += 1;
     const connection = io.connect(address);
     const login = this.newLogin(connection, this.pool.identity.user);
     const mode = this.encryption.next(settings.tls.serverMode);
     const encryption = new ServerEncryption(io, mode, address);
     this.count += 1;
     counters.serverConnections += 1;
+    this.hosts.use(address, 1);
     return new ServerConnection(this.context, this.pool, connection, login, encryption);
   }
 
@@ -97,17 +118,20 @@ export class Launching {
     this.isProven = false;
     this.failures += 1;
     if (loadBalanceHosts === 'disable') this.nextHost += 1;
-    // Only when all hosts have failed is there a reason to wait.
-    if (this.failures % addresses.length === 0) this.retryAt = io.now() + settings.serverLoginRetryMs;
+    // Only when all addresses have failed is there a reason to wait.
+    const all = addresses.reduce((sum, address) => sum + this.hosts.countOf(address), 0);
+    if (this.failures % all === 0) this.retryAt = io.now() + settings.serverLoginRetryMs;
     recordServerFailure(this.context, this.pool.name, failure);
     this.lastFailure = failure;
   }
 
-  /** Of several hosts: the next one each time, or the same until it fails (`load_balance_hosts`). */
-  private chooseAddress(): ServerAddress {
-    const { addresses, loadBalanceHosts } = this.pool.limits;
-    const address = addresses[this.nextHost % addresses.length]!;
-    if (loadBalanceHosts === 'round-robin') this.nextHost += 1;
-    return address;
+  private nameFailed(address: ServerAddress, error: string): void {
+    const host = 'host' in address ? address.host : '';
+    const { database, userName } = this.pool;
+    const id = this.context.newId();
+    const subject = { side: 'server', id, database: database.name, user: userName, address: host } as const;
+    recordClosing(this.context, { subject, createdAt: this.context.io.now() }, 'server DNS lookup failed');
+    if (this.pool.limits.loadBalanceHosts === 'round-robin') this.nextHost += 1;
+    this.noteFailure(connectionFailure(`could not translate host name "${host}" to address: ${error}`));
   }
 }

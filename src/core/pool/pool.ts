@@ -16,6 +16,8 @@ import {
 } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
+import type { Hosts } from '../hosts.js';
+import { recordReserve } from '../journal.js';
 import { differenceQuery } from '../parameters.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { ServerOwner } from '../server/server-owner.js';
@@ -30,9 +32,10 @@ import { Launching, type NewLogin } from './launching.js';
 import { isTemporary } from './login-failure.js';
 import { leadElsewhere, type PoolLimits } from './pool-limits.js';
 import { noneFree } from './pool-messages.js';
+import { PoolServers } from './pool-servers.js';
 import { RestingServers } from './resting-servers.js';
 import { serverStartup } from './server-startup.js';
-import { letGo, mayLinkAtLogin, takeUntouched } from './session-links.js';
+import { mayLinkAtLogin, takeUntouched } from './session-links.js';
 import { WaiterQueue } from './waiter-queue.js';
 
 /** What distinguishes a pool. */
@@ -68,7 +71,8 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   limits: PoolLimits;
   private readonly context: GatewayContext;
   private readonly owner: PoolOwner;
-  readonly servers = new Set<ServerConnection>();
+  private readonly hosts: Hosts;
+  readonly servers: PoolServers = new PoolServers();
   readonly waiters = new WaiterQueue<Session>();
   /** Clients of this pool, waiting, linked or neither. */
   readonly clients = new Set<Session>();
@@ -84,13 +88,22 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   private dispatching = false;
   protected readonly linksAtLogin: typeof mayLinkAtLogin = mayLinkAtLogin;
 
-  constructor(context: GatewayContext, owner: PoolOwner, identity: PoolIdentity, limits: PoolLimits) {
+  constructor(
+    context: GatewayContext,
+    owner: PoolOwner,
+    hosts: Hosts,
+    identity: PoolIdentity,
+    limits: PoolLimits,
+  ) {
     this.context = context;
     this.owner = owner;
+    this.hosts = hosts;
     this.identity = identity;
     this.limits = limits;
     this.greetings = new Greetings(context);
-    this.launching = new Launching(context, this, (connection, user) => owner.newLogin(connection, user));
+    this.launching = new Launching(context, this, hosts, (connection, user) =>
+      owner.newLogin(connection, user),
+    );
     this.cleaning = new Cleaning(context, this);
     this.deadlines = new Deadlines(context, this);
     this.capacity = owner.capacity;
@@ -155,11 +168,11 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
 
   /** A server connection is on its way for each of them, or can be opened soon. */
   private get canServeAllWaiters(): boolean {
-    const { count, isResting } = this.launching;
+    const { count, awaitsHost, isResting } = this.launching;
     const coming = count + this.cleaning.testing;
     if (coming >= this.waiters.length) return true;
     // The first connection of a pool shows whether the server answers; the others come after it.
-    const isProbing = count > 0 && !isResting;
+    const isProbing = (count > 0 || awaitsHost) && !isResting;
     return isProbing && this.waiters.length - coming <= this.limits.size - this.share.pair.open;
   }
 
@@ -274,6 +287,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   serverGone(server: ServerConnection, error: ErrorFields | null): void {
     if (!this.servers.delete(server)) return;
     this.resting.remove(server);
+    this.hosts.use(server.address, -1);
     const wasOpening = !server.wasReady || server.place.ownWork === 'connect';
     this.cleaning.left(server);
     this.owner.serverClosed(server);
@@ -371,29 +385,17 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
 
   /** Opens one server connection, if it may. */
   private launch(mayEvict: boolean): boolean {
-    if (!this.launching.mayTry) return false;
-    const usesReserve = this.mayUseReserve && this.share.pair.open >= this.limits.size;
+    const target = this.launching.nextTarget();
+    if (target === null) return false;
+    const mayUseReserve = this.deadlines.isReserveOpen && this.launching.count === 0;
+    const usesReserve = mayUseReserve && this.share.pair.open >= this.limits.size;
     if (!this.capacity.admits(this, { mayEvict, mayUseReserve: usesReserve })) return false;
-    if (usesReserve) this.reportReserve();
-    const server = this.launching.begin();
+    if (usesReserve) recordReserve(this.context, this.waiters.first as Session);
+    const server = this.launching.begin(target);
     this.servers.add(server);
     this.capacity.opened(this);
     this.owner.serverOpened(server);
     return true;
-  }
-
-  /** The oldest waiter has waited for so long that the reserve is open (`reserve_pool_timeout`). */
-  private get mayUseReserve(): boolean {
-    const { reservePoolTimeoutMs } = this.context.settings;
-    const since = this.waitingSince;
-    if (since === null || this.limits.reserveSize === 0 || reservePoolTimeoutMs === 0) return false;
-    // One after the other: each is for the waiter that is the oldest then.
-    return this.launching.count === 0 && this.context.io.now() >= since + reservePoolTimeoutMs;
-  }
-
-  private reportReserve(): void {
-    const { subject } = this.waiters.first as Session;
-    this.context.io.report({ level: 'warn', message: 'taking connection from reserve_pool', subject });
   }
 
   startupPacket(): Buffer {
@@ -451,7 +453,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     this.followSettings();
     if (!moved) return;
     this.greetings.forget();
-    this.replaceServers(CONFIGURATION_CHANGED);
+    this.servers.replace(CONFIGURATION_CHANGED);
   }
 
   private followSettings(): void {
@@ -462,38 +464,14 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     this.capacity.applyLimits(this);
   }
 
-  /** Closes every server connection as soon as it serves nobody; new ones are made when they are needed. */
-  replaceServers(reason: string): void {
-    for (const server of [...this.servers]) {
-      server.closeReason = reason;
-      if (server.place.isResting || letGo(server)) server.close(reason);
-    }
-  }
-
   get serverCount(): number {
     return this.servers.size;
   }
 
-  get hasServersToClose(): boolean {
-    for (const server of this.servers) if (server.closeNeeded) return true;
-    return false;
-  }
-
-  get outstandingRequests(): number {
-    let sum = 0;
-    for (const server of this.servers) sum += server.outstandingRequests;
-    return sum;
-  }
-
-  /** Goes on after its database was paused. */
+  /** Goes on after its database was paused, or when a host name is known. */
   resume(): void {
     this.dispatch();
     this.supply();
     this.keepWarm();
-  }
-
-  /** Closes every server connection. */
-  closeServers(reason: string): void {
-    for (const server of [...this.servers]) server.close(reason);
   }
 }

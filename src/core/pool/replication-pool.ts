@@ -4,17 +4,27 @@
  */
 import type { ErrorFields } from '../../wire/error-fields.js';
 import type { GatewayContext } from '../context.js';
+import type { Hosts } from '../hosts.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import { REPLICATION_PIPE } from '../session/replication-pipe.js';
 import type { Session } from '../session/session.js';
 import { Pool, type PoolIdentity, type PoolOwner } from './pool.js';
 import type { PoolLimits } from './pool-limits.js';
+import { PoolServers } from './pool-servers.js';
 
 export class ReplicationPool extends Pool {
   protected override readonly linksAtLogin = () => true;
 
-  constructor(context: GatewayContext, owner: PoolOwner, identity: PoolIdentity, limits: PoolLimits) {
-    super(context, owner, identity, onlyForOne(limits));
+  override readonly servers = new UnawaitedServers();
+
+  constructor(
+    context: GatewayContext,
+    owner: PoolOwner,
+    hosts: Hosts,
+    identity: PoolIdentity,
+    limits: PoolLimits,
+  ) {
+    super(context, owner, hosts, identity, onlyForOne(limits));
   }
 
   override applyLimits(limits: PoolLimits): void {
@@ -43,10 +53,12 @@ export class ReplicationPool extends Pool {
     const detail = `${failure.severity}: ${failure.message}`;
     super.tellWaiters({ ...failure, message: 'login failed', detail });
   }
+}
 
-  /** Such a connection can't be waited for: its client never comes to an end. */
-  override replaceServers(reason: string): void {
-    for (const server of [...this.servers]) server.close(reason);
+/** Such a connection can't be waited for: its client never comes to an end. */
+class UnawaitedServers extends PoolServers {
+  override replace(reason: string): void {
+    this.close(reason);
   }
 }
 

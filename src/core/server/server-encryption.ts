@@ -34,7 +34,7 @@ export class ServerEncryption {
   constructor(io: Io, mode: TlsMode, address: ServerAddress) {
     this.io = io;
     this.address = address;
-    this.host = 'socketPath' in address ? null : address.host;
+    this.host = 'socketPath' in address ? null : (address.name ?? address.host);
     this.mode = this.host === null ? 'disable' : mode;
   }
 

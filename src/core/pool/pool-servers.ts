@@ -1,0 +1,41 @@
+/** All server connections of a pool, whatever they are doing. */
+import { CONFIGURATION_CHANGED } from '../close-reasons.js';
+import type { ServerConnection } from '../server/server-connection.js';
+import { letGo } from './session-links.js';
+
+export class PoolServers extends Set<ServerConnection> {
+  /** Closes every one as soon as it serves nobody; new ones are made when they are needed. */
+  replace(reason: string): void {
+    for (const server of [...this]) replace(server, reason);
+  }
+
+  /** The same for those that lead to addresses which a host name no longer has. */
+  leave(name: string, vanished: ReadonlySet<string>): void {
+    for (const server of [...this]) {
+      const { address } = server;
+      if (!('host' in address) || address.name !== name) continue;
+      if (vanished.has(address.host)) replace(server, CONFIGURATION_CHANGED);
+    }
+  }
+
+  close(reason: string): void {
+    for (const server of [...this]) server.close(reason);
+  }
+
+  /** Some are to be closed as soon as they can be. */
+  get hasOutdated(): boolean {
+    for (const server of this) if (server.closeNeeded) return true;
+    return false;
+  }
+
+  get outstandingRequests(): number {
+    let sum = 0;
+    for (const server of this) sum += server.outstandingRequests;
+    return sum;
+  }
+}
+
+function replace(server: ServerConnection, reason: string): void {
+  server.closeReason = reason;
+  if (server.place.isResting || letGo(server)) server.close(reason);
+}
