@@ -73,6 +73,22 @@ function programFolders() {
   return byAge.map((version) => join(installed, version, 'bin'));
 }
 
+/** Ends what a test has left running. */
+function endGroup(leader) {
+  try {
+    process.kill(-leader, 'SIGKILL');
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
+}
+
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => {
+    endGroup(child.pid);
+    process.exit(1);
+  });
+}
+
 const bouncer = layOut();
 const [program, ...rest] = asOrdinaryUser([
   process.env.PYTHON ?? (existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3'),
@@ -100,13 +116,16 @@ const child = spawn(program, rest, {
     PATH: [...programFolders(), process.env.PATH].join(delimiter),
   },
   stdio: ['ignore', 'pipe', 'inherit'],
+  // A group of its own: tests that fail leave gateways, servers and proxies behind.
+  detached: true,
 });
 let output = '';
 child.stdout.on('data', (chunk) => {
   output += chunk;
   process.stdout.write(chunk);
 });
-const code = await new Promise((resolve) => child.once('close', resolve));
+const code = await new Promise((resolve) => child.once('exit', resolve));
+endGroup(child.pid);
 const last = output.trimEnd().split('\n').at(-1) ?? '';
 const count = (word) => Number(new RegExp(`(\\d+) ${word}`).exec(last)?.[1] ?? 0);
 const passed = count('passed');
