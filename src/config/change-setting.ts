@@ -18,7 +18,8 @@ export type SettingChange =
 
 /**
  * The configuration with one setting changed, checked as a whole; `value` is spelled as in a file. A later
- * `rereadConfig` forgets the change. Never throws a `ConfigError`.
+ * `rereadConfig` forgets the change. TLS settings that belong together may come one after the other: until they fit, TLS
+ * stays as it was, and `unappliedTls` says so. Never throws a `ConfigError`.
  */
 export async function changeSetting(
   config: SluiceConfig,
@@ -35,7 +36,7 @@ export async function changeSetting(
   const values = { ...tree.values, [name]: respellSetting(name, value) };
   try {
     const gathered = { ...rest, tree: { values, origins: tree.origins.with([name], { kind: 'none' }) } };
-    return { kind: 'changed', config: await assembleConfig(gathered, config.sources) };
+    return { kind: 'changed', config: await assembleConfig(gathered, config.sources, config) };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     return { kind: 'invalid', message: error.message };

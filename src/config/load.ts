@@ -18,7 +18,7 @@ import {
   gatherConfig,
   withDefaults,
 } from './sources.js';
-import { loadTls, type TlsConfiguration } from './tls.js';
+import { type FormerTls, loadTls, type TlsConfiguration } from './tls.js';
 import { explainUnreadable } from './unreadable.js';
 import { parseUserlist, type UserlistEntry } from './userlist.js';
 
@@ -36,6 +36,8 @@ export interface SluiceConfig {
   readonly hba: readonly HbaRule[];
   /** What `client_tls_*` and `server_tls_*` name, read and tried out. */
   readonly tls: TlsConfiguration;
+  /** After a SET: why `tls` is still what it was before; nothing: it is what the settings say. Among the warnings, too. */
+  readonly unappliedTls: readonly string[];
   /** What is wrong and doesn't keep PgBouncer from starting: sentences for the log. Without secrets. */
   readonly warnings: readonly string[];
   /** What it was made from, so that it can be read again, or changed in one setting. Holds secrets. */
@@ -61,12 +63,13 @@ export function rereadConfig({ sources, values }: SluiceConfig): Promise<SluiceC
 }
 
 /**
- * Checks what was gathered.
+ * Checks what was gathered. TLS settings that don't fit together yet leave TLS as it is in a `former` configuration.
  * @throws {ConfigError} with every problem that could be found
  */
 export async function assembleConfig(
   gathered: GatheredConfig,
   sources: ConfigSources,
+  former: FormerTls | null = null,
 ): Promise<SluiceConfig> {
   const { dialect, tree } = gathered;
   const values = checkWithFlags(gathered);
@@ -78,14 +81,15 @@ export async function assembleConfig(
   const listed = await readUserlist(tree.origins, values, listProblems);
   const users = collectUsers({ dialect, values, origins: tree.origins }, listed, problems, listProblems);
   const hba = await readHba(values, tree.origins, listProblems);
-  const tls = await loadTls(values, tree.origins, problems);
+  const { tls, unapplied } = await loadTls(values, tree.origins, problems, former);
   problems.push(
     ...contradictions({ dialect, values, users, origins: tree.origins }),
     ...checkAuthentication(dialect, values, tree.origins),
   );
   if (problems.length > 0) throw new ConfigError(problems);
-  const warnings = listProblems.map(formatProblem);
-  return { dialect, values, listen, users, hba, warnings, sources, gathered, tls };
+  const unappliedTls = unapplied.map(formatProblem);
+  const warnings = [...listProblems.map(formatProblem), ...unappliedTls];
+  return { dialect, values, listen, users, hba, warnings, sources, gathered, tls, unappliedTls };
 }
 
 /** The schema's problems and those of the flags are told together. */

@@ -46,6 +46,8 @@ export interface TlsConfiguration {
   readonly server: TlsMaterial | null;
 }
 
+type Side = keyof TlsConfiguration;
+
 export const NO_TLS: TlsConfiguration = Object.freeze({ client: null, server: null });
 
 /** The settings of one side, without their `client_tls_` or `server_tls_`. */
@@ -61,15 +63,42 @@ interface SideValues {
   readonly ecdhcurve: string;
 }
 
-/** Reads and tries out what the settings name. Adds to `problems`: the setting, the file and OpenSSL's reason. */
+/** What is in use while settings change one at a time. */
+export interface FormerTls {
+  readonly values: ConfigValues;
+  readonly tls: TlsConfiguration;
+}
+
+export interface LoadedTls {
+  readonly tls: TlsConfiguration;
+  /** Why a side goes on with its former configuration; nothing: none does. */
+  readonly unapplied: readonly Problem[];
+}
+
+/**
+ * Reads and tries out what the settings name. Adds to `problems`: the setting, the file and OpenSSL's reason. With a
+ * `former` configuration, a side whose settings don't fit together (yet) goes on with what it had; but not with
+ * another sslmode, which would promise what isn't done.
+ */
 export async function loadTls(
   values: ConfigValues,
   origins: OriginMap,
   problems: Problem[],
-): Promise<TlsConfiguration> {
-  const client = await new SideLoader('client', clientValues(values), origins, problems).load();
-  const server = await new SideLoader('server', serverValues(values), origins, problems).load();
-  return Object.freeze({ client, server });
+  former: FormerTls | null = null,
+): Promise<LoadedTls> {
+  const unapplied: Problem[] = [];
+  const load = async (side: Side): Promise<TlsMaterial | null> => {
+    const found: Problem[] = [];
+    const wanted = VALUES_OF[side](values);
+    const material = await new SideLoader(side, wanted, origins, found).load();
+    if (found.length === 0) return material;
+    const isKept = former?.tls[side] && VALUES_OF[side](former.values).sslmode === wanted.sslmode;
+    (isKept ? unapplied : problems).push(...found);
+    return isKept ? former.tls[side] : null;
+  };
+  const client = await load('client');
+  const server = await load('server');
+  return { tls: Object.freeze({ client, server }), unapplied };
 }
 
 /** What the core is told of a configuration. */
@@ -108,6 +137,11 @@ function serverValues(values: ConfigValues): SideValues {
   };
 }
 
+const VALUES_OF: Readonly<Record<Side, (values: ConfigValues) => SideValues>> = {
+  client: clientValues,
+  server: serverValues,
+};
+
 const VERSIONS = ['tlsv1.0', 'tlsv1.1', 'tlsv1.2', 'tlsv1.3'] as const;
 const SECURE_VERSIONS: readonly SecureVersion[] = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'];
 const WITHOUT_VERSION = [
@@ -133,13 +167,13 @@ const DEFAULT_CIPHERS: ReadonlySet<string> = new Set([
 ]);
 
 class SideLoader {
-  private readonly side: 'client' | 'server';
+  private readonly side: Side;
   private readonly values: SideValues;
   private readonly origins: OriginMap;
   private readonly problems: Problem[];
   private readonly before: number;
 
-  constructor(side: 'client' | 'server', values: SideValues, origins: OriginMap, problems: Problem[]) {
+  constructor(side: Side, values: SideValues, origins: OriginMap, problems: Problem[]) {
     this.side = side;
     this.values = values;
     this.origins = origins;
@@ -256,7 +290,10 @@ class SideLoader {
     if (curves !== null) attempts.push(['ecdhcurve', curves, { ecdhCurve: curves }]);
     for (const [setting, value, options] of attempts) {
       const reason = refusedBy(options);
-      if (reason !== null) return this.refuse(setting, `${JSON.stringify(value)}: ${reason}`);
+      if (reason === null) continue;
+      // libtls's words, which PgBouncer's log has, and OpenSSL's.
+      const what = setting === 'tls13_ciphers' ? 'failed to set the TLSv1.3 cipher suites: ' : '';
+      return this.refuse(setting, `${JSON.stringify(value)}: ${what}${reason}`);
     }
   }
 

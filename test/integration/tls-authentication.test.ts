@@ -175,6 +175,34 @@ describeDrivers('authentication over TLS', (io) => {
     }
   });
 
+  test('a certificate and its key are SET one after the other', options, async () => {
+    const settings = { admin_users: 'bob', ...clientTls(), ...serverTls() };
+    await withGateway({ io, server, settings }, async (gateway) => {
+      const set = async (name: string, value: string) => {
+        const statement = `SET ${name} = '${value}'`;
+        const { code, stderr } = await psql(gateway, ['-c', statement], {
+          user: 'bob',
+          database: 'pgbouncer',
+        });
+        return { code, stderr };
+      };
+      const unapplied =
+        /TLS settings could not be applied, still using old configuration: client_tls_key_file/;
+      const other = new CertificateAuthority('another');
+      const next = other.issue('localhost', ['IP:127.0.0.1']);
+      const first = await set('client_tls_key_file', next.keyFile);
+      assert.equal(first.code, 0);
+      assert.match(first.stderr, unapplied);
+      // Nothing is promised that isn't done.
+      assert.equal((await set('client_tls_sslmode', 'require')).code, 1);
+      assert.equal(await ask(gateway, WHO, secure('bob')), 'bob');
+      assert.deepEqual(await set('client_tls_cert_file', next.certFile), { code: 0, stderr: '' });
+      await assertRefused(gateway, secure('bob'), /certificate verify failed/);
+      assert.equal(await ask(gateway, WHO, secure('bob', { PGSSLROOTCERT: other.certFile })), 'bob');
+      await logged(gateway, /client_tls_key_file/);
+    });
+  });
+
   test('cert: the certificate names the user', options, async () => {
     const settings = { auth_type: 'cert', ...clientTls(), client_tls_sslmode: 'require', ...serverTls() };
     const bob = withCertificate(authority.issue('bob'));

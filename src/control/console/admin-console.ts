@@ -33,6 +33,8 @@ const SHUTDOWN_FORMS = { now: '', servers: ' WAIT_FOR_SERVERS', clients: ' WAIT_
 
 const ADMIN_NEEDED = 'admin access needed';
 const NOTHING = Object.freeze({ columns: null, rows: [], notices: [] });
+/** PgBouncer's notice. */
+const TLS_UNAPPLIED = 'TLS settings could not be applied, still using old configuration';
 /** PgBouncer's, for a reload that failed: config_file_error. */
 const CONFIG_FILE_ERROR = 'F0000';
 
@@ -171,7 +173,9 @@ export class AdminConsole {
     // As in PgBouncer, where a SET of what only a start changes does nothing.
     if (change.kind === 'startOnly') return { ...NOTHING, tag: 'SET', notices: [change.message] };
     if (change.kind !== 'changed') throw new ConsoleError('SET failed', { hint: change.message });
-    return { ...NOTHING, tag: 'SET' };
+    const { unappliedTls } = change.config;
+    const notices = unappliedTls.length === 0 ? [] : [`${TLS_UNAPPLIED}: ${unappliedTls.join('; ')}`];
+    return { ...NOTHING, tag: 'SET', notices };
   }
 }
 
