@@ -21,7 +21,14 @@ const HBA = [
   'host replication all 127.0.0.1/32 trust',
 ];
 const POSTGRES = { settings: { wal_level: 'logical', max_wal_senders: 10 }, hba: HBA };
-const GATEWAY = { settings: { default_pool_size: 2, admin_users: SUPERUSER, server_check_query: '' } };
+const GATEWAY = {
+  settings: {
+    default_pool_size: 2,
+    admin_users: SUPERUSER,
+    server_check_query: '',
+    log_disconnections: 1,
+  },
+};
 const SETUP = 'CREATE TABLE t (a int); CREATE ROLE plain LOGIN';
 
 const connect = ({ port }: { port: number }) => ['-h', '127.0.0.1', '-p', `${port}`, '-U', SUPERUSER, '-w'];
@@ -163,6 +170,9 @@ onEveryDriver('replication', { postgres: POSTGRES, gateway: GATEWAY, setup: SETU
     const unprivileged = await refusal('plain', 'database');
     assert.deepEqual([unprivileged.code, unprivileged.message], ['42501', 'login failed']);
     assert.match(`${unprivileged.detail}`, /^FATAL: .*walsender|WAL sender/);
+    await until('the log to tell of both connections', () => {
+      return stage.gateway.log.match(/closing because: login failed/g)?.length === 2;
+    });
     assert.equal((await refusal(SUPERUSER, 'sometimes')).code, '22023');
   });
 });

@@ -402,6 +402,10 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     return serverStartup(this.identity, this.limits);
   }
 
+  openingFailure(error: ErrorFields): string {
+    return error.message;
+  }
+
   /** The server refuses logins and nothing works any more: waiting would not help. Who can't reach it waits for it. */
   protected tellWaiters(failure: ErrorFields): void {
     // Those that are to be closed when their links end don't work for anybody else.

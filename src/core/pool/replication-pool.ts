@@ -12,6 +12,9 @@ import { Pool, type PoolIdentity, type PoolOwner } from './pool.js';
 import type { PoolLimits } from './pool-limits.js';
 import { PoolServers } from './pool-servers.js';
 
+/** PgBouncer's: a replication connection may lack a privilege or a rule of its own, which says nothing of others. */
+const LOGIN_FAILED = 'login failed';
+
 export class ReplicationPool extends Pool {
   protected override readonly linksAtLogin = () => true;
 
@@ -48,10 +51,15 @@ export class ReplicationPool extends Pool {
     link?.close('replication client was closed');
   }
 
+  /** As its client is told; the server's words are in the log's line before it. */
+  override openingFailure(): string {
+    return LOGIN_FAILED;
+  }
+
   /** In PgBouncer's words, and the server's. */
   protected override tellWaiters(failure: ErrorFields): void {
     const detail = `${failure.severity}: ${failure.message}`;
-    super.tellWaiters({ ...failure, message: 'login failed', detail });
+    super.tellWaiters({ ...failure, message: LOGIN_FAILED, detail });
   }
 }
 

@@ -376,6 +376,6 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
 
   openingFailed(error: ErrorFields): void {
     this.lastError = error;
-    this.close(error.message);
+    this.close(this.owner.openingFailure(error));
   }
 }

@@ -18,6 +18,8 @@ export interface ServerOwner<Server> {
   /** A query of the gateway's own is over; `error` when it failed. */
   ownQueryDone(server: Server, error: ErrorFields | null): void;
   cancelEnded(server: Server): void;
+  /** Why a connection is closed that could not be opened, for the log. */
+  openingFailure(error: ErrorFields): string;
   /** The connection is gone. `error`: what the server or the system said, if anything. */
   serverGone(server: Server, error: ErrorFields | null): void;
 }
