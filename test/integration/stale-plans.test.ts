@@ -67,6 +67,33 @@ onEveryDriver('stale plans', { gateway: { settings: { default_pool_size: 1 } } }
     await client.close();
   });
 
+  test('what an earlier batch has done is not done again', async () => {
+    const client = await prepared('INSERT INTO t VALUES (7) RETURNING *');
+    client.send(send.parse('', 'SELECT * FROM t'), send.sync());
+    await client.untilReady();
+    client.send(...described());
+    await client.untilReady();
+    await stage.server.query(WIDEN);
+    client.send(...described(''));
+    assert.equal(firstError(await client.untilReady()).code, '0A000');
+    assert.equal(singleValue(await client.query('SELECT count(*) FROM t WHERE a = 7')), '2');
+    await client.close();
+  });
+
+  test('a batch is not repeated where a later request of it is refused', async () => {
+    await stage.server.query('DROP TABLE IF EXISTS u; CREATE TABLE u (a int)');
+    const client = await prepared();
+    client.send(send.parse('i', 'INSERT INTO u VALUES (1) RETURNING a'), send.sync());
+    await client.untilReady();
+    await stage.server.query(WIDEN);
+    client.send(send.bind('', 'i'), send.describePortal(''), send.execute(''), ...undescribed());
+    const answer = await client.untilReady();
+    assert.equal(typesOf(answer), '2TDCEZ');
+    assert.equal(firstError(answer).code, '0A000');
+    assert.equal(singleValue(await client.query('SELECT count(*) FROM u')), '0');
+    await client.close();
+  });
+
   test('a client that remembers the columns gets the error, and a new statement when it prepares again', async () => {
     const client = await prepared();
     await client.query(WIDEN);

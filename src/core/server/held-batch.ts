@@ -6,6 +6,7 @@
  */
 import { copyBytes } from '../../wire/bytes.js';
 import { HELD_BATCH_BYTES_MAX } from '../limits.js';
+import { NO_BATCH } from './prepared.js';
 
 const NOTHING = new Uint8Array(0);
 
@@ -14,11 +15,13 @@ export class HeldBatch {
   isOpen = false;
   private bytes = NOTHING;
   private length = 0;
+  private batch = NO_BATCH;
 
-  /** A batch begins. */
-  begin(): void {
+  /** A batch begins. `batch`: its number, as the exchange counts. */
+  begin(batch: number): void {
     this.length = 0;
     this.isOpen = true;
+    this.batch = batch;
   }
 
   /** Keeps bytes that go to the server. `goesOn`: the Sync is not among them. A batch that is too long is let go. */
@@ -34,10 +37,10 @@ export class HeldBatch {
     this.length = 0;
   }
 
-  /** The whole batch, once; null when there is none. A view, valid until the next batch begins. */
-  take(): Uint8Array | null {
+  /** The whole batch with this number, once; null: it is not kept. A view, valid until the next batch begins. */
+  take(batch: number): Uint8Array | null {
     const { length, isOpen } = this;
     this.drop();
-    return length > 0 && !isOpen ? this.bytes.subarray(0, length) : null;
+    return length > 0 && !isOpen && this.batch === batch ? this.bytes.subarray(0, length) : null;
   }
 }

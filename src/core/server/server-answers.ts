@@ -249,7 +249,8 @@ export abstract class ServerAnswers extends FrameReader {
 
   /** A prepared statement's columns have changed. True: the batch that met it is repeated, and nobody needs to know. */
   private planRefused(): boolean {
-    const batch = this.held.take();
+    // The newest batch that has ended: an older one may have been carried out.
+    const batch = this.held.take(this.exchange.batch - 1);
     const kinds = batch === null ? null : repeatableBatch(this.exchange, batch);
     const statement = this.statements.latest;
     this.statements.planRefused(this.exchange);

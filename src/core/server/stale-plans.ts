@@ -36,10 +36,20 @@ export function repeatableBatch(exchange: Exchange, bytes: Uint8Array): number[]
     if (detail !== null || kinds.at(-1) === Request.SYNC || !REPEATABLE.has(request)) return null;
     kinds.push(request);
   }
-  if (kinds.at(-1) !== Request.SYNC) return null;
+  // Fewer: the refused one is not the first.
+  if (kinds.at(-1) !== Request.SYNC || kinds.length !== requestsIn(bytes)) return null;
   const isDescribed =
     bytes[0] === Frontend.Bind && describesPortal(bytes, readInt32(bytes, 1) + 1, bytes.length);
   return isDescribed ? kinds : null;
+}
+
+/** How many messages `bytes` consists of, without those that are not answered. */
+function requestsIn(bytes: Uint8Array): number {
+  let count = 0;
+  for (let at = 0; at < bytes.length; at += readInt32(bytes, at + 1) + 1) {
+    if (bytes[at] !== Frontend.Flush) count += 1;
+  }
+  return count;
 }
 
 const PORTAL = 0x50; // 'P' in Describe

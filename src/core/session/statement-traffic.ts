@@ -269,7 +269,7 @@ export class StatementTraffic {
     link.expect(Request.BIND);
     if (serverName === null) return FORWARD;
     this.totals.binds += 1;
-    if (link.exchange.outstanding === 1 && link.status === Backend.Idle) link.held.begin();
+    if (link.exchange.outstanding === 1 && link.status === Backend.Idle) link.held.begin(link.exchange.batch);
     // By hand, since every use of a prepared statement comes here: header, portal and our name, then the rest as it is.
     const head = scratch(portalEnd + 1 - position + serverName.length);
     head[0] = Frontend.Bind;
