@@ -39,6 +39,28 @@ onEveryDriver('prepared statements in transaction mode', {}, (stage) => {
     });
   });
 
+  test('a name may be longer than PostgreSQL takes it in Describe and Close', async () => {
+    const name = 'a'.repeat(16 * 1024);
+    await withGateway(gateway({}), async (at) => {
+      const client = await RawClient.login(at);
+      client.send(send.parse(name, 'SELECT $1::text'), send.describeStatement(name), ...execute(name, ['x']));
+      client.send(send.sync());
+      const answer = await client.untilReady();
+      assert.equal(typesOf(answer), '1tT2DCZ');
+      assert.equal(singleValue(answer), 'x');
+      client.send(send.closeStatement(name), send.describeStatement(name), send.sync());
+      const refused = await client.untilReady();
+      assert.equal(typesOf(refused), '3EZ');
+      assert.equal(firstError(refused).code, '26000');
+      for (const over of [send.describeStatement('a'.repeat(65_536)), send.describePortal(name)]) {
+        const ended = await RawClient.login(at);
+        ended.send(over);
+        assert.equal(firstError(await ended.untilEnd()).severity, 'FATAL');
+      }
+      await client.close();
+    });
+  });
+
   test('the same name in two clients means each one’s own', async () => {
     await withGateway(gateway({ default_pool_size: 1 }), async (at) => {
       const [one, two] = await Promise.all([RawClient.login(at), RawClient.login(at)]);

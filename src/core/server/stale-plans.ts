@@ -19,8 +19,13 @@ export function isStalePlan(error: ErrorFields | null): boolean {
   return error?.code === SqlState.feature_not_supported && error.routine === ROUTINE;
 }
 
+/** Whether the message at `at` asks for the columns of a portal; true also if that can't be told before more has come. */
+export function mayDescribePortal(bytes: Uint8Array, at: number, end: number): boolean {
+  return at + HEADER_BYTES >= end || describesPortal(bytes, at, end);
+}
+
 /** Whether the message at `at` asks for the columns of a portal. */
-export function describesPortal(bytes: Uint8Array, at: number, end: number): boolean {
+function describesPortal(bytes: Uint8Array, at: number, end: number): boolean {
   return at + HEADER_BYTES < end && bytes[at] === Frontend.Describe && bytes[at + HEADER_BYTES] === PORTAL;
 }
 

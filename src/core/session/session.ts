@@ -3,7 +3,7 @@
  * Named prepared statements are renamed on the way where links end with transactions (statement-traffic.ts).
  */
 import { buildErrorResponse, type ErrorFields } from '../../wire/error-fields.js';
-import { BLOCK, END, FORWARD, FrameReader, SWALLOW, type Verdict } from '../../wire/framing.js';
+import { BLOCK, END, FORWARD, FrameReader, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
 import { MAX_MESSAGE_BYTES } from '../../wire/limits.js';
 import type { CancelKey } from '../cancel-keys.js';
@@ -22,12 +22,13 @@ import type { ClientEncryption } from './client-encryption.js';
 import type { ClientLogin, LoginStep } from './client-login.js';
 import type { ConsoleSession } from './console-session.js';
 import { CLOSE_COMPLETE, PARSE_COMPLETE, READY_IDLE } from './fixed-answers.js';
-import { BYTES_MAX_BY_TYPE, SKIPPED } from './message-rules.js';
+import { BYTES_MAX_BY_TYPE, RENAMED_BYTES_MAX, renamed, SKIPPED } from './message-rules.js';
 import { serverLossError, TRANSACTION_REFUSED, violation } from './session-errors.js';
 import { type LoginTarget, SessionLogin } from './session-login.js';
 import type { ClientPool, SessionOwner } from './session-owner.js';
 import type { Replication } from './startup-parameters.js';
-import type { StatementClient, StatementTraffic } from './statement-traffic.js';
+import type { StatementClient } from './statement-client.js';
+import type { StatementTraffic } from './statement-traffic.js';
 
 type Phase = 'login' | 'welcoming' | 'ready' | 'closed';
 
@@ -380,6 +381,11 @@ export class Session extends FrameReader implements StatementClient, LoginTarget
     this.protocolViolation(`invalid length ${length} of message type "${String.fromCharCode(type)}"${above}`);
   }
 
+  private invalidLengthOf(type: number, total: number): Verdict {
+    const what = `invalid length ${total - 1} of message type "${String.fromCharCode(type)}"`;
+    return this.protocolViolation(what);
+  }
+
   /** Ends the client for a message that no client may send. */
   protocolViolation(message: string): Verdict {
     this.context.counters.protocolViolations += 1;
@@ -394,9 +400,10 @@ export class Session extends FrameReader implements StatementClient, LoginTarget
       return this.bypass.message(type, total, bytes, position, end);
     }
     if (total > BYTES_MAX_BY_TYPE[type]!) {
-      return this.protocolViolation(
-        `invalid length ${total - 1} of message type "${String.fromCharCode(type)}"`,
-      );
+      const mayPass = this.statements?.renames === true && total <= RENAMED_BYTES_MAX;
+      const verdict = mayPass ? renamed(type, total, bytes, position, end) : END;
+      if (verdict === END) return this.invalidLengthOf(type, total);
+      if (verdict === WHOLE) return WHOLE;
     }
     if (this.link?.exchange.skipping === true && SKIPPED.has(type)) return SWALLOW;
     switch (type) {

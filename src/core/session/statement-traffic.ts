@@ -13,16 +13,18 @@ import * as Frontend from '../../wire/frontend.js';
 import type { GatewayContext } from '../context.js';
 import type { Totals } from '../databases.js';
 import { PARSE_BYTES_MAX, STATEMENTS_PER_CLIENT_MAX } from '../limits.js';
-import type { ClientEnd } from '../link.js';
 import { type ClientRequest, QUERY_IN_BATCH, type StatementRequest } from '../server/exchange.js';
 import * as Request from '../server/request-queue.js';
 import type { ServerConnection } from '../server/server-connection.js';
-import { describesPortal } from '../server/stale-plans.js';
+import { mayDescribePortal } from '../server/stale-plans.js';
 import { closeMessage, describeMessage, parseMessage, STATEMENT } from '../server/statement-messages.js';
 import { SERVER_NAME_PREFIX, type Statement } from '../statements.js';
+import type { StatementClient } from './statement-client.js';
 
 /** The names in Bind must fit into this many bytes. */
 const NAMES_BYTES_MAX = 64 * 1024;
+/** A longer name isn't passed on; servers know one by its first 63 bytes alone (NAMEDATALEN). */
+const SENT_NAME_BYTES_MAX = 8192;
 const NO_NAME = Uint8Array.of(0);
 
 const SCRATCH_BYTES = 1024;
@@ -32,33 +34,13 @@ function scratch(length: number): Buffer {
   return length <= SCRATCH_BYTES ? sharedScratch : Buffer.allocUnsafe(length);
 }
 
-/** The session, as its statement traffic sees it. `bytes` and `position` name the message being judged. */
-export interface StatementClient extends ClientEnd {
-  readonly link: ServerConnection | null;
-  /** True when a server connection is linked; else the message must be judged again later (BLOCK). */
-  ensureLink(): boolean;
-  /** Passes on what the client sent before this message. */
-  flushBefore(bytes: Uint8Array, position: number): void;
-  /** Sends something of ours to the server, behind what the client sent before this message. */
-  insert(bytes: Uint8Array, position: number, message: Uint8Array): void;
-  /** Sends `head[0, length)` in place of the message's beginning; from `rest` on it is passed on (FORWARD). */
-  replaceBeginning(bytes: Uint8Array, position: number, head: Uint8Array, length: number, rest: number): void;
-  answerParseComplete(): void;
-  answerCloseComplete(): void;
-  /** Passes a request on as it is. */
-  request(kind: number): Verdict;
-  /** Stops in front of the message until what was sent before is answered. */
-  waitForAnswers(): Verdict;
-  protocolViolation(message: string): Verdict;
-}
-
 export class StatementTraffic {
   private readonly context: GatewayContext;
   private readonly session: StatementClient;
   private readonly pool: object;
   private readonly totals: Totals;
   /** False with max_prepared_statements = 0: names are passed on as they are, and only the unnamed one is looked after. */
-  private readonly renames: boolean;
+  readonly renames: boolean;
   private named: Map<string, Statement> | null = null;
   /** The name that was looked up last, and what it means; null whenever names change. */
   private lastName: Buffer | null = null;
@@ -262,14 +244,17 @@ export class StatementTraffic {
     }
     if (this.isUnsettled(link, bytes, portalEnd + 1, nameEnd)) return this.session.waitForAnswers();
     // Who asks for the columns along with the rows can't be surprised by others.
-    if (this.context.catalogue.clock > 0 && describesPortal(bytes, position + total, end)) {
+    const describes = mayDescribePortal(bytes, position + total, end);
+    if (describes && this.context.catalogue.clock > 0 && position + total + HEADER_BYTES < end) {
       this.distrustIfSuspect(link, bytes, portalEnd + 1, nameEnd);
     }
     const serverName = this.serverName(link, bytes, position, portalEnd + 1, nameEnd);
     link.expect(Request.BIND);
     if (serverName === null) return FORWARD;
     this.totals.binds += 1;
-    if (link.exchange.outstanding === 1 && link.status === Backend.Idle) link.held.begin(link.exchange.batch);
+    if (describes && link.exchange.outstanding === 1 && link.status === Backend.Idle) {
+      link.held.begin(link.exchange.batch);
+    }
     // By hand, since every use of a prepared statement comes here: header, portal and our name, then the rest as it is.
     const head = scratch(portalEnd + 1 - position + serverName.length);
     head[0] = Frontend.Bind;
@@ -365,8 +350,9 @@ export class StatementTraffic {
     const statement = this.lookUp(bytes, nameStart, nameEnd);
     if (statement === undefined) {
       const name = latin1(bytes, nameStart, nameEnd);
-      // A name of ours would reach somebody's statement.
-      return name.startsWith(SERVER_NAME_PREFIX) ? Buffer.from(`?${name}\0`, 'latin1') : null;
+      // A name of ours would reach somebody's statement; a long one makes a message that the server doesn't take.
+      const isFit = name.length <= SENT_NAME_BYTES_MAX && !name.startsWith(SERVER_NAME_PREFIX);
+      return isFit ? null : Buffer.from(`?${name.slice(0, SENT_NAME_BYTES_MAX)}\0`, 'latin1');
     }
     this.use(link, bytes, position, statement);
     link.statements.latest = statement;

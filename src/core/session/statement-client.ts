@@ -1,0 +1,24 @@
+/** What the traffic of prepared statements needs of a client's session. */
+import type { Verdict } from '../../wire/framing.js';
+import type { ClientEnd } from '../link.js';
+import type { ServerConnection } from '../server/server-connection.js';
+
+/** The session, as its statement traffic sees it. `bytes` and `position` name the message being judged. */
+export interface StatementClient extends ClientEnd {
+  readonly link: ServerConnection | null;
+  /** True when a server connection is linked; else the message must be judged again later (BLOCK). */
+  ensureLink(): boolean;
+  /** Passes on what the client sent before this message. */
+  flushBefore(bytes: Uint8Array, position: number): void;
+  /** Sends something of ours to the server, behind what the client sent before this message. */
+  insert(bytes: Uint8Array, position: number, message: Uint8Array): void;
+  /** Sends `head[0, length)` in place of the message's beginning; from `rest` on it is passed on (FORWARD). */
+  replaceBeginning(bytes: Uint8Array, position: number, head: Uint8Array, length: number, rest: number): void;
+  answerParseComplete(): void;
+  answerCloseComplete(): void;
+  /** Passes a request on as it is. */
+  request(kind: number): Verdict;
+  /** Stops in front of the message until what was sent before is answered. */
+  waitForAnswers(): Verdict;
+  protocolViolation(message: string): Verdict;
+}
