@@ -36,7 +36,7 @@ async function startPeer(
   );
   const list = peers.length === 0 ? '' : `peers:\n${peers.join('')}`;
   const file = join(scratchFolder('peer'), 'sluice.yaml');
-  writeFileSync(file, `peer_id: ${id}\nadmin_users: [${SUPERUSER}]\n${list}`);
+  writeFileSync(file, `peer_id: ${id}\nadmin_users: [${SUPERUSER}]\nlog_disconnections: true\n${list}`);
   const gateway = await GatewayUnderTest.start({ io, server, port, file });
   started.push(gateway);
   return gateway;
@@ -86,7 +86,9 @@ describeDrivers('peers', (io) => {
     const key = client.processId;
     client.processId = (key & 0x7f0000ff) | 0x090000;
     await client.cancel(owner);
-    assert.ok(owner.log.includes('could not find peer to forward request to'));
+    await until('the owner to refuse it', () =>
+      owner.log.includes('could not find peer to forward request to'),
+    );
     assert.ok((await client.untilReady()).every(({ type }) => type !== 'E'));
     await client.close();
   });

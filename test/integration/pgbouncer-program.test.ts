@@ -35,6 +35,9 @@ class Program {
     const folder = scratchFolder('pgbouncer');
     chmodSync(folder, 0o777);
     const port = await freePort();
+    // PgBouncer trusts those alone whom it knows.
+    const users = join(folder, 'users.txt');
+    writeFileSync(users, '"postgres" ""\n');
     const settings = `
 ; what PgBouncer's users write
 [databases]
@@ -51,6 +54,7 @@ listen_addr = 127.0.0.1
 listen_port = ${port}
 unix_socket_dir = ${folder}
 auth_type = trust
+auth_file = ${users}
 pool_mode = transaction
 `;
     const program = new Program(folder, port, settings);
