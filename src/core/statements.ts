@@ -4,6 +4,7 @@
  */
 
 import { latin1 } from '../wire/bytes.js';
+import { dropsAll } from './drop-all.js';
 
 export interface Statement {
   /** The name on servers, with its terminating zero byte. */
@@ -17,6 +18,8 @@ export interface Statement {
   references: number;
   /** Server connections that parsed it before this {@link StatementCatalogue.clock} may have an outdated plan. */
   suspectSince: number;
+  /** It is DEALLOCATE ALL or DISCARD ALL. */
+  readonly dropsAll: boolean;
 }
 
 /** Names that begin so are ours; a client's statement can't be reached under such a name by another client. */
@@ -50,6 +53,7 @@ export class StatementCatalogue {
       acceptedIn: new Set(),
       references: 0,
       suspectSince: 0,
+      dropsAll: dropsAll(bytes, start, end),
     };
     this.byKey.set(key, statement);
     return statement;

@@ -72,7 +72,7 @@ export class Exchange {
   doubtful = false;
   /** Outstanding requests that end with ReadyForQuery: batches that are not answered. */
   private batchesOwed = 0;
-  /** Outstanding requests that give a client's name a meaning, or take it. */
+  /** Outstanding requests that give a client's name a meaning, or take it; a {@link droppingBatch} counts as one. */
   private namings = 0;
   private readonly queue = new Request.RequestQueue<RequestDetail>();
   /** Syncs that the server ignores because they lie within COPY FROM STDIN. */
@@ -80,6 +80,8 @@ export class Exchange {
   /** The client's simple queries that are unanswered, and the batch of the newest: they may be DISCARD ALL. */
   private clientQueries = 0;
   private lastQueryBatch = 0;
+  /** The newest batch with a statement that drops all prepared ones; NO_BATCH: all that there were have been answered. */
+  private droppingBatch = NO_BATCH;
 
   /** Requests that are owed an answer. */
   get outstanding(): number {
@@ -105,9 +107,20 @@ export class Exchange {
     return what === 'own' || what === 'barrier';
   }
 
-  /** Statements of batches up to this one may have been dropped by a query that is unanswered. */
+  /** Statements of batches up to this one may have been dropped by something that is unanswered. */
   get uncertainUpTo(): number {
-    return this.clientQueries > 0 ? this.lastQueryBatch : NO_BATCH;
+    return Math.max(this.clientQueries > 0 ? this.lastQueryBatch : NO_BATCH, this.droppingBatch);
+  }
+
+  /** What is sent in the current batch may drop all prepared statements. */
+  dropsAll(): void {
+    if (this.droppingBatch === NO_BATCH) this.namings += 1;
+    this.droppingBatch = this.batch;
+  }
+
+  /** All statements may have been dropped in the current batch, and a Flush will tell. */
+  get mayHaveDropped(): boolean {
+    return this.droppingBatch === this.batch && this.queue.length > 0 && !this.copyInOpen;
   }
 
   /** A batch before the current one is not answered, so that its outcome is not known. */
@@ -127,6 +140,7 @@ export class Exchange {
   isUnsettled(name: string, isDefined: boolean): boolean {
     if (isDefined && this.clientQueries > 0) return true;
     if (this.namings === 0) return false;
+    if (isDefined && this.droppingBatch !== NO_BATCH && this.droppingBatch < this.batch) return true;
     for (const [, detail] of this.queue.entries()) {
       if (namesFor(detail) === name && (detail as StatementRequest).batch < this.batch) return true;
     }
@@ -223,8 +237,15 @@ export class Exchange {
 
   private shift(): void {
     if (namesFor(this.queue.firstDetail) !== null) this.namings -= 1;
-    if (endsBatch(this.queue.first)) this.batchesOwed -= 1;
+    if (endsBatch(this.queue.first)) this.batchAnswered();
     this.queue.shift();
+  }
+
+  private batchAnswered(): void {
+    this.batchesOwed -= 1;
+    if (this.droppingBatch === NO_BATCH || this.batchesOwed > 0 || this.droppingBatch === this.batch) return;
+    this.droppingBatch = NO_BATCH;
+    this.namings -= 1;
   }
 
   private passCopyEnds(): void {

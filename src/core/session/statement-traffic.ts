@@ -12,8 +12,10 @@ import { BLOCK, FORWARD, HEADER_BYTES, MORE, SWALLOW, type Verdict, WHOLE } from
 import * as Frontend from '../../wire/frontend.js';
 import type { GatewayContext } from '../context.js';
 import type { Totals } from '../databases.js';
+import { dropsAll } from '../drop-all.js';
 import { PARSE_BYTES_MAX, STATEMENTS_PER_CLIENT_MAX } from '../limits.js';
 import { type ClientRequest, QUERY_IN_BATCH, type StatementRequest } from '../server/exchange.js';
+import { FLUSH } from '../server/own-messages.js';
 import * as Request from '../server/request-queue.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import { mayDescribePortal } from '../server/stale-plans.js';
@@ -171,6 +173,9 @@ export class StatementTraffic {
     }
     if (!this.session.ensureLink()) return BLOCK;
     const link = this.session.link as ServerConnection;
+    if (namesake !== undefined && this.isDuplicateUncertain(link, bytes, position)) {
+      return this.session.waitForAnswers();
+    }
     const statement = this.context.catalogue.define(bytes, start, end);
     if (namesake !== undefined) return this.parseDuplicate(link, bytes, position, namesake, statement, name);
     this.define(name, statement);
@@ -201,7 +206,16 @@ export class StatementTraffic {
     this.unnamedBatch = link.exchange.batch;
     link.statements.unnamed = definition;
     link.expect(Request.PARSE_UNNAMED);
+    if (dropsAll(bytes, start, end)) link.exchange.dropsAll();
     return FORWARD;
+  }
+
+  /** Whether the transaction has failed, and whether the name is taken still, must be certain. */
+  private isDuplicateUncertain(link: ServerConnection, bytes: Uint8Array, position: number): boolean {
+    if (link.exchange.earlierBatchOpen) return true;
+    if (!link.exchange.mayHaveDropped) return false;
+    this.session.insert(bytes, position, FLUSH);
+    return true;
   }
 
   /** The server itself refuses a name that is taken, since the error must fail its transaction too. */
@@ -213,8 +227,6 @@ export class StatementTraffic {
     statement: Statement,
     clientName: string,
   ): Verdict {
-    // Whether the transaction has failed must be certain.
-    if (link.exchange.earlierBatchOpen) return this.session.waitForAnswers();
     const failed = link.status === Backend.InFailedTransaction;
     const isThere = link.statements.missing(namesake, link.exchange) === 'nothing';
     // In a failed transaction the namesake can't be prepared, and the server refuses under any name.
@@ -380,7 +392,10 @@ export class StatementTraffic {
       return this.lastUsed;
     }
     const statement = this.named?.get(latin1(bytes, nameStart, nameEnd));
-    this.lastName = statement === undefined ? null : Buffer.from(bytes.subarray(nameStart, nameEnd));
+    // What drops all others is never remembered, so that it is noticed each time.
+    if (statement?.dropsAll === true) this.session.link?.exchange.dropsAll();
+    const isRemembered = statement !== undefined && !statement.dropsAll;
+    this.lastName = isRemembered ? Buffer.from(bytes.subarray(nameStart, nameEnd)) : null;
     this.lastUsed = statement;
     return statement;
   }
