@@ -32,3 +32,9 @@ export function sameBytes(a: Uint8Array, atA: number, b: Uint8Array, atB: number
   for (let i = 0; i < length; i++) if (a[atA + i] !== b[atB + i]) return false;
   return true;
 }
+
+/** Where the next zero byte lies in `bytes[start, end)`; -1: nowhere. */
+export function zeroByte(bytes: Uint8Array, start: number, end: number): number {
+  for (let i = start; i < end; i++) if (bytes[i] === 0) return i;
+  return -1;
+}

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { firstError, singleValue, typesOf } from '../harness/backend-message.js';
 import * as send from '../harness/frontend-message.js';
 import { withGateway } from '../harness/gateway-under-test.js';
+import { SUPERUSER } from '../harness/postgres-server.js';
 import { RawClient } from '../harness/raw-client.js';
 import { onEveryDriver } from '../harness/stage.js';
 import { until } from '../harness/until.js';
@@ -119,6 +120,25 @@ onEveryDriver('prepared statements in transaction mode', {}, (stage) => {
       assert.equal(typesOf(answer), `${'2DC'.repeat(30)}Z`);
       const kept = await client.query('SELECT count(*) FROM pg_prepared_statements');
       assert.ok(Number(singleValue(kept)) <= 5, `${singleValue(kept)} are kept`);
+      await client.close();
+    });
+  });
+
+  test('max_prepared_statements = 0 at run time reaches a client when it has no statement', async () => {
+    await withGateway(gateway({ default_pool_size: 1, admin_users: SUPERUSER }), async (at) => {
+      const console = await RawClient.login(at, { database: 'pgbouncer' });
+      const client = await RawClient.login(at);
+      client.send(send.parse('old', "SELECT 'old'"), send.sync());
+      await client.untilReady();
+      await console.query('SET max_prepared_statements = 0');
+      client.send(...execute('old', []), send.closeStatement('old'), send.sync());
+      assert.equal(singleValue(await client.untilReady()), 'old');
+      client.send(send.parse('new', "SELECT 'new'"), send.sync(), ...execute('new', []), send.sync());
+      await client.untilReady();
+      assert.equal(singleValue(await client.untilReady()), 'new');
+      const named = "SELECT count(*) FROM pg_prepared_statements WHERE name = 'new'";
+      assert.equal(singleValue(await client.query(named)), '1');
+      await console.close();
       await client.close();
     });
   });

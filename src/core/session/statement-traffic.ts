@@ -7,7 +7,7 @@
  */
 
 import * as Backend from '../../wire/backend.js';
-import { copyBytes, latin1, sameBytes } from '../../wire/bytes.js';
+import { copyBytes, latin1, sameBytes, zeroByte } from '../../wire/bytes.js';
 import { BLOCK, FORWARD, HEADER_BYTES, MORE, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
 import type { GatewayContext } from '../context.js';
@@ -41,8 +41,11 @@ export class StatementTraffic {
   private readonly session: StatementClient;
   private readonly pool: object;
   private readonly totals: Totals;
-  /** False with max_prepared_statements = 0: names are passed on as they are, and only the unnamed one is looked after. */
-  readonly renames: boolean;
+  /**
+   * False with max_prepared_statements = 0: names are passed on as they are, and only the unnamed one is looked after. A
+   * change of the setting counts for a client when it has no statement and no server connection.
+   */
+  renames: boolean;
   private named: Map<string, Statement> | null = null;
   /** The name that was looked up last, and what it means; null whenever names change. */
   private lastName: Buffer | null = null;
@@ -161,6 +164,9 @@ export class StatementTraffic {
     start: number,
     end: number,
   ): Verdict {
+    if (this.session.link === null && this.size === 0) {
+      this.renames = this.context.settings.maxPreparedStatements > 0;
+    }
     if (!this.renames) return this.session.request(Request.PARSE);
     if (this.isNameUnsettled(name)) return this.session.waitForAnswers();
     const known = this.context.catalogue.find(bytes, start, end);
@@ -485,10 +491,4 @@ export class StatementTraffic {
     if (available <= NAMES_BYTES_MAX) return MORE;
     return this.session.protocolViolation(`names in Bind are longer than ${NAMES_BYTES_MAX} bytes`);
   }
-}
-
-/** Where the next zero byte lies in `bytes[start, end)`; -1: nowhere. */
-function zeroByte(bytes: Uint8Array, start: number, end: number): number {
-  for (let i = start; i < end; i++) if (bytes[i] === 0) return i;
-  return -1;
 }
