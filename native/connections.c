@@ -57,7 +57,7 @@ struct connection *connection_new(struct reactor *r) {
   }
   struct connection *c = &r->connections[slot];
   uint32_t generation = (c->generation + 1) & 0xffffff;
-  uint32_t listed = c->flags & (ATTENTION | PAUSE_PENDING | STARVED); /* lists that still have this number */
+  uint32_t listed = c->flags & (ATTENTION | PAUSE_PENDING | STARVED | HEARD); /* lists that still have this number */
   *c = (struct connection){
       .fd = -1, .generation = generation, .state = STATE_RESERVED, .flags = listed, .head = NO_SEGMENT, .tail = NO_SEGMENT};
   r->pending[slot] = 0;

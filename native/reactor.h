@@ -91,6 +91,7 @@ enum connection_flag {
   CONNECT_ARMED = 1 << 15,
   CONNECT_CANCELLING = 1 << 17,
   ORDERLY = 1 << 16,       /* finished: everything was sent */
+  HEARD = 1 << 18,         /* uring: is in the list of those to be looked at for a missed end */
 };
 
 struct tls;

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <linux/io_uring.h>
 #include <linux/time_types.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,10 @@
 #define GROW_AFTER_TURNS 4
 #define GROW_AFTER_MISS_TURNS 32
 
+/* How often those who were heard are looked at for an end that their receive has missed, and how many at once. */
+#define MISSED_ENDS_MS 1000
+#define POLLED_AT_ONCE 256u
+
 /* Layouts of the kernel's interface that headers before 5.19 lack. */
 struct provided_buffer {
   uint64_t address;
@@ -123,6 +128,10 @@ struct uring {
 
   uint32_t *starved;
   uint32_t starved_count;
+
+  uint32_t *heard;          /* connections of which something was received since they were looked at */
+  uint32_t heard_count;
+  int64_t missed_ends_at;   /* when they are looked at next */
 
   struct iovec vectors[VECTORS];
   uint32_t vectors_used;
@@ -369,6 +378,54 @@ static void starve(struct reactor *r, struct connection *c) {
   u->starved[u->starved_count++] = slot_of(r, c);
 }
 
+/* ---- ends that the kernel forgets ---- */
+
+/*
+ * A multishot receive that is woken for a reset (or for the end of a unix socket) while bytes are still to be read may be
+ * woken by nothing more when it has read them: in Linux 6.18 when more waits than it reads at once, a receive that was
+ * paused before, in older kernels whenever both come together. Nobody would notice then that the peer has gone. So who
+ * was heard is asked for its end a little later, and where there is one, a new receive meets it.
+ */
+static void hear(struct reactor *r, struct connection *c) {
+  struct uring *u = r->driver_state;
+  if (c->flags & HEARD) return;
+  c->flags |= HEARD;
+  u->heard[u->heard_count++] = slot_of(r, c);
+}
+
+/* Takes connections with a receive in the kernel from the list; returns how many. */
+static uint32_t take_heard(struct reactor *r, uint32_t *slots, struct pollfd *polled) {
+  struct uring *u = r->driver_state;
+  uint32_t count = 0;
+  while (u->heard_count > 0 && count < POLLED_AT_ONCE) {
+    uint32_t slot = u->heard[--u->heard_count];
+    struct connection *c = &r->connections[slot];
+    c->flags &= ~HEARD;
+    if (c->state != STATE_OPEN || (c->flags & (RECV_ARMED | RECV_CANCELLING | ENDED)) != RECV_ARMED) continue;
+    slots[count] = slot;
+    polled[count++] = (struct pollfd){.fd = c->fd, .events = POLLRDHUP};
+  }
+  return count;
+}
+
+static void find_missed_ends(struct reactor *r) {
+  struct uring *u = r->driver_state;
+  uint32_t slots[POLLED_AT_ONCE], count;
+  struct pollfd polled[POLLED_AT_ONCE];
+  u->missed_ends_at = r->now + MISSED_ENDS_MS;
+  while ((count = take_heard(r, slots, polled)) > 0) {
+    int ended;
+    do ended = poll(polled, count, 0);
+    while (ended < 0 && errno == EINTR);
+    for (uint32_t i = 0; ended > 0 && i < count; i++) {
+      struct connection *c = &r->connections[slots[i]];
+      if (!polled[i].revents) continue;
+      c->flags |= RECV_CANCELLING; /* it is armed again as soon as that is done */
+      cancel(r, user_data(r, OP_RECEIVE, c));
+    }
+  }
+}
+
 /* ---- completion ---- */
 
 static void complete_receive(struct reactor *r, struct connection *c, const struct io_uring_cqe *cqe) {
@@ -385,6 +442,7 @@ static void complete_receive(struct reactor *r, struct connection *c, const stru
     uint32_t offset = (buffer << BUFFER_SHIFT) + u->filled[buffer];
     if (cqe->res > 0) {
       u->filled[buffer] += (uint32_t)cqe->res;
+      hear(r, c);
       connection_received(r, c, offset, (uint32_t)cqe->res);
     }
     if (!(cqe->flags & IORING_CQE_F_BUF_MORE) && (cqe->res > 0 || !u->incremental)) retire_provided(r);
@@ -492,6 +550,7 @@ static void adapt_batch(struct uring *u, uint32_t waited_for, uint32_t events) {
 
 static void uring_turn(struct reactor *r, int64_t deadline) {
   struct uring *u = r->driver_state;
+  if (r->now >= u->missed_ends_at) find_missed_ends(r);
   for (;;) {
     provide_buffers(r);
     settle_all(r);
@@ -580,6 +639,7 @@ static void close_ring(struct uring *u) {
   free(u->filled);
   free(u->inline_slots);
   free(u->starved);
+  free(u->heard);
   free(u);
 }
 
@@ -596,7 +656,8 @@ static int uring_open(struct reactor *r) {
   u->filled = calloc(r->buffer_count, sizeof *u->filled);
   u->inline_slots = malloc(r->connection_capacity * sizeof *u->inline_slots);
   u->starved = malloc(r->connection_capacity * sizeof *u->starved);
-  return u->filled && u->inline_slots && u->starved ? 0 : -ENOMEM;
+  u->heard = malloc(r->connection_capacity * sizeof *u->heard);
+  return u->filled && u->inline_slots && u->starved && u->heard ? 0 : -ENOMEM;
 }
 
 static void uring_close(struct reactor *r) {

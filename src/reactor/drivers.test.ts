@@ -169,6 +169,43 @@ function conformance(driver: DriverName): void {
     source.close();
   });
 
+  test('notices a reset behind bytes that were not read while the server was slow', async () => {
+    let takesAll = true;
+    const taken: net.Socket[] = [];
+    const server = net.createServer((socket) => {
+      taken.push(socket);
+      socket.on('error', () => {}).on('data', () => takesAll || socket.pause());
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const to = { host: '127.0.0.1', port: (server.address() as net.AddressInfo).port };
+    const fixture = await start({ kind: 'forward', to });
+    const clients = Array.from({ length: 4 }, () =>
+      net.connect(fixture.port, '127.0.0.1').on('error', () => {}),
+    );
+    const piece = pattern(1 << 20, 0);
+    // While everything is taken, the kernel lets the receive buffers grow. Then they fill.
+    for (const takes of [true, false]) {
+      takesAll = takes;
+      for (const client of clients) {
+        for (let sent = 0; sent < 64; sent++) if (!client.write(piece) && takes) await once(client, 'drain');
+      }
+    }
+    let last = -1;
+    await fixture.until('stalling', ({ receivedBytes }) => {
+      const isSteady = receivedBytes === last;
+      last = receivedBytes;
+      return isSteady;
+    });
+    for (const client of clients) client.resetAndDestroy();
+    await Promise.all(clients.map((client) => client.closed || once(client, 'close')));
+    takesAll = true;
+    for (const socket of taken) socket.resume();
+    const { violations } = await fixture.until('closing', ({ open }) => open === 0);
+    assert.deepEqual(violations, []);
+    await fixture.stop();
+    server.close();
+  });
+
   test('finish sends everything first', async () => {
     const bytes = 3_000_000;
     const fixture = await start({ kind: 'flood', bytes });
