@@ -26,11 +26,11 @@ const DEFAULT_ON = 'its default is on.';
 
 export const loggingSettings = {
   log_connections: onOff(LOGGING, false, {
-    description: 'Log every client that logs in.',
+    description: 'Log every client that says who it is, and every new server connection.',
     pgbouncer: DEFAULT_ON,
   }),
   log_disconnections: onOff(LOGGING, false, {
-    description: 'Log every client that leaves.',
+    description: 'Log every client and server connection that is closed, and why.',
     pgbouncer: DEFAULT_ON,
   }),
   log_pooler_errors: onOff(LOGGING, true, {
