@@ -21,6 +21,7 @@ static void *map_lazily(size_t bytes) {
 
 int connections_open(struct reactor *r, uint32_t capacity) {
   r->connection_capacity = capacity;
+  r->send_limit = UINT32_MAX;
   r->connections = map_lazily(capacity * sizeof *r->connections);
   r->attention = map_lazily(capacity * sizeof *r->attention);
   r->reported = map_lazily(capacity * sizeof *r->reported);
@@ -282,10 +283,12 @@ void connection_drop_queue(struct reactor *r, struct connection *c) {
 uint32_t gather_segments(const struct reactor *r, const struct connection *c, struct iovec *vectors, uint32_t limit,
                          uint32_t *bytes) {
   uint32_t count = 0, total = 0;
-  for (uint32_t i = c->head; i != NO_SEGMENT && count < limit; i = r->segments[i].next) {
+  for (uint32_t i = c->head; i != NO_SEGMENT && count < limit && total < r->send_limit; i = r->segments[i].next) {
+    uint32_t length = r->segments[i].length, room = r->send_limit - total;
+    if (length > room) length = room;
     vectors[count].iov_base = r->memory + r->segments[i].offset;
-    vectors[count++].iov_len = r->segments[i].length;
-    total += r->segments[i].length;
+    vectors[count++].iov_len = length;
+    total += length;
   }
   *bytes = total;
   return count;

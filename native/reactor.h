@@ -191,6 +191,9 @@ struct reactor {
   int64_t accept_retry_at; /* 0: accepting is not paused */
   int32_t socket_options[SOCKET_OPTIONS]; /* below 0: as the system has it */
   bool has_socket_options;
+  /* Bytes of one send at most: as many as the send buffer is asked to hold. The kernel takes a single segment far
+     beyond it, which then fills the buffer until the peer acknowledges it, and peers put that off (delayed ACK). */
+  uint32_t send_limit;
   bool defer_accept;
 
   int wake_fd;
@@ -252,7 +255,7 @@ void connection_report_drained(struct reactor *r, struct connection *c);
 bool connection_ready_to_close(struct reactor *r, struct connection *c);
 /* Closes the descriptor and reports; false when the event array is full (settle it again). */
 bool connection_close_now(struct reactor *r, struct connection *c);
-/* Fills `vectors` with the oldest unsent ranges; returns how many, and their bytes. */
+/* Fills `vectors` with the oldest unsent ranges, up to `send_limit`; returns how many, and their bytes. */
 uint32_t gather_segments(const struct reactor *r, const struct connection *c, struct iovec *vectors, uint32_t limit,
                          uint32_t *bytes);
 /* Cuts off the reader that has been stalled longest, to get buffers back. */

@@ -79,6 +79,9 @@ static const struct {
 } OPTIONS[SOCKET_OPTIONS] = {{SOL_SOCKET, SO_KEEPALIVE}, {IPPROTO_TCP, TCP_KEEPIDLE},     {IPPROTO_TCP, TCP_KEEPINTVL},
                              {IPPROTO_TCP, TCP_KEEPCNT}, {IPPROTO_TCP, TCP_USER_TIMEOUT}, {SOL_SOCKET, SO_SNDBUF},
                              {SOL_SOCKET, SO_RCVBUF}};
+enum { SEND_BUFFER = 5 }; /* its place among them */
+/* The kernel makes no send buffer smaller. */
+#define SEND_BUFFER_AT_LEAST 4096
 
 static void defer_accept(const struct reactor *r, const struct listener *l) {
   if (l->tcp && l->fd >= 0) set_option(l->fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, r->defer_accept);
@@ -90,6 +93,8 @@ void socket_options_set(struct reactor *r, const int32_t *values, bool defer) {
     r->socket_options[i] = values[i];
     if (values[i] >= 0) r->has_socket_options = true;
   }
+  int32_t buffer = values[SEND_BUFFER];
+  r->send_limit = buffer <= 0 ? UINT32_MAX : buffer < SEND_BUFFER_AT_LEAST ? SEND_BUFFER_AT_LEAST : (uint32_t)buffer;
   if (r->defer_accept == defer) return;
   r->defer_accept = defer;
   for (uint32_t i = 0; i < r->listener_count; i++) defer_accept(r, &r->listeners[i]);

@@ -259,6 +259,7 @@ static void submit_send(struct reactor *r, struct connection *c) {
   uint32_t bytes = first->length;
   sqe->fd = c->fd;
   if (first->next == NO_SEGMENT) {
+    if (bytes > r->send_limit) bytes = r->send_limit;
     sqe->opcode = IORING_OP_SEND;
     sqe->addr = (uint64_t)(uintptr_t)(r->memory + first->offset);
     sqe->len = bytes;

@@ -177,17 +177,27 @@ function tcpDescriptors(localPort: number, peerPort: number): number[] {
   });
 }
 
-/** Another program asks the kernel, for Node.js can't. */
 function optionsOf(descriptor: number): Record<OptionName, number> {
-  const script =
-    'open(my $s, "+<&=3") or die; print join ",", map { unpack("i", getsockopt($s, $_->[0], $_->[1])) } @{[PAIRS]}';
   const pairs = Object.values(OPTIONS).map(([level, name]) => `[${level},${name}]`);
-  const run = spawnSync('perl', ['-e', script.replace('PAIRS', pairs.join())], {
+  const values = askKernel(
+    descriptor,
+    `map { unpack("i", getsockopt($s, $_->[0], $_->[1])) } ${pairs.join()}`,
+  );
+  return Object.fromEntries(Object.keys(OPTIONS).map((name, i) => [name, values[i]!])) as never;
+}
+
+/** Of Linux' `tcp_info`: segments with data that have come. */
+function segmentsReceived(descriptor: number): number {
+  return askKernel(descriptor, 'unpack("x152 I", getsockopt($s, 6, 11))')[0]!;
+}
+
+/** Another program asks, for Node.js can't. `list` is Perl, and `$s` the socket. */
+function askKernel(descriptor: number, list: string): number[] {
+  const run = spawnSync('perl', ['-e', `open(my $s, "+<&=3") or die; print join ",", ${list}`], {
     stdio: ['ignore', 'pipe', 'inherit', descriptor],
     encoding: 'utf8',
   });
-  const values = run.stdout.split(',').map(Number);
-  return Object.fromEntries(Object.keys(OPTIONS).map((name, i) => [name, values[i]!])) as never;
+  return run.stdout.split(',').map(Number);
 }
 
 const hasPerl = existsSync('/proc/self/net/tcp') && spawnSync('perl', ['-e', '1']).status === 0;
@@ -255,6 +265,25 @@ async function leavesSocketsAlone(driver: DriverName): Promise<void> {
   }
 }
 
+/** A segment that fills the send buffer stands in it until the peer acknowledges it, which peers put off. */
+async function sendsWhatBuffersHold(driver: DriverName): Promise<void> {
+  const sockets: SocketSettings = { ...DEFAULT_SOCKETS, bufferBytes: 4096 };
+  const bytes = 2_000_000;
+  const fixture = await new Fixture(driver, { kind: 'flood', bytes }, ANY_PORT, { sockets }).start();
+  const client = net.connect({ host: '127.0.0.1', port: fixture.port, allowHalfOpen: true });
+  let received = 0;
+  client.on('data', (data) => {
+    received += data.length;
+  });
+  await once(client, 'end');
+  assert.equal(received, bytes);
+  const [descriptor] = tcpDescriptors(client.localPort!, fixture.port);
+  const mean = bytes / segmentsReceived(descriptor!);
+  assert.ok(mean < 4 * sockets.bufferBytes, `segments of ${mean} bytes`);
+  client.destroy();
+  await fixture.stop();
+}
+
 const ANY_PORT: Listener = { index: 0, ip: '127.0.0.1', port: 0 };
 
 function impossible(driver: DriverName): string | false {
@@ -282,6 +311,10 @@ if (process.argv[2] !== undefined) {
         () => takesOver(driver),
       );
       test('sets the options of TCP sockets', { skip: !hasPerl }, () => tunesSockets(driver));
+      const cannotLimit = driver === 'node' || !hasPerl;
+      test('sends no more at once than buffers hold', { skip: cannotLimit }, () =>
+        sendsWhatBuffersHold(driver),
+      );
       test('leaves them as they are where nothing is said', { skip: !hasPerl }, () =>
         leavesSocketsAlone(driver),
       );
