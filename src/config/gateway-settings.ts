@@ -48,6 +48,7 @@ export async function toGatewaySettings(
     ...timeSettings(config),
     maxPacketSize: values.max_packet_size,
     ignoreStartupParameters: new Set(values.ignore_startup_parameters),
+    loginNotifyMessage: values.login_notify_message,
     applicationNameAddHost: values.application_name_add_host,
     ownUid: process.getuid?.() ?? null,
     adminUsers: new Set(values.admin_users),

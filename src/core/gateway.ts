@@ -3,7 +3,7 @@
  * go to the connection that they belong to.
  */
 import * as Backend from '../wire/backend.js';
-import type { ErrorFields } from '../wire/error-fields.js';
+import { buildNoticeResponse, type ErrorFields } from '../wire/error-fields.js';
 import { MessageWriter } from '../wire/message-writer.js';
 import { SqlState } from '../wire/sqlstate.js';
 import { NEWEST_MINOR } from '../wire/startup.js';
@@ -332,6 +332,8 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
       .int32(key.processId)
       .bytes(this.cancels.keys.secret(key, peerId))
       .end();
+    const { loginNotifyMessage } = this.context.settings;
+    if (loginNotifyMessage !== '') writer.bytes(buildNoticeResponse(notice(loginNotifyMessage)));
     writer.begin(Backend.ReadyForQuery).byte(Backend.Idle).end();
     client.welcome(writer.buffer.subarray(0, writer.length));
   }
@@ -430,6 +432,10 @@ const TOO_MANY_POOLS: ErrorFields = {
   message: `more than ${POOLS_MAX} combinations of database, user and startup parameters are in use`,
   hint: 'List parameters that differ from client to client in ignore_startup_parameters.',
 };
+
+function notice(message: string): ErrorFields {
+  return { severity: 'NOTICE', code: SqlState.successful_completion, message };
+}
 
 function newCounters(): Counters {
   return {

@@ -12,8 +12,8 @@ export const SERVER_LOGIN_MESSAGE_BYTES_MAX = 64 * 1024;
 /** How much of an error is read for the gateway's own use; a longer one is passed on unread. Bytes. */
 export const ERROR_BYTES_READ_MAX = 64 * 1024;
 
-/** A message of a client that is not logged in yet (PostgreSQL: PG_MAX_AUTH_TOKEN_LENGTH). Bytes. */
-export const AUTH_MESSAGE_BYTES_MAX = 65_535;
+/** A message of a client that is not logged in yet: PostgreSQL's PG_MAX_AUTH_TOKEN_LENGTH and what frames it. Bytes. */
+export const AUTH_MESSAGE_BYTES_MAX = 65_540;
 
 /** Parameters of a startup packet. PostgreSQL has no limit but the packet's 10,000 bytes. */
 export const STARTUP_PARAMETERS_MAX = 256;

@@ -169,6 +169,8 @@ export interface GatewaySettings {
   readonly dnsMaxTtlMs: number;
   readonly dnsNxdomainTtlMs: number;
   readonly cancelWaitTimeoutMs: number;
+  /** A notice to every client that has logged in; empty: none. */
+  readonly loginNotifyMessage: string;
   /** Add the client's address and port to the application_name that the server sees. */
   readonly applicationNameAddHost: boolean;
   /** Users who may do everything on the console, and users who may look. */
@@ -236,6 +238,7 @@ export const NO_EXTRA_SETTINGS = Object.freeze({
   suspendTimeoutMs: 10_000,
   dnsMaxTtlMs: 15_000,
   dnsNxdomainTtlMs: 15_000,
+  loginNotifyMessage: '',
   applicationNameAddHost: false,
   adminUsers: new Set<string>(),
   statsUsers: new Set<string>(),

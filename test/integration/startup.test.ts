@@ -23,6 +23,19 @@ onEveryDriver('startup', {}, (stage) => {
     assert.deepEqual(await greeting(stage.gateway), await greeting(stage.server));
   });
 
+  test('login_notify_message comes as a notice before the client may ask anything', async () => {
+    const { io, server } = stage;
+    const settings = { login_notify_message: 'Back at noon' };
+    await withGateway({ io, server, settings }, async (at) => {
+      const client = await RawClient.connect(at);
+      client.startup();
+      const [said, ready] = (await client.untilReady()).slice(-2);
+      assert.equal(describeMessage(said!), 'N NOTICE 00000 Back at noon');
+      assert.equal(ready!.type, 'Z');
+      await client.close();
+    });
+  });
+
   test('encryption is declined, and the startup goes on', async () => {
     const client = await RawClient.connect(stage.gateway);
     for (const request of [buildSslRequest(), buildGssEncRequest()]) {

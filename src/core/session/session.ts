@@ -377,7 +377,8 @@ export class Session extends FrameReader implements StatementClient, LoginTarget
 
   protected invalidLength(type: number, length: number): void {
     const limit = this.lengthMax();
-    const above = length > limit ? ` (max_packet_size allows ${limit})` : '';
+    const setting = this.phase === 'login' ? 'the login' : 'max_packet_size';
+    const above = length > limit ? ` (${setting} allows ${limit})` : '';
     this.protocolViolation(`invalid length ${length} of message type "${String.fromCharCode(type)}"${above}`);
   }
 
