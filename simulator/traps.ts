@@ -284,7 +284,7 @@ export const TRAPS: readonly Trap[] = [
   {
     number: 35,
     title: 'Host names are resolved again, and connections to vanished addresses end',
-    open: 'names are resolved for every new connection; older ones to an address that has vanished live on until server_lifetime',
+    tests: [{ file: 'src/core/hosts.test.ts', words: 'what has vanished is told' }],
   },
   {
     number: 36,
