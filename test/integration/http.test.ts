@@ -49,6 +49,11 @@ describe('HTTP', () => {
     assert.equal(health.state, 'active');
     assert.equal(health.pid, gateway.pid);
     assert.equal(health.clients, 0);
+    const refused = new pg.Client({ connectionString: gateway.url('op', 'nowhere') });
+    await assert.rejects(refused.connect());
+    const { counters } = (await (await get('/health')).json()) as { counters: Record<string, number> };
+    assert.ok(counters.clientsAccepted! > 0);
+    assert.equal(counters.loginsThrottled, 0);
   });
 
   test('is not ready while it is paused, and lives', async () => {

@@ -1,5 +1,5 @@
 /** What the process says of its health: alive, ready, and the facts behind. */
-import type { Snapshot } from '../../core/snapshot.js';
+import type { Counters, Snapshot } from '../../core/snapshot.js';
 import type { Operator } from '../operator.js';
 import { SLUICE_VERSION } from '../version.js';
 
@@ -23,6 +23,8 @@ export interface Health extends Readiness {
   readonly waitingClients: number | null;
   readonly serverConnections: number | null;
   readonly pools: number | null;
+  /** Events since the start, among them how often a limit was met. */
+  readonly counters: Readonly<Counters> | null;
 }
 
 /** Asks the data plane; null when it has ended or is silent. */
@@ -62,6 +64,7 @@ export async function readHealth(operator: Operator): Promise<Health> {
     waitingClients: snapshot?.pools.reduce((sum, pool) => sum + pool.clWaiting, 0) ?? null,
     serverConnections: snapshot?.servers ?? null,
     pools: snapshot?.pools.length ?? null,
+    counters: snapshot?.counters ?? null,
   };
 }
 
