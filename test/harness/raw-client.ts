@@ -107,7 +107,8 @@ export class RawClient {
     const secure = connectTls({ socket: this.#transport, rejectUnauthorized: false });
     this.#socket = secure;
     let isSecure = false;
-    secure.once('secureConnect', () => this.#change(() => (isSecure = true)));
+    // Not within the event: it comes from inside OpenSSL, and Node.js 24 dies of a transport that is dropped there.
+    secure.once('secureConnect', () => setImmediate(() => this.#change(() => (isSecure = true))));
     this.#listen(secure);
     await this.#wait('the TLS handshake', () => isSecure);
   }
