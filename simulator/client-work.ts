@@ -5,13 +5,16 @@ import * as Packets from './packets.js';
 import type { Plan } from './plan.js';
 import { FUNCTION_OID } from './postgres-session.js';
 import type { Random } from './random.js';
-import { INVALID_TIME_ZONE, UNREPORTED_NAMES } from './session-parameters.js';
+import { INVALID_TIME_ZONE } from './session-parameters.js';
 import * as Sql from './sql.js';
+import { prepareText, setCommand } from './state-sql.js';
 
 /** Where a client stands when it thinks of what to do next. */
 export type Standing = 'idle' | 'in transaction' | 'failed';
 
 const SETTABLE = ['application_name', 'DateStyle', 'TimeZone', 'IntervalStyle', 'application_NAME'] as const;
+/** Not reported. */
+const OWN_SETTINGS = ['role', 'work_mem'] as const;
 const VALUES = ['one', "it's", 'back\\slash', 'Europe/Paris', '', 'ISO, DMY', INVALID_TIME_ZONE] as const;
 const NAMES = ['s1', 's2', 's3', 's4'] as const;
 /** Names of statements that are prepared in SQL. */
@@ -189,10 +192,10 @@ export class ClientWork {
     const { random } = this;
     // What servers don't report is the client's own where the server connection is.
     const isOwn = this.plan.settings.poolMode === 'session' && random.chance(0.3);
-    const name = isOwn ? random.pick(UNREPORTED_NAMES) : random.pick(SETTABLE);
+    const name = isOwn ? random.pick(OWN_SETTINGS) : random.pick(SETTABLE);
     if (random.chance(0.5)) return Sql.commandText(`SHOW ${name}`, this.token());
     const local = this.standing === 'in transaction' && random.chance(0.3);
-    return Sql.setText(name, random.pick(VALUES), local, this.token());
+    return Sql.commandText(setCommand({ name, value: random.pick(VALUES), local }), this.token());
   }
 
   private savepoint(): Packet[] {
@@ -204,12 +207,12 @@ export class ClientWork {
 
   private sqlPrepared(): string {
     const name = this.random.pick(SQL_NAMES);
-    const command = this.random.weighted([
-      [3, `PREPARE ${name} AS SELECT 1`],
-      [5, `EXECUTE ${name}`],
-      [1, `DEALLOCATE ${name}`],
+    const token = this.token();
+    return this.random.weighted([
+      [3, prepareText(name, token)],
+      [5, Sql.commandText(`EXECUTE ${name}`, token)],
+      [1, Sql.commandText(`DEALLOCATE ${name}`, token)],
     ]);
-    return Sql.commandText(command, this.token());
   }
 
   private parse(name: string, text: string): Packet {

@@ -1,4 +1,5 @@
 /** What is known of a run as a whole: who asked what, whom a loss may befall, and what must not have happened. */
+import { isSharedKey, type LockKeeper } from './advisory-locks.js';
 import type { Counts, Situation } from './situations.js';
 
 export class Ledger {
@@ -18,6 +19,7 @@ export class Ledger {
   answered = 0;
   /** What the run has come into, and how often. */
   readonly reached: Counts = new Map();
+  private readonly refusedLocks = new Set<string>();
   private readonly tokensSeen = new Set<string>();
   private readonly gone = new Set<number>();
   private readonly cancelsSent = new Map<number, number>();
@@ -50,6 +52,17 @@ export class Ledger {
     if (this.tokensSeen.has(token)) this.fail(`request ${token} reached a server twice`);
     this.tokensSeen.add(token);
   }
+
+  /** A server has refused an advisory lock, since another session had it. @param token of the statement. */
+  lockRefused(token: string): void {
+    this.refusedLocks.add(token);
+  }
+
+  /** What a client believes of advisory locks: its own are free, the others were free unless a server said no. */
+  readonly believedLocks: LockKeeper = {
+    mayHave: (key, token) => !isSharedKey(key) || !this.refusedLocks.has(token),
+    freed: () => {},
+  };
 
   /** The client is gone: the gateway may cancel what still runs for it. */
   departed(client: number): void {

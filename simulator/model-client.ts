@@ -64,7 +64,9 @@ export class ModelClient implements Peer {
     this.label = `client ${id}`;
     this.random = ground.random.fork();
     this.onSettled = onSettled;
-    this.reference = new PostgresSession(identity.startup, (situation) => ground.ledger.note(situation));
+    this.reference = new PostgresSession(identity.startup, ground.ledger.believedLocks, (situation) =>
+      ground.ledger.note(situation),
+    );
     this.reference.parameters.report();
     this.work = new ClientWork(id, ground.plan, this.random, identity.startup.size > 2);
     this.answers = new PasswordAnswer(identity.user, identity.password, this.random);
@@ -352,7 +354,7 @@ export class ModelClient implements Peer {
   /** What ParameterStatus has told it must be what its session has. */
   private checkView(): void {
     for (const name of SERVER_DEFAULTS.keys()) {
-      const actual = this.reference.parameters.values.get(name);
+      const actual = this.reference.parameters.value(name);
       if (this.view.get(name) === actual) continue;
       this.violation(`was told ${name} = ${this.view.get(name)}, but a direct session would have ${actual}`);
     }

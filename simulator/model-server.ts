@@ -1,14 +1,18 @@
 /** The model PostgreSQL server: who may connect, which sessions there are, and cancel requests. */
 import type { ServerAddress } from '../src/core/io.js';
+import type { LockKeeper } from './advisory-locks.js';
 import type { Ground } from './ground.js';
 import { brokenLimit } from './limits.js';
+import type { CancelTask } from './schedule.js';
 import { ServerSession } from './server-session.js';
 import type { SimConnection } from './sim-connection.js';
 import type { Dialled } from './sim-io.js';
+import type { Statement } from './sql.js';
 
 export class ModelServer {
   readonly sessions = new Set<ServerSession>();
   private readonly ground: Ground;
+  private readonly lockWaiters = new Set<{ readonly key: number; readonly retry: () => void }>();
   private lastProcessId = 7000;
   /** Databases, by their names here, to which the gateway must not connect now. */
   private forbidden: ReadonlySet<string> = new Set();
@@ -41,6 +45,41 @@ export class ModelServer {
 
   sessionEnded(session: ServerSession): void {
     this.sessions.delete(session);
+    session.objects?.locks.unlockAll();
+  }
+
+  /** Who decides about the advisory locks of a session: all others. */
+  lockKeeper(session: ServerSession): LockKeeper {
+    return {
+      mayHave: (key, token) => {
+        const isFree = !this.isLockedByOther(session, key);
+        if (!isFree) this.ground.ledger.lockRefused(token);
+        return isFree;
+      },
+      freed: (key) => this.lockFreed(key),
+    };
+  }
+
+  /** Null: the statement needs no lock that another session has. Otherwise `retry` is called when that is free. */
+  waitForLock(session: ServerSession, statement: Statement | null, retry: () => void): CancelTask | null {
+    if (statement?.kind !== 'lock' || !this.isLockedByOther(session, statement.key)) return null;
+    this.ground.ledger.note('a statement waits for an advisory lock');
+    const waiter = { key: statement.key, retry };
+    this.lockWaiters.add(waiter);
+    return () => this.lockWaiters.delete(waiter);
+  }
+
+  private isLockedByOther(session: ServerSession, key: number): boolean {
+    return [...this.sessions].some((other) => other !== session && other.objects?.locks.has(key) === true);
+  }
+
+  private lockFreed(key: number): void {
+    for (const waiter of [...this.lockWaiters]) {
+      if (waiter.key !== key) continue;
+      this.ground.schedule.after(0, () => {
+        if (this.lockWaiters.delete(waiter)) waiter.retry();
+      });
+    }
   }
 
   /** An operator has had a database paused (null: all). */

@@ -5,13 +5,16 @@
  */
 import * as Backend from '../src/wire/backend.js';
 import * as Frontend from '../src/wire/frontend.js';
+import { AdvisoryLocks, type LockKeeper } from './advisory-locks.js';
 import type { Packet } from './packets.js';
 import * as Packets from './packets.js';
-import { SessionParameters } from './session-parameters.js';
-import { columnsOf, runStatement } from './session-statements.js';
+import type { SessionObjects } from './session-objects.js';
+import type { SessionParameters } from './session-parameters.js';
+import { SessionState } from './session-state.js';
+import { checkRelations, columnsOf, runStatement } from './session-statements.js';
 import type { Note } from './situations.js';
 import { PARAMETER, parseScript, type Statement, tokens } from './sql.js';
-import { missingRelation, StatementError, syntaxError } from './statement-error.js';
+import { StatementError, syntaxError } from './statement-error.js';
 
 export interface Prepared {
   readonly statement: Statement | null;
@@ -34,11 +37,9 @@ export interface Portal {
 export type NextStep = 'nothing' | 'statement' | 'instant';
 
 export class PostgresSession {
-  readonly parameters: SessionParameters;
+  readonly state: SessionState;
   readonly statements = new Map<string, Prepared>();
   readonly portals = new Map<string, Portal>();
-  /** Names of statements that were prepared in SQL. No model client uses one of them in Bind. */
-  readonly sqlStatements = new Set<string>();
   readonly note: Note;
   /** Answers that nobody has taken yet. */
   readonly out: Packet[] = [];
@@ -56,9 +57,17 @@ export class PostgresSession {
   private batchOpen = false;
   terminated = false;
 
-  constructor(startup: ReadonlyMap<string, string>, note: Note = () => {}) {
-    this.parameters = new SessionParameters(startup);
+  constructor(startup: ReadonlyMap<string, string>, locks: LockKeeper, note: Note) {
+    this.state = new SessionState(startup, new AdvisoryLocks(locks));
     this.note = note;
+  }
+
+  get parameters(): SessionParameters {
+    return this.state.parameters;
+  }
+
+  get objects(): SessionObjects {
+    return this.state.objects;
   }
 
   /** Messages that it has not dealt with. */
@@ -141,8 +150,8 @@ export class PostgresSession {
     this.copyIn = null;
     if (this.inBlock) {
       this.failed = true;
-      this.parameters.fail();
-    } else this.parameters.rollback();
+      this.state.fail();
+    } else this.state.rollback();
     if (this.script !== null) this.script.length = 0;
     else if (this.extended) this.skipping = true;
     else this.ready();
@@ -159,9 +168,9 @@ export class PostgresSession {
       return;
     }
     this.checkAllowed(statement);
-    this.parameters.begin();
-    const columns = columnsOf(statement);
-    if (columns !== null && statement.kind !== 'missing') this.out.push(Packets.rowDescription(columns));
+    this.state.begin();
+    const columns = columnsOf(this, statement);
+    if (columns !== null) this.out.push(Packets.rowDescription(columns));
     runStatement(this, statement, null, 0, false);
   }
 
@@ -169,11 +178,15 @@ export class PostgresSession {
   private ready(): void {
     this.batchOpen = false;
     if (!this.inBlock) {
-      this.parameters.commit();
+      this.state.commit();
       this.portals.clear();
     }
     for (const [name, value] of this.parameters.report()) this.out.push(Packets.parameterStatus(name, value));
     this.out.push(Packets.readyForQuery(this.status));
+  }
+
+  warn(code: string, message: string): void {
+    this.out.push(Packets.notice('WARNING', code, message));
   }
 
   checkAllowed(statement: Statement | null): void {
@@ -253,7 +266,7 @@ export class PostgresSession {
     const statement = script[0] ?? null;
     if (statement?.kind === 'syntax') throw syntaxError(statement);
     this.checkAllowed(statement);
-    if (statement?.kind === 'missing') throw missingRelation(statement);
+    if (statement !== null) checkRelations(this.objects, statement);
     if (name !== '' && this.statements.has(name)) {
       throw new StatementError('42P05', `prepared statement "${name}" already exists`);
     }
@@ -285,7 +298,7 @@ export class PostgresSession {
       value === null || prepared.statement === null
         ? prepared.statement
         : { ...prepared.statement, token: value };
-    this.parameters.begin();
+    this.state.begin();
     this.portals.set(portal, { statement: statement as Statement | null, position: 0, done: false });
     this.out.push(Packets.packet(Backend.BindComplete));
   }
@@ -297,20 +310,20 @@ export class PostgresSession {
       const prepared = this.statement(name);
       const { types } = prepared;
       if (types.some((type) => type !== TEXT_TYPE)) this.note('a statement with parameter types of its own');
-      if (columnsOf(prepared.statement) !== null) this.checkAllowed(prepared.statement);
+      if (columnsOf(this, prepared.statement) !== null) this.checkAllowed(prepared.statement);
       this.out.push(
         Packets.packet(
           Backend.ParameterDescription,
           Packets.int16(types.length),
           ...types.map(Packets.int32),
         ),
-        describeColumns(prepared.statement),
+        describeColumns(this, prepared.statement),
       );
       return;
     }
     const portal = this.portal(name);
-    if (columnsOf(portal.statement) !== null) this.checkAllowed(portal.statement);
-    this.out.push(describeColumns(portal.statement));
+    if (columnsOf(this, portal.statement) !== null) this.checkAllowed(portal.statement);
+    this.out.push(describeColumns(this, portal.statement));
   }
 
   private takeExecute(bytes: Buffer): void {
@@ -381,8 +394,8 @@ const ALLOWED_IN_FAILED: ReadonlySet<Statement['kind']> = new Set([
 /** The one function that FunctionCall may call: it returns its argument. */
 export const FUNCTION_OID = 4242;
 
-function describeColumns(statement: Statement | null): Packet {
-  const columns = columnsOf(statement);
+function describeColumns(session: PostgresSession, statement: Statement | null): Packet {
+  const columns = columnsOf(session, statement);
   return columns === null ? Packets.packet(Backend.NoData) : Packets.rowDescription(columns);
 }
 

@@ -11,6 +11,7 @@ import { PostgresSession } from './postgres-session.js';
 import type { Random } from './random.js';
 import type { CancelTask } from './schedule.js';
 import { GARBAGE, LAST_WORDS, NONSENSE } from './server-mishaps.js';
+import type { SessionObjects } from './session-objects.js';
 import type { Peer, SimConnection } from './sim-connection.js';
 import type { Statement } from './sql.js';
 import { tokenOwners } from './sql.js';
@@ -27,6 +28,11 @@ const FLUSHING: ReadonlySet<number> = new Set([
   Backend.NoticeResponse,
   Backend.CopyInResponse,
   Backend.Authentication,
+]);
+
+/** What these make stays with the server connection. */
+const PINNING: ReadonlySet<Statement['kind']> = new Set([
+  ...(['sql-prepare', 'create-temporary', 'lock', 'try-lock', 'declare'] as const),
 ]);
 
 const WAYS_TO_DIE = [
@@ -52,7 +58,7 @@ export class ServerSession implements Peer {
   private check: PasswordCheck | null = null;
   private session: PostgresSession | null = null;
   private dead = false;
-  /** A client has prepared a statement in SQL: the connection is its own until it leaves. */
+  /** A client has made something that ties the connection to it, perhaps until it leaves. */
   private pinned = false;
   /** It has fallen silent, with its connection open. */
   private hung = false;
@@ -95,6 +101,11 @@ export class ServerSession implements Peer {
   /** The gateway has not let go of it. */
   get heldByGateway(): boolean {
     return this.connection.state === 'open' && !this.dead;
+  }
+
+  /** What its clients have left in it; null before its login. */
+  get objects(): SessionObjects | null {
+    return this.session?.objects ?? null;
   }
 
   /** Logged in, with nothing under way: it can rest in a pool. */
@@ -225,7 +236,7 @@ export class ServerSession implements Peer {
   private welcome(): void {
     const { ledger } = this.ground;
     // The rest of what happens in a session is noted by its client's own copy of it.
-    this.session = new PostgresSession(this.parameters, (situation) => {
+    this.session = new PostgresSession(this.parameters, this.server.lockKeeper(this), (situation) => {
       if (situation === 'state that is not reported is reset') ledger.note(situation);
     });
     this.answer(authenticationOk());
@@ -248,6 +259,11 @@ export class ServerSession implements Peer {
     while (!this.dead && !this.hung && this.working === null && this.backlog.length === 0) {
       const next = session.next;
       if (next === 'nothing') return;
+      this.working = this.server.waitForLock(this, session.nextStatement, () => {
+        this.working = null;
+        this.run();
+      });
+      if (this.working !== null) return;
       const delay = next === 'statement' ? this.timeFor(session.nextStatement, session.copyIn !== null) : 0;
       if (delay > 0) {
         this.working = this.ground.schedule.after(delay, () => {
@@ -275,10 +291,11 @@ export class ServerSession implements Peer {
     else if (this.stepsLeft === 0) return this.dieSomehow();
     const input = session.nextInput;
     this.answering = session.nextStatement;
-    if (this.answering?.kind === 'set-config') {
+    this.checkOwner(session, this.answering);
+    if (this.answering?.kind === 'set-config' && this.answering.token === '') {
       this.ground.ledger.note('a server connection takes on the parameters of its client');
     }
-    if (this.answering?.kind === 'sql-prepare') this.pinned = true;
+    if (this.answering !== null && PINNING.has(this.answering.kind)) this.pinned = true;
     else if (this.answering?.kind === 'discard-all') this.pinned &&= this.answering.token !== '';
     session.step();
     this.answerAll(session);
@@ -287,6 +304,19 @@ export class ServerSession implements Peer {
       this.end();
       this.ground.io.peerCloses(this.connection);
     } else if (this.random.chance(this.ground.plan.server.asides)) this.aside();
+  }
+
+  /** A request of one client may not meet what another one has left. */
+  private checkOwner(session: PostgresSession, statement: Statement | null): void {
+    const client = statement === null ? undefined : tokenOwners(statement.token)[0];
+    if (client === undefined) return;
+    for (const [what, token] of session.objects.entries()) {
+      const owner = tokenOwners(token)[0];
+      if (owner === client) continue;
+      this.ground.ledger.fail(
+        `${this.label} runs a request of client ${client} with ${what} of client ${owner}`,
+      );
+    }
   }
 
   private answerAll(session: PostgresSession): void {

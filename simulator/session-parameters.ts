@@ -1,4 +1,5 @@
-/** A model session's run-time parameters: SET, SET LOCAL, what a rollback undoes, what is reported when. */
+/** A model session's settings: what SET, RESET and rollbacks make of them, and what is reported when. */
+import { isCustom } from './state-sql.js';
 
 /** What every model server has when nothing else is asked for; all of them are reported. */
 export const SERVER_DEFAULTS: ReadonlyMap<string, string> = new Map([
@@ -17,6 +18,8 @@ export const SERVER_DEFAULTS: ReadonlyMap<string, string> = new Map([
 const UNREPORTED_DEFAULTS: ReadonlyMap<string, string> = new Map([
   ['role', 'none'],
   ['work_mem', '4MB'],
+  ['search_path', '"$user", public'],
+  ['statement_timeout', '0'],
 ]);
 
 export const UNREPORTED_NAMES: readonly string[] = [...UNREPORTED_DEFAULTS.keys()];
@@ -36,123 +39,107 @@ export function spelling(name: string): string | null {
   return SPELLINGS.get(name.toLowerCase()) ?? null;
 }
 
+interface Setting {
+  readonly value: string;
+  /** It was set in the session, and not at its start: the column `source` of pg_settings says `session`. */
+  readonly isFromSession: boolean;
+}
+
+/** A custom setting that was set once stays, with nothing in it. */
+const EMPTY: Setting = { value: '', isFromSession: false };
+
+type Settings = ReadonlyMap<string, Setting>;
+
 /** What a rollback goes back to. */
-interface Point {
-  readonly name: string;
-  readonly values: ReadonlyMap<string, string>;
-  readonly beforeLocal: ReadonlyMap<string, string>;
+export interface SettingsMark {
+  readonly settings: Settings;
+  readonly beforeLocal: Settings;
 }
 
 export class SessionParameters {
-  readonly values: Map<string, string>;
-  private readonly startValues: ReadonlyMap<string, string>;
+  private readonly settings: Map<string, Setting>;
+  /** What RESET goes back to. */
+  private readonly start: Settings;
   private readonly reported = new Map<string, string>();
-  /** As they were when the transaction began; null outside one. */
-  private before: ReadonlyMap<string, string> | null = null;
-  private readonly beforeLocal = new Map<string, string>();
-  /** Savepoints, the oldest first. */
-  private savepoints: Point[] = [];
+  /** What those were that SET LOCAL has changed in this transaction. */
+  private readonly beforeLocal = new Map<string, Setting>();
 
   /** @param startup the startup packet's parameters. */
   constructor(startup: ReadonlyMap<string, string>) {
-    this.values = new Map([...SERVER_DEFAULTS, ...UNREPORTED_DEFAULTS]);
+    const values = new Map([...SERVER_DEFAULTS, ...UNREPORTED_DEFAULTS]);
     for (const [name, value] of startup) {
       const known = spelling(name);
-      if (known !== null) this.values.set(known, value);
+      if (known !== null) values.set(known, value);
     }
-    this.startValues = new Map(this.values);
+    this.start = new Map([...values].map(([name, value]) => [name, { value, isFromSession: false }]));
+    this.settings = new Map(this.start);
   }
 
-  begin(): void {
-    this.before ??= new Map(this.values);
+  /** Null for a custom setting that was never set. */
+  value(name: string): string | null {
+    return this.settings.get(name)?.value ?? null;
   }
 
-  /** True when a SET LOCAL has come to its end by it. */
-  commit(): boolean {
-    const hadLocal = this.beforeLocal.size > 0;
-    for (const [name, value] of this.beforeLocal) this.values.set(name, value);
-    this.endTransaction();
-    return hadLocal;
+  mark(): SettingsMark {
+    return { settings: new Map(this.settings), beforeLocal: new Map(this.beforeLocal) };
   }
 
   /** True when it has undone something. */
-  rollback(): boolean {
-    const undone = this.before !== null && this.goBackTo(this.before);
-    this.endTransaction();
-    return undone;
-  }
-
-  private endTransaction(): void {
+  goBackTo(mark: SettingsMark): boolean {
     this.beforeLocal.clear();
-    this.before = null;
-    this.savepoints = [];
-  }
-
-  private goBackTo(values: ReadonlyMap<string, string>): boolean {
+    for (const [name, before] of mark.beforeLocal) this.beforeLocal.set(name, before);
     let changed = false;
-    for (const [name, value] of values) {
-      if (this.values.get(name) === value) continue;
-      this.values.set(name, value);
-      changed = true;
+    for (const [name, { value }] of this.settings) {
+      const before = mark.settings.get(name) ?? EMPTY;
+      changed ||= before.value !== value;
+      this.settings.set(name, before);
     }
     return changed;
   }
 
-  savepoint(name: string): void {
-    this.savepoints.push({ name, values: new Map(this.values), beforeLocal: new Map(this.beforeLocal) });
-  }
-
-  /** Forgets a savepoint and those behind it; false: there is none of that name. */
-  releaseSavepoint(name: string): boolean {
-    const at = this.savepoints.findLastIndex((savepoint) => savepoint.name === name);
-    if (at >= 0) this.savepoints.length = at;
-    return at >= 0;
-  }
-
-  /** Goes back to a savepoint, which stays. */
-  rollbackTo(name: string): 'nothing undone' | 'undone' | 'no such savepoint' {
-    const at = this.savepoints.findLastIndex((savepoint) => savepoint.name === name);
-    if (at < 0) return 'no such savepoint';
-    this.savepoints.length = at + 1;
-    return this.restore(this.savepoints[at]!) ? 'undone' : 'nothing undone';
-  }
-
-  /** An error within a transaction block: undoes what was done since the last savepoint, or since its beginning. */
-  fail(): void {
-    const last = this.savepoints.at(-1);
-    if (last !== undefined) this.restore(last);
-    else {
-      this.rollback();
-      this.begin();
-    }
-  }
-
-  private restore(point: Point): boolean {
+  /** The transaction ends. True when a SET LOCAL has come to its end by it. */
+  endLocal(): boolean {
+    const hadLocal = this.beforeLocal.size > 0;
+    for (const [name, before] of this.beforeLocal) this.settings.set(name, before);
     this.beforeLocal.clear();
-    for (const [name, value] of point.beforeLocal) this.beforeLocal.set(name, value);
-    return this.goBackTo(point.values);
+    return hadLocal;
   }
 
-  set(name: string, value: string, local: boolean): void {
+  /** @param value null: what the session began with. */
+  set(name: string, value: string | null, local: boolean): void {
     if (!local) this.beforeLocal.delete(name);
-    else if (!this.beforeLocal.has(name)) this.beforeLocal.set(name, this.values.get(name) ?? '');
-    this.values.set(name, value);
+    else if (!this.beforeLocal.has(name)) this.beforeLocal.set(name, this.settings.get(name) ?? EMPTY);
+    const reset = this.start.get(name) ?? EMPTY;
+    this.settings.set(name, value === null ? reset : { value, isFromSession: true });
   }
 
-  resetAll(): void {
-    for (const [name, value] of this.startValues) this.values.set(name, value);
+  /** RESET ALL leaves the role as it is; DISCARD ALL doesn't. */
+  resetAll(withRole: boolean): void {
+    for (const name of this.settings.keys()) {
+      if (withRole || name !== 'role') this.set(name, null, false);
+    }
   }
 
   /** Something is not as it was at the start, and nobody has been told. */
   get isSecretlyChanged(): boolean {
-    return UNREPORTED_NAMES.some((name) => this.values.get(name) !== this.startValues.get(name));
+    return UNREPORTED_NAMES.some((name) => this.settings.get(name)?.value !== this.start.get(name)?.value);
+  }
+
+  /** What was set in the session, by name; of the custom settings those that are named. */
+  setInSession(customNames: readonly string[]): [name: string, value: string][] {
+    const set = [...this.settings].filter(
+      ([name, { isFromSession }]) => isFromSession && (!isCustom(name) || customNames.includes(name)),
+    );
+    return set
+      .map(([name, { value }]): [string, string] => [name, value])
+      .sort(([a], [b]) => (a < b ? -1 : 1));
   }
 
   /** What has changed since it was last reported. */
   report(): [name: string, value: string][] {
     const changes: [string, string][] = [];
     for (const name of SERVER_DEFAULTS.keys()) {
-      const value = this.values.get(name) as string;
+      const value = this.settings.get(name)!.value;
       if (this.reported.get(name) === value) continue;
       this.reported.set(name, value);
       changes.push([name, value]);

@@ -2,26 +2,42 @@
 import * as Backend from '../src/wire/backend.js';
 import * as Packets from './packets.js';
 import type { Portal, PostgresSession } from './postgres-session.js';
-import { isInvalid, spelling } from './session-parameters.js';
+import type { SessionObjects } from './session-objects.js';
 import type { Select, Statement } from './sql.js';
-import { missingRelation, StatementError } from './statement-error.js';
+import { runState, stateColumns, temporaryTable } from './state-statements.js';
+import { missingRelation, StatementError, syntaxError } from './statement-error.js';
 
-/** The names of a statement's columns; null when it returns no rows. */
-export function columnsOf(statement: Statement | null): readonly string[] | null {
-  switch (statement?.kind) {
+/** The names of a statement's columns; null when it returns no rows, or can't be run. */
+export function columnsOf(session: PostgresSession, statement: Statement | null): readonly string[] | null {
+  if (statement === null) return null;
+  switch (statement.kind) {
     case 'select':
       return ['token', 'variant', 'filling'];
     case 'fail':
-    case 'missing':
     case 'notice':
       return ['token'];
-    case 'show':
-      return [statement.name];
-    case 'set-config':
-      return statement.settings.map(() => 'set_config');
-    default:
+    case 'missing':
+    case 'syntax':
+    case 'notify':
+    case 'insert':
+    case 'begin':
+    case 'commit':
+    case 'rollback':
+    case 'savepoint':
+    case 'release-savepoint':
+    case 'rollback-to-savepoint':
+    case 'copy-in':
+    case 'copy-out':
       return null;
+    default:
+      return stateColumns(session.objects, statement);
   }
+}
+
+/** As the planner finds them at Parse: throws {@link StatementError} when the statement reads what isn't there. */
+export function checkRelations(objects: SessionObjects, statement: Statement): void {
+  if (statement.kind === 'missing') throw missingRelation(statement);
+  if (statement.kind === 'read-temporary') temporaryTable(objects, statement.name, 'relation');
 }
 
 /**
@@ -35,7 +51,7 @@ export function runStatement(
   maxRows: number,
   extended: boolean,
 ): void {
-  session.parameters.begin();
+  session.state.begin();
   switch (statement.kind) {
     case 'select':
       return runSelect(session, statement, portal, maxRows);
@@ -63,8 +79,21 @@ export function runStatement(
       return complete(session, 'INSERT 0 1');
     case 'notify':
       return complete(session, 'NOTIFY');
+    case 'begin':
+      if (session.inBlock) session.warn('25001', 'there is already a transaction in progress');
+      session.inBlock = true;
+      return complete(session, 'BEGIN');
+    case 'commit':
+    case 'rollback':
+      return endTransaction(session, statement.kind);
+    case 'savepoint':
+    case 'release-savepoint':
+    case 'rollback-to-savepoint':
+      return runSavepoint(session, statement.kind, statement.name);
+    case 'syntax':
+      throw syntaxError(statement);
     default:
-      return runControl(session, statement);
+      return runState(session, statement);
   }
 }
 
@@ -85,67 +114,12 @@ function runSelect(session: PostgresSession, select: Select, portal: Portal | nu
   else complete(session, `SELECT ${last - first}`);
 }
 
-function runControl(session: PostgresSession, statement: Statement): void {
-  switch (statement.kind) {
-    case 'begin':
-      if (session.inBlock) warn(session, '25001', 'there is already a transaction in progress');
-      session.inBlock = true;
-      return complete(session, 'BEGIN');
-    case 'commit':
-    case 'rollback':
-      return endTransaction(session, statement.kind);
-    case 'savepoint':
-    case 'release-savepoint':
-    case 'rollback-to-savepoint':
-      return runSavepoint(session, statement.kind, statement.name);
-    case 'sql-prepare':
-    case 'sql-execute':
-    case 'sql-deallocate':
-      return runPrepared(session, statement.kind, statement.name, statement.token);
-    case 'set': {
-      const name = parameterName(statement.name);
-      checkValue(name, statement.value);
-      if (statement.local && !session.inBlock) {
-        warn(session, '25P01', 'SET LOCAL can only be used in transaction blocks');
-      }
-      session.parameters.set(name, statement.value, statement.local);
-      return complete(session, 'SET');
-    }
-    case 'set-config': {
-      for (const [name, value] of statement.settings) checkValue(parameterName(name), value);
-      for (const [name, value] of statement.settings)
-        session.parameters.set(parameterName(name), value, false);
-      session.out.push(Packets.dataRow(statement.settings.map(([, value]) => value)));
-      return complete(session, 'SELECT 1');
-    }
-    case 'show': {
-      const value = session.parameters.values.get(parameterName(statement.name)) ?? '';
-      session.out.push(Packets.dataRow([value]));
-      return complete(session, 'SHOW');
-    }
-    case 'discard-all':
-      if (session.inBlock) {
-        throw new StatementError('25001', 'DISCARD ALL cannot run inside a transaction block');
-      }
-      if (session.parameters.isSecretlyChanged) session.note('state that is not reported is reset');
-      session.parameters.resetAll();
-      session.statements.clear();
-      session.sqlStatements.clear();
-      session.portals.clear();
-      return complete(session, 'DISCARD ALL');
-    case 'deallocate-all':
-      session.statements.clear();
-      session.sqlStatements.clear();
-      return complete(session, 'DEALLOCATE ALL');
-  }
-}
-
 function endTransaction(session: PostgresSession, how: 'commit' | 'rollback'): void {
   const committed = how === 'commit' && !session.failed;
-  if (!session.inBlock) warn(session, '25P01', 'there is no transaction in progress');
+  if (!session.inBlock) session.warn('25P01', 'there is no transaction in progress');
   if (committed) {
-    if (session.parameters.commit()) session.note('SET LOCAL ends with its transaction');
-  } else if (session.parameters.rollback()) session.note('SET is undone by ROLLBACK');
+    if (session.state.commit()) session.note('SET LOCAL ends with its transaction');
+  } else if (session.state.rollback()) session.note('SET is undone by ROLLBACK');
   session.inBlock = false;
   session.failed = false;
   session.portals.clear();
@@ -159,14 +133,14 @@ const SAVEPOINT_COMMANDS = {
 } as const;
 
 function runSavepoint(session: PostgresSession, kind: keyof typeof SAVEPOINT_COMMANDS, name: string): void {
-  const { parameters } = session;
+  const { state } = session;
   const { words, tag } = SAVEPOINT_COMMANDS[kind];
   if (!session.inBlock) throw new StatementError('25P01', `${words} can only be used in transaction blocks`);
-  if (kind === 'savepoint') parameters.savepoint(name);
+  if (kind === 'savepoint') state.savepoint(name);
   else if (kind === 'release-savepoint') {
-    if (!parameters.releaseSavepoint(name)) throw noSuchSavepoint(name);
+    if (!state.releaseSavepoint(name)) throw noSuchSavepoint(name);
   } else {
-    const outcome = parameters.rollbackTo(name);
+    const outcome = state.rollbackTo(name);
     if (outcome === 'no such savepoint') throw noSuchSavepoint(name);
     if (outcome === 'undone') session.note('SET is undone by ROLLBACK TO SAVEPOINT');
     session.failed = false;
@@ -177,44 +151,4 @@ function runSavepoint(session: PostgresSession, kind: keyof typeof SAVEPOINT_COM
 
 function noSuchSavepoint(name: string): StatementError {
   return new StatementError('3B001', `savepoint "${name}" does not exist`);
-}
-
-function runPrepared(
-  session: PostgresSession,
-  kind: 'sql-prepare' | 'sql-execute' | 'sql-deallocate',
-  name: string,
-  token: string,
-): void {
-  const isThere = session.sqlStatements.has(name);
-  if (kind === 'sql-prepare') {
-    if (isThere) throw new StatementError('42P05', `prepared statement "${name}" already exists`);
-    session.note('PREPARE in SQL');
-    session.sqlStatements.add(name);
-    return complete(session, 'PREPARE');
-  }
-  if (!isThere) {
-    if (kind === 'sql-execute') session.note('EXECUTE of a statement that the client has not prepared');
-    throw new StatementError('26000', `prepared statement "${name}" does not exist`);
-  }
-  if (kind === 'sql-deallocate') {
-    session.sqlStatements.delete(name);
-    return complete(session, 'DEALLOCATE');
-  }
-  session.out.push(Packets.rowDescription(['token']), Packets.dataRow([token]));
-  complete(session, 'SELECT 1');
-}
-
-function checkValue(name: string, value: string): void {
-  if (!isInvalid(name, value)) return;
-  throw new StatementError('22023', `invalid value for parameter "${name}": "${value}"`);
-}
-
-function warn(session: PostgresSession, code: string, message: string): void {
-  session.out.push(Packets.notice('WARNING', code, message));
-}
-
-function parameterName(name: string): string {
-  const known = spelling(name);
-  if (known === null) throw new StatementError('42704', `unrecognized configuration parameter "${name}"`);
-  return known;
 }

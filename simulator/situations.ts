@@ -25,6 +25,7 @@ export const SITUATIONS = [
   'SET is undone by ROLLBACK TO SAVEPOINT',
   'SET LOCAL ends with its transaction',
   'state that is not reported is reset',
+  'a statement waits for an advisory lock',
   'a message of the server that nobody asked for, at rest',
   'a message of the server that nobody asked for, at work',
   'a client leaves within a transaction',
