@@ -1,5 +1,6 @@
 /** What model clients ask: batches of messages, drawn from everything that the protocol allows. */
 
+import { ClientStateWork } from './client-state-work.js';
 import type { Packet } from './packets.js';
 import * as Packets from './packets.js';
 import type { Plan } from './plan.js';
@@ -58,15 +59,19 @@ export class ClientWork {
   private readonly hasWishes: boolean;
   private readonly blocks: boolean;
 
-  constructor(id: number, plan: Plan, random: Random, hasWishes: boolean) {
+  private readonly state: ClientStateWork | null;
+
+  /** @param startup the parameters of its startup packet. */
+  constructor(id: number, plan: Plan, random: Random, startup: ReadonlyMap<string, string>) {
     this.id = id;
     this.plan = plan;
     this.random = random;
     const { poolMode, maxPreparedStatements } = plan.settings;
     this.named = poolMode === 'session' || maxPreparedStatements > 0;
     this.blocks = poolMode !== 'statement';
-    this.hasWishes = hasWishes;
+    this.hasWishes = startup.size > 2;
     this.rash = random.chance(plan.client.rashness);
+    this.state = plan.hasSessionState ? new ClientStateWork(id, plan, startup, () => this.token()) : null;
   }
 
   /** Messages that a client sends without waiting for an answer. */
@@ -80,6 +85,8 @@ export class ClientWork {
       if (this.random.chance(0.5)) packets.push(...this.unnamedUse());
       return [...packets, Packets.sync()];
     }
+    const stateful = this.state?.batch(standing) ?? null;
+    if (stateful !== null) return stateful;
     let actions = this.random.chance(0.7) ? 1 : this.random.int(2, 5);
     while (actions > 0 && this.copyEnd === null && !this.unsynced) {
       this.outsideTransaction = standing === 'idle' && packets.length === 0;

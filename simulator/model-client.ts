@@ -68,7 +68,7 @@ export class ModelClient implements Peer {
       ground.ledger.note(situation),
     );
     this.reference.parameters.report();
-    this.work = new ClientWork(id, ground.plan, this.random, identity.startup.size > 2);
+    this.work = new ClientWork(id, ground.plan, this.random, identity.startup);
     this.answers = new PasswordAnswer(identity.user, identity.password, this.random);
     this.framer = new Framer(
       false,

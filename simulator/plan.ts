@@ -88,9 +88,16 @@ export interface Plan {
   /** Clients that are in a transaction at the shutdown get so much time to end it, in ms; null: none. */
   readonly drainMs: number | null;
   readonly operator: OperatorPlan | null;
+  /** Clients change what a session keeps: settings, temporary tables, advisory locks, cursors. */
+  readonly hasSessionState: boolean;
   /** Settings that are applied after some time, in ms. */
   readonly reload: { readonly at: number; readonly settings: GatewaySettings } | null;
 }
+
+/** Pool modes in which a session's state follows its client. */
+const STATEFUL_MODES: ReadonlySet<PoolMode> = new Set(['session']);
+/** So many of the seeds in which it could be have it. */
+const STATE_SHARE = 0.6;
 
 /** Longer than anything takes where servers answer. */
 const PATIENCE_MS = 5000;
@@ -98,16 +105,19 @@ const TLS_SALT = 0x7a5_7a5;
 const OPERATOR_SALT = 0x0be_7a7;
 const LIMITS_SALT = 0x11_3175;
 const LOOKUP_SALT = 0x10_0c_0d;
+const STATE_SALT = 0x0d_d57a;
 const USERS = ['alice', 'bob', 'carol'] as const;
 
-/** @param forced the profile, @param rashness the share of rash clients; null: the seed decides. */
-export function makePlan(
-  seed: number,
-  random: Random,
-  forced: Profile | null,
-  rashness: number | null,
-): Plan {
-  const profile = forced ?? random.pick(PROFILES);
+/** What isn't left to the seed. */
+export interface Forced {
+  readonly profile?: Profile;
+  /** The share of rash clients. */
+  readonly rashness?: number;
+  readonly hasSessionState?: boolean;
+}
+
+export function makePlan(seed: number, random: Random, forced: Forced): Plan {
+  const profile = forced.profile ?? random.pick(PROFILES);
   const passwords = new Map(USERS.map((user) => [user as string, `secret of ${user}`]));
   const count = random.chance(0.15) ? random.int(11, 40) : random.int(1, 10);
   const { tls, serverTls } = makeTls(new Random(seed ^ TLS_SALT));
@@ -117,7 +127,7 @@ export function makePlan(
   const settings = new Random(seed ^ LOOKUP_SALT).chance(0.2) ? withLookups(made) : made;
   const weather = makeWeather(random, profile);
   const server = { ...makeServerPlan(random, profile), tls: serverTls };
-  const client = makeClientPlan(random, profile, count, rashness ?? operating.pick([0, 0.2, 0.5]));
+  const client = makeClientPlan(random, profile, count, forced.rashness ?? operating.pick([0, 0.2, 0.5]));
   return {
     seed,
     profile,
@@ -128,6 +138,9 @@ export function makePlan(
     highWaterBytes: random.pick([1024, 8192, 65_536]),
     passwords,
     drainMs: operating.chance(0.5) ? operating.int(0, 1000) : null,
+    hasSessionState:
+      STATEFUL_MODES.has(settings.poolMode) &&
+      (forced.hasSessionState ?? new Random(seed ^ STATE_SALT).chance(STATE_SHARE)),
     operator: operating.chance(0.2) ? makeOperator(operating) : null,
     shutdownAt: random.chance(0.15) ? random.int(1, 2000) : null,
     reload: random.chance(0.15) ? makeReload(random, settings) : null,

@@ -1,4 +1,4 @@
-/** Seeds that once found a defect; each is run in every test run. */
+/** Seeds that once found a defect; each is run in every test run, as it was then: without session state. */
 import type { Profile } from './plan.js';
 
 export interface Regression {

@@ -9,17 +9,14 @@ import { Ledger } from './ledger.js';
 import { ModelServer } from './model-server.js';
 import { OperatorScript } from './operator-script.js';
 import { saltedPassword } from './passwords.js';
-import { makePlan, type Plan, type Profile } from './plan.js';
+import { type Forced, makePlan, type Plan, type Profile } from './plan.js';
 import { installProbes } from './probes.js';
 import { Random } from './random.js';
 import { Schedule } from './schedule.js';
 import { SimIo } from './sim-io.js';
 import type { Situation } from './situations.js';
 
-export interface RunOptions {
-  readonly profile?: Profile;
-  /** Share of rash clients, instead of what the seed decides. */
-  readonly rashness?: number;
+export interface RunOptions extends Forced {
   /** Gets a line for each message and event. */
   readonly trace?: (line: string) => void;
   /** A deliberate defect. */
@@ -83,7 +80,7 @@ class World {
   constructor(seed: number, options: RunOptions) {
     const { schedule } = this;
     this.random = new Random(seed);
-    this.plan = makePlan(seed, this.random.fork(), options.profile ?? null, options.rashness ?? null);
+    this.plan = makePlan(seed, this.random.fork(), options);
     const write = options.trace;
     this.ledger = new Ledger(
       write === undefined ? null : (line) => write(`${schedule.now.toFixed(2).padStart(10)} ${line}`),
@@ -340,6 +337,9 @@ class World {
     if (idle !== snapshot.servers) problems.push(`${snapshot.servers} servers, but ${idle} idle`);
     if (resting !== idle) problems.push(`${idle} idle, but ${resting} resting model sessions`);
     if (open.length !== idle) problems.push(`${idle} idle, but ${open.length} open connections`);
+    for (const session of this.server.sessions) {
+      for (const [what] of session.objects?.entries() ?? []) problems.push(`${session.label} has ${what}`);
+    }
     if (problems.length > 0) this.ledger.fail(`after the last client: ${problems.join('; ')}`);
   }
 }

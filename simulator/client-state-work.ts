@@ -1,0 +1,177 @@
+/** What model clients do with what a session keeps: change it, look at it, and let transactions undo it. */
+import { ownKey } from './advisory-locks.js';
+import type { Standing } from './client-work.js';
+import type { Packet } from './packets.js';
+import * as Packets from './packets.js';
+import type { Plan } from './plan.js';
+import { Random } from './random.js';
+import { INVALID_TIME_ZONE } from './session-parameters.js';
+import { commandText, failText, selectText } from './sql.js';
+import * as State from './state-sql.js';
+
+const REPORTED = ['TimeZone', 'application_name'] as const;
+const UNREPORTED = ['work_mem', 'search_path', 'statement_timeout', 'role'] as const;
+const CUSTOM = ['app.tenant', 'app.user_id'] as const;
+const SETTINGS = [...REPORTED, ...UNREPORTED, ...CUSTOM] as const;
+/** Common to all clients; beside these each has values of its own. */
+const VALUES = ["it's", 'back\\slash', '', 'one', INVALID_TIME_ZONE] as const;
+const TABLES = ['temp1', 'temp2'] as const;
+const CURSORS = ['held1', 'held2'] as const;
+const STATEMENTS = ['q1', 'q2'] as const;
+/** The one lock that clients wait for: with a second one they could wait for each other. */
+const CONTENDED_KEY = 1;
+const WANTED_KEY = 2;
+const STATE_SALT = 0x57_a7e;
+/** So many of a client's batches. */
+const SHARE = 0.4;
+
+/** Text of a statement. */
+type Make = () => string;
+
+export class ClientStateWork {
+  private readonly id: number;
+  /** Of its own, so that what a seed decides beside it doesn't depend on it. */
+  private readonly random: Random;
+  private readonly token: () => string;
+  private readonly hasBlocks: boolean;
+  /** Lower case: what the startup packet asked for among what is reported. The gateway does not give it back at RESET. */
+  private readonly wishes: ReadonlySet<string>;
+
+  /** @param token gives each statement its token. */
+  constructor(id: number, plan: Plan, startup: ReadonlyMap<string, string>, token: () => string) {
+    this.id = id;
+    this.random = new Random((plan.seed ^ STATE_SALT) + id * 0x1_0000_0000);
+    this.token = token;
+    this.hasBlocks = plan.settings.poolMode !== 'statement';
+    const names = [...startup.keys()].map((name) => name.toLowerCase());
+    this.wishes = new Set(names.filter((name) => REPORTED.some((known) => known.toLowerCase() === name)));
+  }
+
+  /** Messages that a client sends without waiting for an answer; null: it has something else to do. */
+  batch(standing: Standing): Packet[] | null {
+    const { random } = this;
+    if (standing === 'failed' || !random.chance(SHARE)) return null;
+    const isIdle = standing === 'idle';
+    return random.weighted<() => Packet[]>([
+      [6, () => [Packets.query(this.statement(!isIdle))]],
+      [isIdle ? 1 : 0, () => [Packets.query(this.forget())]],
+      [2, () => [Packets.query(this.script())]],
+      [2, () => this.several(!isIdle).map(Packets.query)],
+      [2, () => [...this.several(!isIdle).flatMap(run), Packets.sync()]],
+      [1, () => this.several(!isIdle).flatMap((text) => [...run(text), Packets.sync()])],
+      [isIdle && this.hasBlocks ? 4 : 0, () => this.transaction()],
+    ])();
+  }
+
+  private several(inBlock: boolean): string[] {
+    return Array.from({ length: this.random.int(2, 4) }, () => this.statement(inBlock));
+  }
+
+  /** One simple Query with an implicit transaction around all of it. */
+  private script(): string {
+    const statements = this.several(false);
+    if (this.random.chance(0.3)) statements.push(failText(this.token()));
+    return statements.join('; ');
+  }
+
+  /** A whole transaction, with or without a savepoint, and its end. */
+  private transaction(): Packet[] {
+    const { random } = this;
+    const command = (text: string) => commandText(text, this.token());
+    const statements = this.several(true);
+    if (random.chance(0.4)) {
+      statements.push(command('SAVEPOINT a'), ...this.several(true));
+      if (random.chance(0.7)) statements.push(command('ROLLBACK TO SAVEPOINT a'));
+    }
+    const end = random.chance(0.6) ? 'COMMIT' : 'ROLLBACK';
+    return [command('BEGIN'), ...statements, command(end)].map(Packets.query);
+  }
+
+  private statement(inBlock: boolean): string {
+    return this.random.weighted<Make>([
+      [8, () => this.setting(inBlock)],
+      [4, () => this.table()],
+      [4, () => this.lock()],
+      [4, () => this.cursor()],
+      [2, () => this.prepared()],
+    ])();
+  }
+
+  private setting(inBlock: boolean): string {
+    const { random } = this;
+    const name = random.pick(SETTINGS);
+    const local = inBlock && random.chance(0.3);
+    const isReset = random.chance(0.15) && !this.wishes.has(name.toLowerCase());
+    const value = isReset ? null : this.value();
+    const isCustom = State.isCustom(name);
+    const command = random.weighted<string>([
+      [4, State.setCommand({ name, value, local })],
+      [2, State.setConfigCommand({ name, value, local })],
+      [isReset ? 2 : 0, `RESET ${name}`],
+      [this.wishes.size === 0 ? 0.3 : 0, 'RESET ALL'],
+      [isCustom ? 0 : 4, `SHOW ${name}`],
+      [isCustom ? 5 : 2, State.currentSettingCommand(name)],
+    ]);
+    return commandText(command, this.token());
+  }
+
+  private value(): string {
+    return this.random.chance(0.3) ? this.random.pick(VALUES) : `of ${this.id}, ${this.random.int(1, 3)}`;
+  }
+
+  private table(): string {
+    const name = this.random.pick(TABLES);
+    const token = this.token();
+    return this.random.weighted([
+      [3, State.createTemporaryText(name, this.random.chance(0.2), token)],
+      [5, commandText(`SELECT token FROM ${name}`, token)],
+      [2, commandText(`DROP TABLE ${name}`, token)],
+      [0.5, commandText('DISCARD TEMP', token)],
+    ]);
+  }
+
+  private lock(): string {
+    const { random } = this;
+    const own = ownKey(this.id, random.int(0, 1));
+    const key = random.pick([own, own, CONTENDED_KEY, WANTED_KEY]);
+    const command = random.weighted([
+      [2, `SELECT pg_advisory_lock(${key === WANTED_KEY ? own : key})`],
+      [2, `SELECT pg_try_advisory_lock(${key})`],
+      [4, `SELECT pg_advisory_unlock(${key})`],
+      [0.5, 'SELECT pg_advisory_unlock_all()'],
+    ]);
+    return commandText(command, this.token());
+  }
+
+  private cursor(): string {
+    const { random } = this;
+    const name = random.pick(CURSORS);
+    const token = this.token();
+    const select = { token, variant: random.int(10, 99), rows: random.int(0, 5), size: 2, sleepMs: 0 };
+    return random.weighted([
+      [3, State.declareText(name, random.chance(0.8), selectText(select))],
+      [5, commandText(`FETCH ${random.int(1, 3)} FROM ${name}`, token)],
+      [2, commandText(`CLOSE ${name}`, token)],
+    ]);
+  }
+
+  private prepared(): string {
+    const name = this.random.pick(STATEMENTS);
+    const token = this.token();
+    return this.random.weighted([
+      [3, State.prepareText(name, token)],
+      [5, commandText(`EXECUTE ${name}`, token)],
+      [1, commandText(`DEALLOCATE ${name}`, token)],
+    ]);
+  }
+
+  private forget(): string {
+    const command = this.wishes.size > 0 || this.random.chance(0.3) ? 'DEALLOCATE ALL' : 'DISCARD ALL';
+    return commandText(command, this.token());
+  }
+}
+
+/** Parse, Bind and Execute. */
+function run(text: string): Packet[] {
+  return [Packets.parse('', text), Packets.bind('', '', []), Packets.execute('', 0)];
+}
