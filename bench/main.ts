@@ -74,7 +74,7 @@ async function bench(options: BenchOptions, folder: string): Promise<void> {
   say(`Starting a PostgreSQL of its own, with ${options.scale * 100_000} rows ...`);
   const postgres = await startPostgres(folder, binaries, account, options.scale);
   const certificate = options.tls === null ? null : await makeCertificate(folder, options.tls);
-  const around: Surroundings = { postgres, unix: options.unix, account, folder, certificate };
+  const around: Surroundings = { postgres, serverWay: options.serverWay, account, folder, certificate };
   const { contenders, remarks } = await findContenders(options, pgbouncer, around);
   if (load > BUSY_LOAD) {
     remarks.push(

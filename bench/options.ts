@@ -11,6 +11,12 @@ export const PARTS: readonly Part[] = ['matrix', 'connect', 'big', 'stall', 'idl
 /** The parts whose clients can speak TLS. */
 const TLS_PARTS: readonly Part[] = ['matrix', 'connect'];
 
+/**
+ * How poolers reach PostgreSQL: all are given its TCP address, and Sluice takes the unix socket by itself (`own`), or may not
+ * (`tcp`); or all are given its unix socket.
+ */
+export type ServerWay = 'own' | 'tcp' | 'unix';
+
 export interface BenchOptions {
   readonly parts: readonly Part[];
   readonly modes: readonly QueryMode[];
@@ -25,7 +31,7 @@ export interface BenchOptions {
   readonly gigabytes: number;
   readonly stallSeconds: number;
   readonly scale: number;
-  readonly unix: boolean;
+  readonly serverWay: ServerWay;
   /** Clients speak TLS with the poolers, by a certificate with such a key; null: they don't. */
   readonly tls: KeyKind | null;
   readonly quick: boolean;
@@ -101,6 +107,7 @@ interface Parsed {
   stallSeconds: number;
   scale: number;
   unix?: true;
+  tcp?: true;
   tls?: KeyKind | true;
   quick?: true;
   pgbouncer?: string;
@@ -134,7 +141,11 @@ function command(): Command {
     .option('--gigabytes <n>', 'size of the big result (1; quick: 0.2)', positiveDecimal)
     .option('--stall-seconds <n>', 'how long the stalled reader stands still', positive, 5)
     .option('--scale <n>', "pgbench's scale factor: 100,000 rows each", positive, 10)
-    .option('--unix', 'poolers reach PostgreSQL through its unix socket instead of TCP')
+    .addOption(new Option('--unix', 'all poolers are given the unix socket of PostgreSQL').conflicts('tcp'))
+    .option(
+      '--tcp',
+      'Sluice, too, reaches PostgreSQL by TCP, and not by its unix socket as it does by itself',
+    )
     .addOption(
       new Option(
         '--tls [key]',
@@ -178,7 +189,7 @@ export function readOptions(argv: readonly string[]): BenchOptions {
     gigabytes: parsed.gigabytes ?? (quick ? 0.2 : 1),
     stallSeconds: parsed.stallSeconds,
     scale: parsed.scale,
-    unix: parsed.unix === true,
+    serverWay: parsed.unix === true ? 'unix' : parsed.tcp === true ? 'tcp' : 'own',
     quick,
     pgbouncer: parsed.pgbouncer,
     postgres: parsed.postgres,

@@ -12,7 +12,7 @@ describe('sluiceArguments', () => {
       version: '',
       stop: async () => {},
     },
-    unix: false,
+    serverWay: 'own',
     account: null,
     certificate: null,
     folder: '',
@@ -31,6 +31,12 @@ describe('sluiceArguments', () => {
     assert.ok(args.includes('default_pool_size=20'));
   });
 
+  test('let it find the unix socket by itself, unless TCP is to be measured', () => {
+    assert.ok(sluiceArguments('uring', 1, '/u', around).includes('server_unix_socket=/tmp/a b'));
+    const tcp = sluiceArguments('uring', 1, '/u', { ...around, serverWay: 'tcp' });
+    assert.ok(tcp.includes('server_unix_socket=off'));
+  });
+
   test('name the certificate where clients speak TLS', () => {
     const certificate = { kind: 'ec', certificateFile: '/c', keyFile: '/k' } as const;
     const args = sluiceArguments('uring', 1, '/u', { ...around, certificate });
@@ -39,7 +45,7 @@ describe('sluiceArguments', () => {
   });
 
   test('reach a unix socket by its folder', () => {
-    const url = valueAfter(sluiceArguments('uring', 1, '/u', { ...around, unix: true }), '--database');
+    const url = valueAfter(sluiceArguments('uring', 1, '/u', { ...around, serverWay: 'unix' }), '--database');
     assert.equal(url, 'postgres://postgres@/bench?host=%2Ftmp%2Fa%20b&port=5555');
   });
 });

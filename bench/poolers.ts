@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { ServerUser } from '../src/agent/server-user.js';
 import type { Certificate } from './certificate.js';
 import { Daemon, runOrThrow } from './child-process.js';
+import type { ServerWay } from './options.js';
 import { DATABASE, freePort, ownedFolder, type PostgresUnderTest, USER } from './postgres-under-test.js';
 
 export type DriverName = 'uring' | 'epoll' | 'node';
@@ -39,8 +40,7 @@ export const POOLER_SETTINGS = `transaction pooling, default_pool_size=${SERVER_
 /** Everything that is needed to start poolers. */
 export interface Surroundings {
   readonly postgres: PostgresUnderTest;
-  /** Reach PostgreSQL through its unix socket instead of loopback TCP. */
-  readonly unix: boolean;
+  readonly serverWay: ServerWay;
   /** Whom PgBouncer, which refuses to run as root, runs as. */
   readonly account: ServerUser | null;
   /** What clients speak TLS by; null: they don't. */
@@ -118,7 +118,7 @@ export async function startPgBouncer(executable: string, around: Surroundings): 
   const { postgres, account } = around;
   const folder = await ownedFolder(join(around.folder, 'pgbouncer'), account);
   const port = await freePort();
-  const host = around.unix ? postgres.socketFolder : postgres.host;
+  const host = around.serverWay === 'unix' ? postgres.socketFolder : postgres.host;
   const usersFile = await writeUsersFile(folder);
   const configurationFile = join(folder, 'pgbouncer.ini');
   const lines = [
@@ -162,10 +162,11 @@ export function sluiceArguments(
   usersFile: string,
   around: Surroundings,
 ): string[] {
-  const { postgres } = around;
-  const server = around.unix
-    ? `postgres://${USER}@/${DATABASE}?host=${encodeURIComponent(postgres.socketFolder)}&port=${postgres.port}`
-    : `postgres://${USER}@${postgres.host}:${postgres.port}/${DATABASE}`;
+  const { postgres, serverWay } = around;
+  const server =
+    serverWay === 'unix'
+      ? `postgres://${USER}@/${DATABASE}?host=${encodeURIComponent(postgres.socketFolder)}&port=${postgres.port}`
+      : `postgres://${USER}@${postgres.host}:${postgres.port}/${DATABASE}`;
   const settings = {
     pool_mode: 'transaction',
     default_pool_size: SERVER_CONNECTIONS,
@@ -175,6 +176,8 @@ export function sluiceArguments(
     auth_file: usersFile,
     log_connections: 0,
     log_disconnections: 0,
+    // The folder is a temporary one, and not among the usual ones.
+    server_unix_socket: serverWay === 'own' ? postgres.socketFolder : 'off',
     ...tlsSettings(around),
   };
   return [

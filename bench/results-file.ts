@@ -6,7 +6,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describeCommit, describeMachine, machineSlug } from './machine.js';
-import type { BenchOptions } from './options.js';
+import type { BenchOptions, ServerWay } from './options.js';
 import type { Figures } from './parts.js';
 import { POOLER_SETTINGS } from './poolers.js';
 import { SERVER_SETTINGS } from './postgres-under-test.js';
@@ -22,6 +22,13 @@ const NOTES = [
   'Everything shares one machine: throughput is what is left beside pgbench and PostgreSQL. Compare CPU time first.',
   "Latency percentiles are from a sample of pgbench's log (half of the transactions at 1 client, else a tenth).",
 ];
+
+/** How the report says it. */
+const WAYS: Readonly<Record<ServerWay, string>> = {
+  own: 'loopback TCP, but Sluice by the unix socket of that address (`server_unix_socket`, as it does by itself beside its database; the folder is named because it is a temporary one; `--tcp` measures without)',
+  tcp: 'loopback TCP (`--tcp`; Sluice would take the unix socket by itself)',
+  unix: 'its unix socket (`--unix`)',
+};
 
 /** All tables of what was measured. */
 export function tablesOf(options: BenchOptions, figures: Figures): Table[] {
@@ -59,7 +66,7 @@ export async function renderReport(
     '',
     `- Machine: ${describeMachine()}`,
     `- Versions: ${[ours, ...versions].join('; ')}`,
-    `- Poolers: ${POOLER_SETTINGS}; ${clientsBy(options)}; towards PostgreSQL ${options.unix ? 'its unix socket' : 'loopback TCP'}`,
+    `- Poolers: ${POOLER_SETTINGS}; ${clientsBy(options)}; towards PostgreSQL ${WAYS[options.serverWay]}`,
     `- PostgreSQL: ${settings.join(', ')}; pgbench scale ${options.scale}`,
     ...remarks.map((remark) => `- ${remark}`),
     '',
@@ -83,7 +90,7 @@ function newResultsFile(options: BenchOptions): string {
     ROOT,
     'bench',
     'results',
-    `${day}-${machineSlug()}${options.tls === null ? '' : '-tls'}${options.quick ? '-quick' : ''}`,
+    `${day}-${machineSlug()}${options.tls === null ? '' : '-tls'}${options.serverWay === 'own' ? '' : `-${options.serverWay}`}${options.quick ? '-quick' : ''}`,
   );
   for (let number = 1; ; number++) {
     const path = `${base}${number === 1 ? '' : `-${number}`}.md`;

@@ -6,6 +6,7 @@ import type { ServerAddress } from '../core/io.js';
 import type {
   DatabaseSettings,
   GatewaySettings,
+  LocalSocketChoice,
   PeerSettings,
   UserLimits,
   UserSecret,
@@ -103,6 +104,7 @@ function connectionSettings(values: ConfigValues) {
     serverCheckDelayMs: values.server_check_delay,
     serverRoundRobin: values.server_round_robin,
     serverFastClose: values.server_fast_close,
+    localSocket: values.server_unix_socket as LocalSocketChoice,
   };
 }
 
@@ -213,6 +215,7 @@ function makeDatabase(
     name,
     addresses: serverAddresses(database),
     loadBalanceHosts: database.load_balance_hosts ?? 'round-robin',
+    localSocket: (database.server_unix_socket ?? null) as LocalSocketChoice | null,
     serverDatabase: database.dbname ?? null,
     forcedUser: forcedUser(database, users),
     poolMode: database.pool_mode ?? null,

@@ -8,6 +8,7 @@ export const PGBOUNCER_DEFAULTS = Object.freeze({
   pool_mode: 'session',
   max_client_conn: 100,
   server_login_retry: 15,
+  server_unix_socket: 'off',
   auth_type: 'md5',
   auth_query_search_path: '',
   auth_query_cache_time: 0,

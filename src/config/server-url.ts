@@ -21,6 +21,7 @@ const PARAMETERS = [
   'query_wait_timeout',
   'query_wait_fail_fast',
   'load_balance_hosts',
+  'server_unix_socket',
   'connect_query',
   'client_encoding',
   'datestyle',

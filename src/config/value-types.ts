@@ -96,6 +96,14 @@ export function commaList(what: string) {
   });
 }
 
+/** `auto`, `off`, or a folder as an absolute path. */
+export function localSocketChoice() {
+  const error = 'auto, off, or the folder of a unix socket (/run/postgresql)';
+  const isFolder = (value: string): boolean => value.startsWith('/') && !value.includes('\0');
+  const folder = z.string({ error }).refine(isFolder, { error });
+  return z.union([z.enum(['auto', 'off'], { error }), folder], { error });
+}
+
 /** `HOST:PORT` or nothing; an IPv6 address stands in brackets. The output is the same text. */
 export function listenPlace() {
   const error = 'HOST:PORT, like 127.0.0.1:8432 or [::1]:8432';

@@ -144,6 +144,7 @@ export class Administration {
   private reconnect(name: string | null, done: Done): void {
     const chosen = this.choose(name, done);
     if (chosen === null) return;
+    this.administered.context.localSockets.forget();
     for (const pool of this.poolsOf(chosen)) pool.servers.replace(CONFIGURATION_CHANGED);
     done(null);
   }

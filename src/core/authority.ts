@@ -1,7 +1,7 @@
 /**
  * What the core asks of the control plane, because the answer takes I/O: about a client's identity a query to a database, a
- * login at an LDAP server, the system's list of users; about a server its addresses. Values only: they cross between
- * threads.
+ * login at an LDAP server, the system's list of users; about a server its addresses and its unix socket. Values only: they
+ * cross between threads.
  */
 import type { ErrorFields } from '../wire/error-fields.js';
 import type { ServerAddress } from './io.js';
@@ -78,10 +78,29 @@ export interface HostLookup {
   readonly name: string;
 }
 
+/**
+ * Asks for the unix socket of the server that listens at this loopback address: one that the listener's own user has made,
+ * with its port in its name.
+ */
+export interface LocalSocketLookup {
+  readonly kind: 'localSocket';
+  readonly host: string;
+  readonly port: number;
+  /** Where to look; null: in the usual folders. */
+  readonly folder: string | null;
+}
+
+/** A unix socket that may lead to a server on this machine. */
+export interface LocalSocket {
+  readonly path: string;
+  /** The user that has made it, and that listens at the TCP address, too. */
+  readonly uid: number;
+}
+
 /** About a client. */
 export type IdentityQuestion = UserLookup | UserFailed | LdapCheck | SystemUserLookup;
 
-export type AuthorityQuestion = IdentityQuestion | HostLookup;
+export type AuthorityQuestion = IdentityQuestion | HostLookup | LocalSocketLookup;
 
 /** `failed`: the client is told `error`; what operators need to know is logged already. */
 export type AuthorityAnswer =
@@ -91,4 +110,6 @@ export type AuthorityAnswer =
   | { readonly kind: 'systemUser'; readonly name: string | null }
   /** In the order in which they are to be tried; at least one. */
   | { readonly kind: 'host'; readonly addresses: readonly string[] }
+  /** Null: there is none, or it can't be told whose it is. */
+  | { readonly kind: 'localSocket'; readonly socket: LocalSocket | null }
   | { readonly kind: 'failed'; readonly error: ErrorFields };

@@ -3,6 +3,7 @@
 import type { ErrorFields } from '../wire/error-fields.js';
 import type { FailedLogins } from './failed-logins.js';
 import type { Io } from './io.js';
+import type { LocalSockets } from './local-sockets.js';
 import type { ParameterSets } from './parameters.js';
 import type { LearntScramKeys } from './scram-keys.js';
 import type { GatewaySettings } from './settings.js';
@@ -19,6 +20,8 @@ export interface GatewayContext {
   readonly counters: Counters;
   /** Work that is done outside of the reactor. */
   readonly slow: SlowAnswers;
+  /** Unix sockets of servers that are configured by a loopback address. */
+  readonly localSockets: LocalSockets;
   readonly scramKeys: LearntScramKeys;
   readonly failedLogins: FailedLogins;
   /** Random for the process; makes the mock exchange of unknown users the same each time. */

@@ -22,6 +22,7 @@ import type { Hosts } from './hosts.js';
 import { housekeepingMs } from './housekeeping-interval.js';
 import type { ConnectionId, Io, IoEvents, TlsFacts } from './io.js';
 import { ADVANCE_MS_MAX, POOLS_MAX, REFUSED_CLIENTS_MAX } from './limits.js';
+import { LocalSockets } from './local-sockets.js';
 import { ParameterSets } from './parameters.js';
 import { Capacity } from './pool/capacity.js';
 import type { Pool, PoolOwner } from './pool/pool.js';
@@ -85,6 +86,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
       counters: newCounters(),
       newId: () => ++this.lastId,
       slow: new SlowAnswers(io),
+      localSockets: new LocalSockets(),
       scramKeys: new LearntScramKeys(),
       failedLogins: new FailedLogins(),
       mockKey: io.randomBytes(MOCK_KEY_BYTES),

@@ -3,7 +3,7 @@
  * name has none for `dns_nxdomain_ttl`. Names in use are looked up again by themselves, so that a change is noticed.
  */
 import type { GatewayContext } from './context.js';
-import type { ServerAddress } from './io.js';
+import type { ServerAddress, TcpAddress } from './io.js';
 import { parseIpAddress } from './ip-address.js';
 import { HOST_NAMES_MAX } from './limits.js';
 
@@ -39,6 +39,12 @@ export interface HostsOwner {
   hostFound(): void;
 }
 
+/** The TCP address that a connection stands for, also where a unix socket is taken instead; null: a socket is configured. */
+export function configuredAddress(address: ServerAddress): TcpAddress | null {
+  if (!('socketPath' in address)) return address;
+  return address.shortcut?.insteadOf ?? null;
+}
+
 export class Hosts {
   private readonly context: GatewayContext;
   private readonly owner: HostsOwner;
@@ -70,8 +76,8 @@ export class Hosts {
 
   /** A server connection was opened, or has gone. */
   use(address: ServerAddress, change: 1 | -1): void {
-    if ('socketPath' in address || address.name === undefined) return;
-    const host = this.byName.get(address.name);
+    const name = configuredAddress(address)?.name;
+    const host = name === undefined ? undefined : this.byName.get(name);
     if (host !== undefined) host.used += change;
   }
 

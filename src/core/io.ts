@@ -15,15 +15,32 @@ import type { ConsoleAnswer, ConsoleQuestion } from './console.js';
 export type ConnectionId = number;
 
 /** Where a PostgreSQL server listens. */
-export type ServerAddress =
-  | {
-      readonly host: string;
-      readonly port: number;
-      /** What the host was called before its address was looked up; TLS checks it. */
-      readonly name?: string;
-    }
+export type ServerAddress = TcpAddress | SocketAddress;
+
+export interface TcpAddress {
+  readonly host: string;
+  readonly port: number;
+  /** What the host was called before its address was looked up; TLS checks it. */
+  readonly name?: string;
+}
+
+export interface SocketAddress {
   /** The socket file itself, e.g. `/run/postgresql/.s.PGSQL.5432`. */
-  | { readonly socketPath: string };
+  readonly socketPath: string;
+  /** Set where the gateway takes the socket by itself, instead of the address that is configured. */
+  readonly shortcut?: Shortcut;
+}
+
+/** What must hold of a unix socket that is taken instead of a TCP address, as a login over TCP has shown it. */
+export interface Shortcut {
+  readonly insteadOf: TcpAddress;
+  /** Whose process must be at its other end, before anything is sent. */
+  readonly ownerUid: number;
+  /** Code of the server's first AuthenticationXXX message: what kind of password it asks for, if any. */
+  readonly authentication: number;
+  /** Tells the server from all others, and from itself before a restart. */
+  readonly server: string;
+}
 
 /** Work that is too slow for a reactor: PBKDF2 of a password (RFC 5802, `SaltedPassword`). */
 export interface KeyRequest {

@@ -39,6 +39,18 @@ export const TURN_MS = 1000;
 /** Host names of servers whose addresses are remembered, beside those in use. */
 export const HOST_NAMES_MAX = 10_000;
 
+/** How long the proof that a unix socket leads to a server counts, in ms; then it is brought again, over TCP. */
+export const LOCAL_SOCKET_PROOF_MS = 3_600_000;
+
+/** How long a unix socket is left alone that has refused a login which TCP admits, in ms. */
+export const LOCAL_SOCKET_REFUSED_MS = 3_600_000;
+
+/** How long it is left alone where there is none, or it has failed in another way, in ms. */
+export const LOCAL_SOCKET_RETRY_MS = 60_000;
+
+/** Combinations of database, user and address whose unix socket is remembered; beyond that all are found out anew. */
+export const LOCAL_SOCKETS_MAX = 10_000;
+
 /** Named prepared statements that one client may have. */
 export const STATEMENTS_PER_CLIENT_MAX = 100_000;
 

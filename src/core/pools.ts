@@ -74,7 +74,8 @@ export class Pools implements HostsOwner {
 
   /** Brings the pools in line with the context's settings. */
   applySettings(hasOtherTls: boolean): void {
-    const { settings } = this.context;
+    const { settings, localSockets } = this.context;
+    localSockets.forget();
     for (const pool of this.byKey.values()) {
       const { name } = pool.database;
       const database = settings.databases.get(name) ?? settings.databases.get('*');

@@ -60,12 +60,20 @@ export interface UserSettings {
 /** Which of a database's hosts a new server connection goes to (PgBouncer's `load_balance_hosts`). */
 export type HostBalancing = 'round-robin' | 'disable';
 
+/**
+ * Whether a server on this machine is reached by its unix socket, where that is proved to be its: one in the usual folders
+ * (`auto`), or in this folder.
+ */
+export type LocalSocketChoice = 'auto' | 'off' | `/${string}`;
+
 export interface DatabaseSettings {
   /** The name that clients ask for; `*` is the fallback for any name. */
   readonly name: string;
   /** One or more servers that hold the same database. */
   readonly addresses: readonly ServerAddress[];
   readonly loadBalanceHosts: HostBalancing;
+  /** null: {@link GatewaySettings.localSocket}. */
+  readonly localSocket: LocalSocketChoice | null;
   /** The database's name on the server; null: the name that the client asked for. */
   readonly serverDatabase: string | null;
   /** Log in to the server as this user whoever the client is; null: the client's user. */
@@ -142,6 +150,7 @@ export interface GatewaySettings {
   readonly serverRoundRobin: boolean;
   /** A reload or RECONNECT closes session-mode server connections without waiting for their clients. */
   readonly serverFastClose: boolean;
+  readonly localSocket: LocalSocketChoice;
   /** A message longer than this closes its connection (PgBouncer's `max_packet_size`). */
   readonly maxPacketSize: number;
   /** Startup parameters that are accepted and not passed on (PgBouncer's `ignore_startup_parameters`). */
@@ -191,6 +200,7 @@ export interface GatewaySettings {
 /** A database's settings that leave everything to the gateway's. */
 export const NO_DATABASE_SETTINGS = Object.freeze({
   loadBalanceHosts: 'round-robin',
+  localSocket: null,
   minPoolSize: null,
   reservePoolSize: null,
   maxDbConnections: null,
@@ -228,6 +238,7 @@ export const NO_EXTRA_SETTINGS = Object.freeze({
   serverCheckDelayMs: 30_000,
   serverRoundRobin: false,
   serverFastClose: false,
+  localSocket: 'off',
   queryWaitNotifyMs: 0,
   queryWaitFailFast: false,
   queryTimeoutMs: 0,

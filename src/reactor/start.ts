@@ -17,6 +17,7 @@ import { SqlState } from '../wire/sqlstate.js';
 import { chooseDriver, type DriverChoice, type DriverSetting, needsTls } from './choose-driver.js';
 import type { DriverName, InheritedListener, Listener, OpenListener } from './driver.js';
 import { type LoadedAddon, loadAddon } from './load-addon.js';
+import { findLocalSocket } from './local-socket.js';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
 import type { ResolvedHost } from './slow-work.js';
 
@@ -242,6 +243,8 @@ type Question =
   | Omit<Extract<ToWorker, { kind: 'snapshot' }>, 'id'>
   | Omit<Extract<ToWorker, { kind: 'command' }>, 'id'>;
 
+type ThreadOptions = Pick<ReactorOptions, 'onReport' | 'onAuthority' | 'onQuestion' | 'listen'>;
+
 /** The main thread's side of a worker. */
 class ReactorThread {
   readonly ended: Promise<Error | null>;
@@ -250,6 +253,10 @@ class ReactorThread {
   readonly #onReport: (report: Report) => void;
   readonly #onAuthority: NonNullable<ReactorOptions['onAuthority']>;
   readonly #onQuestion: ReactorOptions['onQuestion'];
+  /** Sockets on which clients are served, which are no server's. */
+  readonly #ownSockets: ReadonlySet<string>;
+  /** The driver knows who is at the other end of a socket. */
+  readonly #seesPeers: boolean;
   readonly #started: Promise<readonly (OpenListener | null)[]>;
   #settleStart: (outcome: Extract<FromWorker, { kind: 'listening' | 'listenFailed' }> | Error) => void =
     () => {};
@@ -259,10 +266,9 @@ class ReactorThread {
   #lastAsked = 0;
   readonly #wakeAtExit = (): void => this.#wake();
 
-  constructor(
-    start: WorkerStart,
-    { onReport, onAuthority, onQuestion }: Pick<ReactorOptions, 'onReport' | 'onAuthority' | 'onQuestion'>,
-  ) {
+  constructor(start: WorkerStart, { onReport, onAuthority, onQuestion, listen }: ThreadOptions) {
+    this.#ownSockets = new Set(listen.flatMap((place) => ('socketPath' in place ? [place.socketPath] : [])));
+    this.#seesPeers = start.driver !== 'node';
     this.#listeners = start.listeners;
     this.#wakeDescriptor = start.wakeDescriptor;
     this.#onReport = onReport;
@@ -372,6 +378,10 @@ class ReactorThread {
   }
 
   async #answer(question: AuthorityQuestion): Promise<AuthorityAnswer> {
+    if (question.kind === 'localSocket') {
+      const socket = this.#seesPeers ? await findLocalSocket(question, this.#ownSockets) : null;
+      return { kind: 'localSocket', socket };
+    }
     if (question.kind !== 'host') return this.#onAuthority(question);
     const answer = await resolveHost(question.name);
     if ('addresses' in answer) return { kind: 'host', addresses: answer.addresses };

@@ -17,7 +17,7 @@ export const SUPERUSER = 'postgres';
 export const DATABASE = 'app';
 
 export interface PostgresOptions {
-  /** Passed as `-c name=value`. */
+  /** Passed as `-c name=value`; those of the port and the sockets' folders win over the harness's own. */
   readonly settings?: Readonly<Record<string, string | number>>;
   /** Lines of pg_hba.conf. Default: everybody is trusted. */
   readonly hba?: readonly string[];
@@ -102,10 +102,10 @@ export class PostgresServer {
 
   async #launch(): Promise<boolean> {
     const child = launchServer(this.#data, {
-      ...this.#settings,
       listen_addresses: this.host,
       port: this.port,
       unix_socket_directories: this.socketFolder,
+      ...this.#settings,
     });
     this.#child = child;
     const seen = this.#log.length;

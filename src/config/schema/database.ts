@@ -1,7 +1,7 @@
 /** An entry of `databases`: a mapping or a URL. */
 import * as z from 'zod';
 import { parseServerUrl, UrlError } from '../server-url.js';
-import { booleanWord, name, oneOf, portList, text, wholeNumber } from '../value-types.js';
+import { booleanWord, localSocketChoice, name, oneOf, portList, text, wholeNumber } from '../value-types.js';
 import { key, optionalCount, optionalSeconds, otherwise } from './entry.js';
 import { POOL_MODES, POOL_SIZE_MAX } from './pooling.js';
 
@@ -62,6 +62,11 @@ export const databaseFields = z.strictObject(
       oneOf(HOST_BALANCING).optional(),
       `one of ${HOST_BALANCING.join(', ')}`,
       'Of several hosts, a new server connection goes to the next one (`round-robin`, the default), or stays with one until it fails (`disable`).',
+    ),
+    server_unix_socket: key(
+      localSocketChoice().optional(),
+      'auto, off or a folder',
+      otherwise('server_unix_socket'),
     ),
     connect_query: key(
       text('SQL').optional(),

@@ -1,5 +1,5 @@
 /** Which server connections there are, and who gets them. */
-import { commaList, oneOf, text } from '../value-types.js';
+import { commaList, localSocketChoice, oneOf, text } from '../value-types.js';
 import { count, NO_LIMIT, onOff, seconds, setting } from './setting.js';
 
 /** The pooling modes, as in PgBouncer. */
@@ -95,6 +95,13 @@ export const serverConnectionSettings = {
   server_fast_close: onOff(CHECKS, false, {
     description:
       'In `session` mode, a reload or RECONNECT that makes server connections obsolete closes them at the end of the transaction, with their clients, and does not wait for the clients to leave.',
+  }),
+  server_unix_socket: setting(localSocketChoice(), 'auto', {
+    group: CHECKS,
+    type: 'auto, off or a folder',
+    description:
+      "Reach a server whose `host` is a loopback address by its unix socket, which takes less CPU time than TCP. `auto` looks for the socket in the usual folders, a path in this folder alone. It is used only where it is proved to be the server's, for users and databases that TCP has let in, and where it asks for the same kind of password; otherwise TCP serves, as with `off`. Only on Linux, with the drivers `uring` and `epoll`, and without `server_tls_sslmode` `require` or stricter. Clients then have no `inet_client_addr()`.",
+    pgbouncer: 'it has no such setting; for a `pgbouncer.ini` the default is `off`.',
   }),
   track_extra_parameters: setting(commaList('parameter names'), 'IntervalStyle', {
     group: CHECKS,

@@ -12,6 +12,7 @@ import type { ServerOwner } from '../server/server-owner.js';
 import type { UserSettings } from '../settings.js';
 import { UNKNOWN_FAILURE } from './login-failure.js';
 import type { PoolLimits } from './pool-limits.js';
+import { Shortcuts, type Target } from './shortcuts.js';
 
 /** The pool, as this sees it. */
 export interface LaunchingPool extends ServerOwner<ServerConnection> {
@@ -37,6 +38,9 @@ export class Launching {
   private readonly hosts: Hosts;
   private readonly newLogin: NewLogin;
   private readonly encryption = new EncryptionPolicy();
+  private readonly shortcuts: Shortcuts;
+  /** Where those go that are not logged in yet. */
+  private readonly targets = new Map<ServerConnection, Target>();
   /** The last connection that was tried has worked. */
   private isProven = false;
   /** Position in the host list. */
@@ -49,6 +53,7 @@ export class Launching {
     this.pool = pool;
     this.hosts = hosts;
     this.newLogin = newLogin;
+    this.shortcuts = new Shortcuts(context, pool);
   }
 
   /** The server could not be reached, and is left alone for a while (`server_login_retry`). */
@@ -59,9 +64,9 @@ export class Launching {
   /**
    * Where the next connection goes, of several hosts the next one each time or the same until it fails
    * (`load_balance_hosts`). Null: nowhere for now; it is too early after a failure, a host name is being looked up, or one
-   * attempt is to show first whether the server answers.
+   * attempt is to show first whether the server answers, or which way.
    */
-  nextTarget(): ServerAddress | null {
+  nextTarget(): Target | null {
     const { addresses } = this.pool.limits;
     this.awaitsHost = false;
     for (let tries = 0; tries < addresses.length; tries++) {
@@ -69,28 +74,36 @@ export class Launching {
       const address = addresses[this.nextHost % addresses.length]!;
       const found = this.hosts.find(address);
       this.awaitsHost = found === null;
-      if (found === null || !('error' in found)) return found;
+      if (found === null) return null;
+      if (!('error' in found)) return this.shortcuts.target(found);
       this.nameFailed(address, found.error);
     }
     return null;
   }
 
-  begin(address: ServerAddress): ServerConnection {
+  begin(target: Target): ServerConnection {
     const { io, settings, counters } = this.context;
+    const { address } = target;
     if (this.pool.limits.loadBalanceHosts === 'round-robin') this.nextHost += 1;
     const connection = io.connect(address);
-    const login = this.newLogin(connection, this.pool.identity.user);
+    const plain = this.newLogin(connection, this.pool.identity.user);
+    const login = this.shortcuts.login(target, connection, plain, (progress) => server.loginGoesOn(progress));
     const mode = this.encryption.next(settings.tls.serverMode);
     const encryption = new ServerEncryption(io, mode, address);
     this.count += 1;
     counters.serverConnections += 1;
     this.hosts.use(address, 1);
-    return new ServerConnection(this.context, this.pool, connection, login, encryption);
+    const server = new ServerConnection(this.context, this.pool, connection, login, encryption);
+    this.targets.set(server, target);
+    this.shortcuts.begun(server, target);
+    return server;
   }
 
   /** A server connection has been logged in. */
-  succeeded(): void {
+  succeeded(server: ServerConnection): void {
     this.count -= 1;
+    this.targets.delete(server);
+    this.shortcuts.succeeded(server);
     this.isProven = true;
     this.failures = 0;
     if (this.lastFailure === null) return;
@@ -104,7 +117,10 @@ export class Launching {
 
   /** A server connection was lost before it was logged in. Returns why; null: another way is to be tried at once. */
   failed(server: ServerConnection, error: ErrorFields | null): ErrorFields | null {
+    const target = this.targets.get(server)!;
     this.count -= 1;
+    this.targets.delete(server);
+    if (this.shortcuts.ended(server, target, error)) return null;
     if (this.encryption.triesOtherWay(server.encryption, error)) return null;
     const failure = error ?? UNKNOWN_FAILURE;
     this.noteFailure(failure);

@@ -7,6 +7,7 @@ import type {
   DatabaseSettings,
   GatewaySettings,
   HostBalancing,
+  LocalSocketChoice,
   PoolMode,
   UserLimits,
   UserSettings,
@@ -16,6 +17,7 @@ import type {
 export interface PoolLimits {
   readonly addresses: readonly ServerAddress[];
   readonly loadBalanceHosts: HostBalancing;
+  readonly localSocket: LocalSocketChoice;
   readonly serverDatabase: string;
   readonly mode: PoolMode;
   readonly size: number;
@@ -51,6 +53,7 @@ export function poolLimits(
   return {
     addresses: database.addresses,
     loadBalanceHosts: database.loadBalanceHosts,
+    localSocket: database.localSocket ?? settings.localSocket,
     serverDatabase: database.serverDatabase ?? name,
     mode: own?.poolMode ?? database.poolMode ?? settings.poolMode,
     size,
@@ -80,6 +83,7 @@ export function limitsOf(settings: GatewaySettings, user: string): UserLimits | 
 export function leadElsewhere(before: PoolLimits, after: PoolLimits): boolean {
   return (
     JSON.stringify(before.addresses) !== JSON.stringify(after.addresses) ||
+    before.localSocket !== after.localSocket ||
     before.serverDatabase !== after.serverDatabase ||
     before.connectQuery !== after.connectQuery ||
     JSON.stringify([...before.startupParameters]) !== JSON.stringify([...after.startupParameters])

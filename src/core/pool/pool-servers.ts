@@ -1,5 +1,6 @@
 /** All server connections of a pool, whatever they are doing. */
 import { CONFIGURATION_CHANGED } from '../close-reasons.js';
+import { configuredAddress } from '../hosts.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import { letGo } from './session-links.js';
 
@@ -12,8 +13,8 @@ export class PoolServers extends Set<ServerConnection> {
   /** The same for those that lead to addresses which a host name no longer has. */
   leave(name: string, vanished: ReadonlySet<string>): void {
     for (const server of [...this]) {
-      const { address } = server;
-      if (!('host' in address) || address.name !== name) continue;
+      const address = configuredAddress(server.address);
+      if (address === null || address.name !== name) continue;
       if (vanished.has(address.host)) replace(server, CONFIGURATION_CHANGED);
     }
   }

@@ -250,7 +250,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
 
   opened(server: ServerConnection): void {
     if (this.greetings.defaults === null) this.database.learn(server.parameters);
-    this.launching.succeeded();
+    this.launching.succeeded(server);
     this.greetings.defaults ??= server.parameters;
     // However short its lifetime, it serves once.
     const why = this.whyClose(server, this.context.io.now());

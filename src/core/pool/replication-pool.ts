@@ -72,5 +72,6 @@ class UnawaitedServers extends PoolServers {
 
 /** Nothing of ours is run on it, and it is given to nobody else. */
 function onlyForOne(limits: PoolLimits): PoolLimits {
-  return { ...limits, mode: 'session', minSize: 0, isAlwaysWarm: false, connectQuery: null };
+  const nothing = { minSize: 0, isAlwaysWarm: false, connectQuery: null, localSocket: 'off' } as const;
+  return { ...limits, mode: 'session', ...nothing };
 }

@@ -20,7 +20,7 @@ import { releasePolicy } from './release.js';
 import { ServerAnswers } from './server-answers.js';
 import type { ServerEncryption } from './server-encryption.js';
 import { connectionFailure, openingReason } from './server-errors.js';
-import type { ServerLogin } from './server-login.js';
+import type { LoginDialogue, LoginProgress } from './server-login.js';
 import { type OpeningConnection, ServerOpening } from './server-opening.js';
 import type { ServerOwner } from './server-owner.js';
 import { ServerStatements } from './server-statements.js';
@@ -66,7 +66,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     context: GatewayContext,
     owner: ServerOwner<ServerConnection>,
     connection: ConnectionId,
-    login: ServerLogin,
+    login: LoginDialogue,
     encryption: ServerEncryption,
   ) {
     super(context, new ServerStatements(context.catalogue, owner), new Timing(owner.database));
@@ -107,7 +107,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
 
   /** The server has closed its side: it will not answer any more. */
   ended(): void {
-    recordClosing(this.context, this, CRASHED);
+    recordClosing(this.context, this, this.opening?.farewell ?? CRASHED);
     this.context.io.reset(this.connection);
     this.lost('server closed the connection unexpectedly');
   }
@@ -232,11 +232,17 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     if (this.phase === 'login') this.opening?.keyDerived(key);
   }
 
+  /** Something that its login had asked for has come. */
+  loginGoesOn(progress: LoginProgress): void {
+    if (this.phase === 'login') this.opening?.progress(progress);
+  }
+
   /** The connection is gone, by the peer or the system. */
   closed(reason: string | null): void {
     if (this.phase === 'closed') return;
     const text = reason ?? 'connection closed';
-    recordClosing(this.context, this, this.phase === 'connecting' ? openingReason(text) : CRASHED);
+    const why = this.phase === 'connecting' ? openingReason(text) : CRASHED;
+    recordClosing(this.context, this, this.opening?.farewell ?? why);
     this.lost(text);
   }
 
@@ -362,7 +368,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     this.owner.ownQueryDone(this, error);
   }
 
-  loggedIn(login: ServerLogin): void {
+  loggedIn(login: LoginDialogue): void {
     this.phase = 'ready';
     this.wasReady = true;
     this.readyAt = this.context.io.now();

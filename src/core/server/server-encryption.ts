@@ -19,6 +19,7 @@ export interface EncryptionOwner {
 const ACCEPTED = 0x53; // 'S'
 const REFUSED = 0x4e; // 'N'
 const ERROR_RESPONSE = 0x45; // 'E'
+const NOT_THE_SERVERS = "the process at the unix socket is not the server's";
 const SSL_REQUEST = buildSslRequest();
 
 export class ServerEncryption {
@@ -40,9 +41,16 @@ export class ServerEncryption {
 
   /** The connection is there. */
   begin(owner: EncryptionOwner): void {
+    if (!this.isGenuine(owner)) return owner.encryptionFailed(NOT_THE_SERVERS);
     if (this.mode === 'disable' || this.mode === 'allow') return owner.opened();
     this.awaitsAnswer = true;
     this.io.send(owner.connection, SSL_REQUEST, 0, SSL_REQUEST.length);
+  }
+
+  /** A socket that nobody has configured must be the server's: whoever sits there gets to see a password. */
+  private isGenuine({ connection }: EncryptionOwner): boolean {
+    const shortcut = 'socketPath' in this.address ? this.address.shortcut : undefined;
+    return shortcut === undefined || this.io.peerCredentials(connection)?.uid === shortcut.ownerUid;
   }
 
   /** Bytes from the server before the session has begun. */

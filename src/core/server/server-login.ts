@@ -40,7 +40,22 @@ export interface LoginServices {
 
 export type LoginProgress = 'more' | 'ready' | ErrorFields;
 
-export class ServerLogin {
+/** How a session is opened, as the connection sees it: whole messages in, `ready` when it can serve. */
+export interface LoginDialogue {
+  /** As the server reported them. */
+  readonly parameters: ReadonlyMap<string, string>;
+  readonly processId: number;
+  readonly secret: Uint8Array;
+  /** Non-null: the server has been asked to end the connection, and why. */
+  readonly farewell: string | null;
+  /** Takes one whole message, its body being `bytes[start, end)`. */
+  message(type: number, bytes: Uint8Array, start: number, end: number): LoginProgress;
+  /** The answer to a key derivation. */
+  keyDerived(saltedPassword: Uint8Array | null): LoginProgress;
+}
+
+export class ServerLogin implements LoginDialogue {
+  readonly farewell = null;
   /** As the server reported them. */
   readonly parameters = new Map<string, string>();
   processId = 0;

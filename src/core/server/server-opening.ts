@@ -5,7 +5,7 @@ import type { GatewayContext } from '../context.js';
 import type { ConnectionId, ReportSubject, TlsFacts } from '../io.js';
 import type { EncryptionOwner, ServerEncryption } from './server-encryption.js';
 import { connectionFailure } from './server-errors.js';
-import type { LoginProgress, ServerLogin } from './server-login.js';
+import type { LoginDialogue, LoginProgress } from './server-login.js';
 
 /** The connection that is being opened. */
 export interface OpeningConnection {
@@ -15,7 +15,7 @@ export interface OpeningConnection {
   /** Encrypted, where that was asked for: the startup packet is to be sent. */
   startSession(): void;
   /** The server waits for the first query. */
-  loggedIn(login: ServerLogin): void;
+  loggedIn(login: LoginDialogue): void;
   openingFailed(error: ErrorFields): void;
 }
 
@@ -23,13 +23,13 @@ export class ServerOpening implements EncryptionOwner {
   readonly encryption: ServerEncryption;
   private readonly context: GatewayContext;
   private readonly target: OpeningConnection;
-  private readonly login: ServerLogin;
+  private readonly login: LoginDialogue;
 
   constructor(
     context: GatewayContext,
     target: OpeningConnection,
     encryption: ServerEncryption,
-    login: ServerLogin,
+    login: LoginDialogue,
   ) {
     this.context = context;
     this.target = target;
@@ -77,7 +77,13 @@ export class ServerOpening implements EncryptionOwner {
     this.progress(this.login.keyDerived(key));
   }
 
-  private progress(progress: LoginProgress): void {
+  /** Why the server has been asked to end the connection; null: it hasn't. */
+  get farewell(): string | null {
+    return this.login.farewell;
+  }
+
+  /** The login has come so far. */
+  progress(progress: LoginProgress): void {
     if (progress === 'more') return;
     if (progress === 'ready') this.target.loggedIn(this.login);
     else this.target.openingFailed(progress);
