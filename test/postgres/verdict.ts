@@ -1,0 +1,44 @@
+/** Judges a suite's result by the list of expected failures. */
+import type { ExpectedFailure } from './expected-failures.js';
+import type { SuiteName, SuiteResult } from './suites.js';
+import { type Route, routeName } from './targets.js';
+
+/** A suite's result by one route, judged. */
+export interface Verdict {
+  /** e.g. `regress, Sluice, session mode: 216 of 217` */
+  readonly summary: string;
+  /** What differs, a line each. */
+  readonly differences: readonly string[];
+  /** Whether that is what was expected. Nothing is expected of PgBouncer: its figures are for comparison. */
+  readonly asExpected: boolean;
+}
+
+export function judge(
+  suite: SuiteName,
+  route: Route,
+  result: SuiteResult,
+  expected: readonly ExpectedFailure[],
+): Verdict {
+  const reasons = new Map<string, string>();
+  for (const entry of expected) {
+    if (entry.suite === suite && entry.mode === route.mode) reasons.set(entry.test, entry.reason);
+  }
+  const judged = route.pooler !== 'PgBouncer';
+  const differences: string[] = [];
+  let asExpected = true;
+  for (const test of result.tests) {
+    const reason = judged ? reasons.get(test) : undefined;
+    if (result.passed.has(test)) {
+      if (reason === undefined) continue;
+      differences.push(`${test}: passed, but was expected to fail (${reason})`);
+      asExpected = false;
+      continue;
+    }
+    const what = result.failed.has(test) ? 'failed' : 'did not come to its end';
+    if (judged && reason === undefined) asExpected = false;
+    differences.push(`${test}: ${what}${reason === undefined ? '' : ` (expected: ${reason})`}`);
+  }
+  const stopped = result.late ? ', then stopped at its limit' : '';
+  const summary = `${suite}, ${routeName(route)}: ${result.passed.size} of ${result.tests.length}${stopped}`;
+  return { summary, differences, asExpected: asExpected || !judged };
+}
