@@ -267,12 +267,11 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     if (refused !== null) return client.fail(refused);
     client.database.totals.clientLogins += 1;
     const identity = { database: client.database, user, startupParameters: divided.fixed };
-    const pool = this.poolTable.open(database, identity, client);
+    const pool = this.poolTable.openFor(client, database, identity, divided.reported);
     if (pool === null) return client.fail(TOO_MANY_POOLS);
-    client.startupParameters = this.context.parameterSets.overlay(
-      this.context.parameterSets.empty,
-      divided.reported,
-    );
+    const { parameterSets } = this.context;
+    const following = [...divided.reported].filter(([name]) => !pool.identity.startupParameters.has(name));
+    client.startupParameters = parameterSets.overlay(parameterSets.empty, new Map(following));
     client.pool = pool;
     this.clientCounts.enter(client.asked!);
     if (pool.sharesServers) {

@@ -7,6 +7,7 @@ import { POOLS_MAX } from './limits.js';
 import { Pool, type PoolIdentity, type PoolOwner } from './pool/pool.js';
 import { type PoolLimits, poolLimits } from './pool/pool-limits.js';
 import { ReplicationPool } from './pool/replication-pool.js';
+import { resetValues } from './pool/reset-values.js';
 import { userAfterReload } from './server/server-user.js';
 import type { Session } from './session/session.js';
 import type { DatabaseSettings, GatewaySettings } from './settings.js';
@@ -58,6 +59,24 @@ export class Pools implements HostsOwner {
     );
     this.byKey.set(key, pool);
     return pool;
+  }
+
+  /**
+   * The pool of a client that asked for these reported parameters; null: there are too many. In pool_mode session those that
+   * RESET must go back to belong to the pool's identity.
+   */
+  openFor(
+    client: Session,
+    database: DatabaseSettings,
+    identity: PoolIdentity,
+    reported: ReadonlyMap<string, string>,
+  ): Pool | null {
+    const pool = this.open(database, identity, client);
+    if (pool === null || pool.sharesServers) return pool;
+    const kept = resetValues(reported, pool.plainParameters);
+    if (kept.size === 0) return pool;
+    const startupParameters = new Map([...identity.startupParameters, ...kept]);
+    return this.open(database, { ...identity, startupParameters }, client);
   }
 
   /** Pools with a forced user and a `min_pool_size` are filled before any client comes. */

@@ -55,6 +55,46 @@ onEveryDriver('pool modes', {}, (stage) => {
       });
     });
 
+    test('RESET goes back to what the client asked for at its startup', async () => {
+      await withGateway(gateway('session', 2), async (at) => {
+        const show = async (client: RawClient, name: string) =>
+          singleValue(await client.query(`SHOW ${name}`));
+        const options = '-c IntervalStyle=postgres_verbose -c work_mem=5MB';
+        const one = await RawClient.login(at, { DateStyle: 'German', timezone: 'Asia/Tokyo', options });
+        for (const reset of [
+          'RESET DateStyle; RESET TimeZone; RESET IntervalStyle; RESET work_mem',
+          'RESET ALL',
+          'DISCARD ALL',
+        ]) {
+          await one.query(
+            "SET DateStyle = 'SQL'; SET TimeZone = 'UTC'; SET IntervalStyle = iso_8601; SET work_mem = '9MB'",
+          );
+          for (const statement of reset.split(';')) await one.query(statement);
+          assert.equal(await show(one, 'DateStyle'), 'German, DMY', reset);
+          assert.equal(await show(one, 'TimeZone'), 'Asia/Tokyo', reset);
+          assert.equal(await show(one, 'IntervalStyle'), 'postgres_verbose', reset);
+          assert.equal(await show(one, 'work_mem'), '5MB', reset);
+        }
+        const two = await RawClient.login(at);
+        await two.query('RESET ALL');
+        assert.equal(await show(two, 'DateStyle'), 'ISO, MDY');
+        assert.equal(await show(two, 'TimeZone'), 'UTC');
+        await one.close();
+        await two.close();
+      });
+    });
+
+    test('clients that ask for what they would get anyway share server connections with those that don’t', async () => {
+      await withGateway(gateway('session'), async (at) => {
+        const one = await RawClient.login(at);
+        const first = await pid(one);
+        await one.close();
+        const two = await RawClient.login(at, { TimeZone: 'UTC', application_name: 'two' });
+        assert.equal(await pid(two), first);
+        await two.close();
+      });
+    });
+
     test('a client that left in a transaction leaves nothing', async () => {
       await withGateway(gateway('session'), async (at) => {
         const one = await RawClient.login(at);

@@ -18,7 +18,7 @@ import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
 import type { Hosts } from '../hosts.js';
 import { recordReserve } from '../journal.js';
-import { differenceQuery } from '../parameters.js';
+import { differenceQuery, type ParameterSet } from '../parameters.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { ServerOwner } from '../server/server-owner.js';
 import type { Session } from '../session/session.js';
@@ -429,6 +429,11 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
 
   get lastFailure(): ErrorFields | null {
     return this.launching.lastFailure;
+  }
+
+  /** What its server connections report when they are new; null: there was none yet. */
+  get plainParameters(): ParameterSet | null {
+    return this.greetings.defaults;
   }
 
   get isNew(): boolean {
