@@ -8,14 +8,12 @@
  * Needs python3 with pytest, pytest-asyncio, pytest-timeout, pytest-xdist, filelock and psycopg, and PostgreSQL's
  * programs, openssl and socat. Prints every test that failed, then `N of M`, and ends with 0 if all passed.
  */
-import { spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
@@ -25,7 +23,10 @@ import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const PROJECT = dirname(dirname(fileURLToPath(import.meta.url)));
-const PROGRAM = join(PROJECT, 'dist', 'src', 'cli', 'main.js');
+const COMPILED = join(PROJECT, 'dist');
+const PROGRAM = join(COMPILED, 'src', 'cli', 'main.js');
+const { handOver, runGroup } = await import(join(COMPILED, 'test/harness/process-group.js'));
+const { programFolders } = await import(join(COMPILED, 'test/harness/postgres-binaries.js'));
 const TEST_LIMIT_S = 60;
 /** Of Python 3.11: its parser fails at times when pytest formats a traceback by itself, and the whole run with it. */
 const TRACEBACKS = '--tb=native';
@@ -59,73 +60,33 @@ function layOut() {
   return process.env.BOUNCER_EXE ?? program;
 }
 
-/** PostgreSQL refuses to run as root, and so does PgBouncer. */
-function asOrdinaryUser(command) {
-  if (process.getuid() !== 0) return command;
-  spawnSync('chown', ['-R', 'postgres', scratch], { stdio: 'inherit' });
-  return ['setpriv', '--reuid=postgres', '--regid=postgres', '--clear-groups', ...command];
-}
-
-function programFolders() {
-  const installed = '/usr/lib/postgresql';
-  if (!existsSync(installed)) return [];
-  const byAge = readdirSync(installed).sort((a, b) => Number(b) - Number(a));
-  return byAge.map((version) => join(installed, version, 'bin'));
-}
-
-/** Ends what a test has left running. */
-function endGroup(leader) {
-  try {
-    process.kill(-leader, 'SIGKILL');
-  } catch (error) {
-    if (error.code !== 'ESRCH') throw error;
-  }
-}
-
-for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.once(signal, () => {
-    endGroup(child.pid);
-    process.exit(1);
-  });
-}
-
 const bouncer = layOut();
-const [program, ...rest] = asOrdinaryUser([
-  process.env.PYTHON ?? (existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3'),
-  ...[
-    '-m',
-    'pytest',
-    '-p',
-    'no:cacheprovider',
-    '-q',
-    '-rfE',
-    TRACEBACKS,
-    `--timeout=${TEST_LIMIT_S}`,
-    '--timeout-method=signal',
-  ],
-  ...['-n', String(PROCESSES), `--basetemp=${join(scratch, 'tmp')}`],
-  ...pytestArguments,
-]);
-const child = spawn(program, rest, {
-  cwd: join(scratch, 'test'),
-  env: {
-    ...process.env,
-    BOUNCER_EXE: bouncer,
-    HOME: scratch,
-    PYTHONDONTWRITEBYTECODE: '1',
-    PATH: [...programFolders(), process.env.PATH].join(delimiter),
-  },
-  stdio: ['ignore', 'pipe', 'inherit'],
-  // A group of its own: tests that fail leave gateways, servers and proxies behind.
-  detached: true,
-});
+handOver(scratch);
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 let output = '';
-child.stdout.on('data', (chunk) => {
-  output += chunk;
-  process.stdout.write(chunk);
-});
-const code = await new Promise((resolve) => child.once('exit', resolve));
-endGroup(child.pid);
+const { code } = await runGroup(
+  process.env.PYTHON ?? (existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3'),
+  [
+    ...['-m', 'pytest', '-p', 'no:cacheprovider', '-q', '-rfE', TRACEBACKS],
+    ...[`--timeout=${TEST_LIMIT_S}`, '--timeout-method=signal'],
+    ...['-n', String(PROCESSES), `--basetemp=${join(scratch, 'tmp')}`],
+    ...pytestArguments,
+  ],
+  {
+    cwd: join(scratch, 'test'),
+    env: {
+      ...process.env,
+      BOUNCER_EXE: bouncer,
+      HOME: scratch,
+      PYTHONDONTWRITEBYTECODE: '1',
+      PATH: [...programFolders(), process.env.PATH].join(delimiter),
+    },
+    output: (text) => {
+      output += text;
+      process.stdout.write(text);
+    },
+  },
+);
 const last = output.trimEnd().split('\n').at(-1) ?? '';
 const count = (word) => Number(new RegExp(`(\\d+) ${word}`).exec(last)?.[1] ?? 0);
 const passed = count('passed');

@@ -9,7 +9,7 @@ const DISTRIBUTION_FOLDERS = ['/usr/lib/postgresql', '/usr/local/lib/postgresql'
  * version first), or PATH. Throws when there is none.
  */
 export function postgresProgram(name: string): string {
-  for (const folder of candidates()) {
+  for (const folder of programFolders()) {
     const path = join(folder, name);
     try {
       accessSync(path, constants.X_OK);
@@ -21,7 +21,8 @@ export function postgresProgram(name: string): string {
   throw new Error(`PostgreSQL's ${name} was not found; install it, or set SLUICE_TEST_PGBIN to its folder`);
 }
 
-function candidates(): string[] {
+/** Where PostgreSQL's programs are looked for, the best place first. */
+export function programFolders(): string[] {
   const given = process.env.SLUICE_TEST_PGBIN;
   if (given !== undefined && given !== '') return [given];
   const folders: string[] = [];

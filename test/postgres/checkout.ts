@@ -2,21 +2,12 @@
  * A PostgreSQL source tree, made ready: its copy, in which the programs of the suites are built, and a server of the very
  * same version. The tree itself is only read.
  */
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Progress } from '../../src/agent/progress.js';
 import { run, succeed } from '../harness/command.js';
-import { serverIdentity } from '../harness/postgres-binaries.js';
-import { plainEnvironment, runGroup } from './process-group.js';
+import { handOver, plainEnvironment, runGroup } from '../harness/process-group.js';
 
 /** What suites are run from. */
 export interface ReadyCheckout {
@@ -108,8 +99,7 @@ class Build {
     this.#progress.begin(`copying ${source}`);
     await succeed('rm', ['-rf', this.#tree]);
     await succeed('cp', ['-a', source, this.#tree], { limitMs: 300_000 });
-    const { uid, gid } = serverIdentity();
-    if (uid !== undefined) await succeed('chown', ['-R', `${uid}:${gid}`, this.#tree]);
+    handOver(this.#tree);
     this.#progress.begin('configuring');
     // A tree that was built elsewhere remembers where.
     if (existsSync(join(this.#tree, 'GNUmakefile'))) await this.#command('make', ['-s', 'distclean']);
@@ -128,7 +118,7 @@ class Build {
     this.#progress.begin('building a server, since none of this version is installed (some minutes)');
     await this.#make([]);
     mkdirSync(destination, { recursive: true });
-    ownFolder(destination);
+    handOver(destination);
     await this.#command('make', ['-s', `prefix=${destination}`, 'install']);
     this.#progress.end('built a server');
     return programs;
@@ -149,11 +139,4 @@ class Build {
     });
     if (code !== 0) throw new Error(`${program} ${args.join(' ')} failed in ${this.#tree}:\n${printed}`);
   }
-}
-
-/** Gives a folder to whom the suites run as. */
-export function ownFolder(path: string): void {
-  chmodSync(path, 0o755);
-  const { uid, gid } = serverIdentity();
-  if (uid !== undefined && gid !== undefined) chownSync(path, uid, gid);
 }

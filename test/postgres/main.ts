@@ -2,12 +2,13 @@
  * `npm run test:postgres -- CHECKOUT`: PostgreSQL's own suites, run directly and through Sluice, in session mode and in
  * transaction mode, and through PgBouncer if there is one. `--help` says more.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createStepProgress } from '../../src/cli/step-progress.js';
 import { PostgresServer } from '../harness/postgres-server.js';
-import { ownFolder, prepare, type ReadyCheckout } from './checkout.js';
+import { handOver } from '../harness/process-group.js';
+import { prepare, type ReadyCheckout } from './checkout.js';
 import { EXPECTED_FAILURES } from './expected-failures.js';
 import { Neighbours } from './neighbours.js';
 import { readOptions } from './options.js';
@@ -38,7 +39,7 @@ function emptyFolder(...names: string[]): string {
   const folder = join(...names);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  ownFolder(folder);
+  handOver(folder);
   return folder;
 }
 
@@ -89,10 +90,15 @@ function tell(verdict: Verdict, { details }: SuiteResult, trouble: readonly stri
   if (details !== null) console.log(`    see ${details}`);
 }
 
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'postgres-suites-'));
+  chmodSync(folder, 0o755);
+  return folder;
+}
+
 async function main(): Promise<number> {
-  const work = resolve(options.work ?? mkdtempSync(join(tmpdir(), 'postgres-suites-')));
+  const work = resolve(options.work ?? newFolder());
   mkdirSync(work, { recursive: true });
-  ownFolder(work);
   const checkout = await prepare(resolve(options.checkout), work, options.bindir, progress);
   process.env.SLUICE_TEST_PGBIN = checkout.programs;
   const summaries: string[] = [];

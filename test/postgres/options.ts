@@ -35,6 +35,7 @@ Suites:
 Modes:
   direct       the server itself
   session      through Sluice with pool_mode = session
+  once         the same, and no server connection serves a second client (server_lifetime = 1ms)
   transaction  with pool_mode = transaction, in a pool that is shared with clients of other, odd settings
 
 Every run has a new server. Ends with 0 when everything gave what test/postgres/expected-failures.ts says, with 1 when

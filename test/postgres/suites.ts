@@ -2,8 +2,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SUPERUSER } from '../harness/postgres-server.js';
-import { ownFolder, type ReadyCheckout } from './checkout.js';
-import { plainEnvironment, runGroup } from './process-group.js';
+import { handOver, plainEnvironment, runGroup } from '../harness/process-group.js';
+import type { ReadyCheckout } from './checkout.js';
 import { readOutcome, type TestOutcome, testsOfSchedule } from './regress-output.js';
 
 /** `pg_regress`, `pg_isolation_regress` and `libpq_pipeline`. */
@@ -128,7 +128,7 @@ async function runPipeline(options: SuiteRun): Promise<SuiteResult> {
   const failed = new Set<string>();
   const log: string[] = [];
   mkdirSync(join(folder, 'traces'));
-  ownFolder(join(folder, 'traces'));
+  handOver(join(folder, 'traces'));
   for (const test of tests) {
     const trace = join(folder, 'traces', `${test}.trace`);
     const traced = expected.has(`${test}.trace`);

@@ -9,8 +9,8 @@ import type { PostgresServer } from '../harness/postgres-server.js';
 import { freePort } from '../harness/scratch.js';
 import { until } from '../harness/until.js';
 
-/** The ways to reach the server. */
-export const MODES = ['direct', 'session', 'transaction'] as const;
+/** The ways to reach the server. `once`: in session mode, and no server connection serves a second client. */
+export const MODES = ['direct', 'session', 'once', 'transaction'] as const;
 export type Mode = (typeof MODES)[number];
 
 /** One way to reach the server, by one program. */
@@ -22,7 +22,8 @@ export interface Route {
 
 /** e.g. `Sluice, session mode` */
 export function routeName({ mode, pooler }: Route): string {
-  return pooler === null ? 'direct' : `${pooler}, ${mode} mode`;
+  if (pooler === null) return 'direct';
+  return mode === 'once' ? `${pooler}, session mode, used once` : `${pooler}, ${mode} mode`;
 }
 
 /** A route that stands. */
@@ -55,11 +56,20 @@ export function openTarget(
     : openPgBouncer(pgbouncer!, route.mode, server, folder);
 }
 
+function poolMode(mode: Mode): string {
+  return mode === 'once' ? 'session' : mode;
+}
+
 async function openSluice(mode: Mode, server: PostgresServer, folder: string): Promise<Target> {
   const gateway = await GatewayUnderTest.start({
     io: availableDrivers[0]!,
     server,
-    settings: { pool_mode: mode, default_pool_size: POOL_SIZE, max_client_conn: CLIENTS_MAX },
+    settings: {
+      pool_mode: poolMode(mode),
+      default_pool_size: POOL_SIZE,
+      max_client_conn: CLIENTS_MAX,
+      ...(mode === 'once' ? { server_lifetime: '1ms' } : {}),
+    },
   });
   return {
     port: gateway.port,
@@ -119,10 +129,11 @@ auth_type = trust
 auth_user = postgres
 auth_dbname = postgres
 auth_query = SELECT $1::text, ''::text
-pool_mode = ${mode}
+pool_mode = ${poolMode(mode)}
 default_pool_size = ${POOL_SIZE}
 max_client_conn = ${CLIENTS_MAX}
 max_prepared_statements = 100
 ignore_startup_parameters = extra_float_digits, options
+${mode === 'once' ? 'server_lifetime = 0' : ''}
 `;
 }

@@ -2,8 +2,9 @@
  * Foreign test suites run in a process group of their own: whatever they leave running ends with them, and a suite that
  * hangs is ended.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { serverIdentity } from '../harness/postgres-binaries.js';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { chmodSync } from 'node:fs';
+import { serverIdentity } from './postgres-binaries.js';
 
 /** How a suite's program is run. */
 export interface GroupOptions {
@@ -69,6 +70,13 @@ function endGroup({ pid }: ChildProcess): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
+}
+
+/** Gives a folder and what is in it to whom {@link runGroup} runs programs as. */
+export function handOver(folder: string): void {
+  chmodSync(folder, 0o755);
+  const { uid, gid } = serverIdentity();
+  if (uid !== undefined) execFileSync('chown', ['-R', `${uid}:${gid}`, folder]);
 }
 
 /** The environment without libpq's variables, which would lead a suite elsewhere. */
