@@ -12,6 +12,7 @@ import type { Random } from './random.js';
 import type { CancelTask } from './schedule.js';
 import { GARBAGE, LAST_WORDS, NONSENSE } from './server-mishaps.js';
 import type { SessionObjects } from './session-objects.js';
+import { invalidParameter } from './session-parameters.js';
 import type { Peer, SimConnection } from './sim-connection.js';
 import type { Statement } from './sql.js';
 import { tokenOwners } from './sql.js';
@@ -235,6 +236,10 @@ export class ServerSession implements Peer {
 
   private welcome(): void {
     const { ledger } = this.ground;
+    const invalid = invalidParameter(this.parameters);
+    if (invalid !== undefined) {
+      return this.die('fatal', '22023', `invalid value for parameter "${invalid}"`);
+    }
     // The rest of what happens in a session is noted by its client's own copy of it.
     this.session = new PostgresSession(this.parameters, this.server.lockKeeper(this), (situation) => {
       if (situation === 'state that is not reported is reset') ledger.note(situation);

@@ -39,6 +39,12 @@ export function spelling(name: string): string | null {
   return SPELLINGS.get(name.toLowerCase()) ?? null;
 }
 
+/** The parameter of a startup packet whose value the server refuses; undefined: it takes them all. */
+export function invalidParameter(startup: ReadonlyMap<string, string>): string | undefined {
+  const names = [...startup].map(([name, value]) => [spelling(name) ?? name, value] as const);
+  return names.find(([name, value]) => isInvalid(name, value))?.[0];
+}
+
 interface Setting {
   readonly value: string;
   /** It was set in the session, and not at its start: the column `source` of pg_settings says `session`. */
