@@ -9,12 +9,29 @@ import { INVALID_TIME_ZONE } from './session-parameters.js';
 import { commandText, failText, selectText } from './sql.js';
 import * as State from './state-sql.js';
 
-const REPORTED = ['TimeZone', 'application_name'] as const;
-const UNREPORTED = ['work_mem', 'search_path', 'statement_timeout', 'role'] as const;
-const CUSTOM = ['app.tenant', 'app.user_id'] as const;
-const SETTINGS = [...REPORTED, ...UNREPORTED, ...CUSTOM] as const;
-/** Common to all clients; beside these each has values of its own. */
-const VALUES = ["it's", 'back\\slash', '', 'one', INVALID_TIME_ZONE] as const;
+/** Values that any client may choose, and those that are one client's own: in a form that PostgreSQL shows as it is. */
+interface Choice {
+  readonly common: readonly string[];
+  own(client: number, variant: number): string;
+}
+
+const TEXTS: Choice = { common: ["it's", 'back\\slash', '', 'one'], own: (id, n) => `of ${id}, ${n}` };
+const CUSTOM: Choice = { ...TEXTS, common: [...TEXTS.common, 'Größe', 'naïve\\'] };
+const ROLES: Choice = { common: ['none', 'r1'], own: (id) => `r${id}` };
+
+const SETTINGS: Readonly<Record<string, Choice>> = {
+  TimeZone: { common: ['Europe/Paris', INVALID_TIME_ZONE], own: (id) => `Etc/GMT-${1 + (id % 12)}` },
+  application_name: TEXTS,
+  work_mem: { common: ['64kB'], own: (id, n) => `${64 + id * 10 + n}kB` },
+  search_path: { common: ['public'], own: (id, n) => `s${id}_${n}` },
+  statement_timeout: { common: ['0'], own: (id, n) => `${1_000_000 + id * 10 + n}ms` },
+  role: ROLES,
+  'app.tenant': CUSTOM,
+  'app.user_id': CUSTOM,
+};
+const NAMES = Object.keys(SETTINGS);
+/** In lower case; a server reports these. */
+const REPORTED: ReadonlySet<string> = new Set(['timezone', 'application_name']);
 const TABLES = ['temp1', 'temp2'] as const;
 const CURSORS = ['held1', 'held2'] as const;
 const STATEMENTS = ['q1', 'q2'] as const;
@@ -44,7 +61,7 @@ export class ClientStateWork {
     this.token = token;
     this.hasBlocks = plan.settings.poolMode !== 'statement';
     const names = [...startup.keys()].map((name) => name.toLowerCase());
-    this.wishes = new Set(names.filter((name) => REPORTED.some((known) => known.toLowerCase() === name)));
+    this.wishes = new Set(names.filter((name) => REPORTED.has(name)));
   }
 
   /** Messages that a client sends without waiting for an answer; null: it has something else to do. */
@@ -92,17 +109,17 @@ export class ClientStateWork {
       [8, () => this.setting(inBlock)],
       [4, () => this.table()],
       [4, () => this.lock()],
-      [4, () => this.cursor()],
+      [4, () => this.cursor(inBlock)],
       [2, () => this.prepared()],
     ])();
   }
 
   private setting(inBlock: boolean): string {
     const { random } = this;
-    const name = random.pick(SETTINGS);
+    const name = random.pick(NAMES);
     const local = inBlock && random.chance(0.3);
     const isReset = random.chance(0.15) && !this.wishes.has(name.toLowerCase());
-    const value = isReset ? null : this.value();
+    const value = isReset ? null : this.value(SETTINGS[name]!);
     const isCustom = State.isCustom(name);
     const command = random.weighted<string>([
       [4, State.setCommand({ name, value, local })],
@@ -115,8 +132,8 @@ export class ClientStateWork {
     return commandText(command, this.token());
   }
 
-  private value(): string {
-    return this.random.chance(0.3) ? this.random.pick(VALUES) : `of ${this.id}, ${this.random.int(1, 3)}`;
+  private value({ common, own }: Choice): string {
+    return this.random.chance(0.3) ? this.random.pick(common) : own(this.id, this.random.int(1, 3));
   }
 
   private table(): string {
@@ -143,13 +160,13 @@ export class ClientStateWork {
     return commandText(command, this.token());
   }
 
-  private cursor(): string {
+  private cursor(inBlock: boolean): string {
     const { random } = this;
     const name = random.pick(CURSORS);
     const token = this.token();
     const select = { token, variant: random.int(10, 99), rows: random.int(0, 5), size: 2, sleepMs: 0 };
     return random.weighted([
-      [3, State.declareText(name, random.chance(0.8), selectText(select))],
+      [3, State.declareText(name, !inBlock || random.chance(0.7), selectText(select))],
       [5, commandText(`FETCH ${random.int(1, 3)} FROM ${name}`, token)],
       [2, commandText(`CLOSE ${name}`, token)],
     ]);

@@ -50,7 +50,8 @@ export type StateStatement =
 
 const PROBE = '/* sluice: session state */';
 const CURRENT_SETTING = /current_setting\('((?:[^']|'')*)', true\)/g;
-const SET_CONFIG = /set_config\((E?)'((?:[^']|'')*)', (?:(E?)'((?:[^']|'')*)'|NULL), (true|false)\)/g;
+const SET_CONFIG =
+  /set_config\((E?)'((?:[^']|'')*)', (?:(E?)'((?:[^']|'')*)'|NULL|pg_catalog\.convert_from\(pg_catalog\.decode\('(\w*)', 'hex'\), 'UTF8'\)), (true|false)\)/g;
 
 type Make = (parts: readonly string[], token: string) => StateStatement | null;
 
@@ -158,10 +159,15 @@ export function parseState(command: string, token: string): StateStatement | nul
   return null;
 }
 
+/** What isn't ASCII the gateway writes in hexadecimal digits. */
+function unhex(hex: string | undefined): string | null {
+  return hex === undefined ? null : Buffer.from(hex, 'hex').toString('utf8');
+}
+
 function parseChanges(text: string): SettingChange[] {
-  return [...text.matchAll(SET_CONFIG)].map(([, nameForm, name, valueForm, value, local]) => ({
+  return [...text.matchAll(SET_CONFIG)].map(([, nameForm, name, valueForm, value, hex, local]) => ({
     name: unquoteText(nameForm!, name!),
-    value: value === undefined ? null : unquoteText(valueForm!, value),
+    value: value === undefined ? unhex(hex) : unquoteText(valueForm!, value),
     local: local === 'true',
   }));
 }

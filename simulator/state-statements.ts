@@ -133,7 +133,7 @@ const RUNS: { readonly [K in Kind]: Run<K> } = {
   probe: ({ parameters, objects }, { customNames }) => [
     'SELECT 1',
     [
-      JSON.stringify(parameters.setInSession(customNames)),
+      Buffer.from(JSON.stringify(parameters.setInSession(customNames))).toString('hex'),
       truth(objects.tables.size > 0),
       truth(objects.locks.count > 0),
       truth(objects.heldCursors > 0),
