@@ -6,6 +6,9 @@ import type { Random } from './random.js';
 /** So many of the seeds. */
 const SHARE = 0.4;
 
+/** A client_login_timeout that no queue of clients outlasts, in ms. */
+const PATIENT_LOGIN_MS = 60_000;
+
 /** The same settings with limits, or without, as the generator decides. */
 export function withLimits<T extends Omit<GatewaySettings, 'tls'>>(
   settings: T,
@@ -57,7 +60,8 @@ export function isEndedByLimit(settings: GatewaySettings, message: string | null
     'transaction timeout': transactionTimeoutMs > 0,
     'idle transaction timeout': idleTransactionTimeoutMs > 0,
     client_idle_timeout: clientIdleTimeoutMs > 0,
-    'client_login_timeout (server down)': isCapped,
+    // A login that tries parameters takes its turn among the queries, and links that are pinned hold everybody up.
+    'client_login_timeout (server down)': isCapped || settings.clientLoginTimeoutMs < PATIENT_LOGIN_MS,
     // Ten seconds are not much where the network stalls for three at a time.
     'client has ended, and its last answers do not come': true,
     'no server connection is free (query_wait_fail_fast)': settings.queryWaitFailFast,
