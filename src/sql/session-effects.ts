@@ -47,11 +47,13 @@ class EffectScan {
     this.#beginStatement();
     for (;;) {
       const token = lexer.next();
-      if (beginning.waits && beginning.read(token, this.#depth)) this.#last = ROLE.OPERATOR;
+      if (token === TOKEN.END) return this.#finish();
+      const word = token === TOKEN.WORD ? findWord(bytes, lexer.start, lexer.position, lexer.hash) : NO_WORD;
+      if (beginning.waits && beginning.read(token, word, this.#depth)) this.#last = ROLE.OPERATOR;
       if (setConfig.waits) setConfig.read(token);
       switch (token) {
         case TOKEN.WORD:
-          this.#readWord();
+          this.#readWord(word);
           break;
         case TOKEN.QUOTED:
           this.#readQuoted();
@@ -79,8 +81,6 @@ class EffectScan {
           beginning.beginStatement();
           this.#beginStatement();
           break;
-        case TOKEN.END:
-          return this.#finish();
         case TOKEN.UNCERTAIN:
           this.#effects |= SessionEffect.STATE;
           return this.#finish();
@@ -107,9 +107,8 @@ class EffectScan {
     this.#withDepth = -1;
   }
 
-  #readWord(): void {
-    const { bytes, start, position, hash } = this.#lexer;
-    const word = findWord(bytes, start, position, hash);
+  #readWord(word: number): void {
+    const { bytes, start, position } = this.#lexer;
     if (word === NO_WORD && beginsWithPgTemp(bytes, start, position)) this.#effects |= SessionEffect.STATE;
     this.#word = word;
     if (this.#last === ROLE.DOT) {

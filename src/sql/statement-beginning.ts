@@ -4,7 +4,7 @@
  */
 import { type Lexer, TOKEN } from './lexer.js';
 import { SessionEffect } from './session-effect.js';
-import { findWord, VERB, verbOf } from './words.js';
+import { VERB, verbOf } from './words.js';
 
 /** Where in a statement the next token stands, as far as that needs care. */
 const STAGE = {
@@ -64,28 +64,31 @@ export class StatementBeginning {
     this.waits = true;
   }
 
-  /** Looks at the token that the lexer has found, `depth` parentheses deep. True: the text behind it begins a statement. */
-  read(token: number, depth: number): boolean {
+  /**
+   * Looks at the token that the lexer has found, `depth` parentheses deep; `word` is its slot. True: from this token on the
+   * text is like that of a statement of its own.
+   */
+  read(token: number, word: number, depth: number): boolean {
     const stage = this.#stage;
-    this.#stage = this.#next(token, depth);
+    this.#stage = this.#next(token, verbOf(word), depth);
     this.waits = this.#stage !== STAGE.BODY;
     return stage === STAGE.EXPLAIN || stage === STAGE.COPY;
   }
 
   /** Looks at a token that stands where {@link STAGE} says; returns the stage of the next one. */
-  #next(token: number, depth: number): number {
+  #next(token: number, verb: number, depth: number): number {
     switch (this.#stage) {
       case STAGE.BEGINNING:
-        return this.#beginning(token);
+        return this.#beginning(token, verb);
       case STAGE.EXPLAIN:
-        return this.#explain(token);
+        return this.#explain(token, verb);
       case STAGE.EXPLAIN_PARENTHESIS:
-        if (token === TOKEN.OPEN || this.#verb(token) === VERB.QUERY) return this.#beginning(token);
+        if (token === TOKEN.OPEN || verb === VERB.QUERY) return this.#beginning(token, verb);
         return STAGE.EXPLAIN_OPTIONS;
       case STAGE.EXPLAIN_OPTIONS:
         return token === TOKEN.CLOSE && depth === 1 ? STAGE.BEGINNING : STAGE.EXPLAIN_OPTIONS;
       case STAGE.INTO:
-        if (this.#verb(token) === VERB.TEMPORARY || this.#verb(token) === VERB.LOCAL) {
+        if (verb === VERB.TEMPORARY || verb === VERB.LOCAL) {
           this.effects |= SessionEffect.STATE;
         }
         return STAGE.BODY;
@@ -94,29 +97,22 @@ export class StatementBeginning {
         if (this.callsNothing) this.effects |= SessionEffect.INSERT;
         return token === TOKEN.OPEN ? STAGE.BEGINNING : STAGE.BODY;
       case STAGE.DISCARD:
-        return this.#discard(this.#verb(token));
+        return this.#discard(verb);
       case STAGE.PREPARE:
-        if (this.#verb(token) === VERB.TRANSACTION) return STAGE.PREPARE_TRANSACTION;
+        if (verb === VERB.TRANSACTION) return STAGE.PREPARE_TRANSACTION;
         this.effects |= SessionEffect.PREPARED;
         return STAGE.BODY;
       case STAGE.PREPARE_TRANSACTION:
         if (token !== TOKEN.LITERAL) this.effects |= SessionEffect.PREPARED;
         return STAGE.BODY;
       default:
-        return this.#setting(token);
+        return this.#setting(token, verb);
     }
   }
 
-  /** The verb of the token at hand. */
-  #verb(token: number): number {
-    if (token !== TOKEN.WORD) return VERB.UNKNOWN;
-    const { bytes, start, position, hash } = this.#lexer;
-    return verbOf(findWord(bytes, start, position, hash));
-  }
-
-  #beginning(token: number): number {
-    if (token === TOKEN.OPEN || token === TOKEN.SEMICOLON || token === TOKEN.END) return STAGE.BEGINNING;
-    switch (this.#verb(token)) {
+  #beginning(token: number, verb: number): number {
+    if (token === TOKEN.OPEN || token === TOKEN.SEMICOLON) return STAGE.BEGINNING;
+    switch (verb) {
       case VERB.HARMLESS:
       case VERB.QUERY:
         return STAGE.BODY;
@@ -135,7 +131,7 @@ export class StatementBeginning {
         this.effects |= SessionEffect.STATE;
         return STAGE.DISCARD;
       default:
-        this.#simpleVerb(this.#verb(token));
+        this.#simpleVerb(verb);
         return STAGE.BODY;
     }
   }
@@ -167,10 +163,9 @@ export class StatementBeginning {
     }
   }
 
-  #explain(token: number): number {
+  #explain(token: number, verb: number): number {
     if (token === TOKEN.OPEN) return STAGE.EXPLAIN_PARENTHESIS;
-    const verb = this.#verb(token);
-    return verb === VERB.ANALYZE || verb === VERB.VERBOSE ? STAGE.EXPLAIN : this.#beginning(token);
+    return verb === VERB.ANALYZE || verb === VERB.VERBOSE ? STAGE.EXPLAIN : this.#beginning(token, verb);
   }
 
   #discard(verb: number): number {
@@ -180,11 +175,10 @@ export class StatementBeginning {
   }
 
   /** The tokens behind SET and RESET. */
-  #setting(token: number): number {
+  #setting(token: number, verb: number): number {
     const named = token === TOKEN.WORD || token === TOKEN.QUOTED;
     switch (this.#stage) {
       case STAGE.SET: {
-        const verb = this.#verb(token);
         if (verb === VERB.LOCAL || verb === VERB.TRANSACTION) return STAGE.SET_LOCAL;
         this.effects |= SessionEffect.STATE;
         return verb === VERB.SESSION ? STAGE.SETTING_NAME : this.#settingName(token);

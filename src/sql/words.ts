@@ -183,9 +183,13 @@ const WORDS_OF_VERB: readonly (readonly [verb: number, words: string])[] = [
 
 /** A power of two, several times the number of words: most words of a statement are in no list, and one look shows it. */
 const SLOTS = 8192;
-/** By slot: the hash, and what is known of the word. A slot without a word has no text. */
+/** By slot: the hash, which no word has as 0, and what is known of the word. */
 const hashes = new Int32Array(SLOTS);
-const texts: (Uint8Array | null)[] = new Array<Uint8Array | null>(SLOTS).fill(null);
+/** Where the word's text stands in `letters`, and how long it is. */
+const offsets = new Uint16Array(SLOTS);
+const lengths = new Uint8Array(SLOTS);
+const letters = new Uint8Array(1 << 15);
+let lettersUsed = 0;
 const roles = new Uint8Array(SLOTS).fill(ROLE.NAME);
 const functions = new Uint8Array(SLOTS);
 const verbs = new Uint8Array(SLOTS);
@@ -205,14 +209,16 @@ function nextSlot(slot: number): number {
 function add(word: string): number {
   let hash = 0;
   for (let at = 0; at < word.length; at += 1) hash = hashStep(hash, word.charCodeAt(at));
-  const text = Uint8Array.from(word, (letter) => letter.charCodeAt(0));
+  letters.set(Buffer.from(word, 'latin1'), lettersUsed);
   let slot = slotOf(hash);
-  while (texts[slot] !== null) {
-    if (hashes[slot] === hash && sameWord(slot, text, 0, text.length)) return slot;
+  while (hashes[slot] !== 0) {
+    if (hashes[slot] === hash && sameWord(slot, letters, lettersUsed, lettersUsed + word.length)) return slot;
     slot = nextSlot(slot);
   }
   hashes[slot] = hash;
-  texts[slot] = text;
+  offsets[slot] = lettersUsed;
+  lengths[slot] = word.length;
+  lettersUsed += word.length;
   return slot;
 }
 
@@ -227,10 +233,11 @@ fill(functions, WORDS_OF_FUNCTION);
 fill(verbs, WORDS_OF_VERB);
 
 function sameWord(slot: number, bytes: Uint8Array, start: number, end: number): boolean {
-  const text = texts[slot]!;
-  if (text.length !== end - start) return false;
-  for (let at = 0; at < text.length; at += 1) {
-    if (foldedByte(bytes[start + at]!) !== text[at]) return false;
+  const length = end - start;
+  if (lengths[slot] !== length) return false;
+  const offset = offsets[slot]!;
+  for (let at = 0; at < length; at += 1) {
+    if (foldedByte(bytes[start + at]!) !== letters[offset + at]) return false;
   }
   return true;
 }
@@ -238,9 +245,11 @@ function sameWord(slot: number, bytes: Uint8Array, start: number, end: number): 
 /** The slot of an unquoted word, in whatever case, by its hash (see `Lexer.hash`); NO_WORD if it is in no list. */
 export function findWord(bytes: Uint8Array, start: number, end: number, hash: number): number {
   let slot = slotOf(hash);
-  while (texts[slot] !== null) {
-    if (hashes[slot] === hash && sameWord(slot, bytes, start, end)) return slot;
+  let found = hashes[slot]!;
+  while (found !== 0) {
+    if (found === hash && sameWord(slot, bytes, start, end)) return slot;
     slot = nextSlot(slot);
+    found = hashes[slot]!;
   }
   return NO_WORD;
 }
