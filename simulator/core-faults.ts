@@ -4,10 +4,12 @@
  */
 import { Pool } from '../src/core/pool/pool.js';
 import { Exchange } from '../src/core/server/exchange.js';
+import { ShortcutLogin } from '../src/core/server/identified-login.js';
 import { type PreparedEntry, PreparedStatements } from '../src/core/server/prepared.js';
 import * as Request from '../src/core/server/request-queue.js';
 import { ServerAnswers } from '../src/core/server/server-answers.js';
 import { ServerConnection } from '../src/core/server/server-connection.js';
+import { ServerEncryption } from '../src/core/server/server-encryption.js';
 import { ServerStatements } from '../src/core/server/server-statements.js';
 import { ClientEncryption } from '../src/core/session/client-encryption.js';
 import { ClientLogin } from '../src/core/session/client-login.js';
@@ -135,6 +137,12 @@ export const CORE_FAULTS = {
     const [startup] = args as [StartupMessage];
     return original({ ...startup, minor: 0, protocolOptions: [] });
   }),
+  'anybody may be at the other end of a unix socket': inMethod(
+    ServerEncryption.prototype,
+    'isGenuine',
+    () => true,
+  ),
+  'a unix socket may ask for any password': inMethod(ShortcutLogin.prototype, 'refusal', () => null),
   'bytes behind SSLRequest are read': inMethod(ClientEncryption.prototype, 'request', (_, [kind], original) =>
     original(kind, 0),
   ),

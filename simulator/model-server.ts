@@ -3,9 +3,10 @@ import type { ServerAddress } from '../src/core/io.js';
 import type { LockKeeper } from './advisory-locks.js';
 import type { Ground } from './ground.js';
 import { brokenLimit } from './limits.js';
+import { type Door, findDoor, impostor, ownerBehind } from './local-socket.js';
 import type { CancelTask } from './schedule.js';
 import { ServerSession } from './server-session.js';
-import type { SimConnection } from './sim-connection.js';
+import type { Peer, SimConnection } from './sim-connection.js';
 import type { Dialled } from './sim-io.js';
 import type { Statement } from './sql.js';
 
@@ -21,8 +22,9 @@ export class ModelServer {
     this.ground = ground;
   }
 
-  dial(_address: ServerAddress): Dialled {
+  dial(address: ServerAddress): Dialled {
     const { random, ledger } = this.ground;
+    const door = 'socketPath' in address ? findDoor(random) : null;
     const plan = this.ground.plan.server;
     const delayMs = random.fraction() * this.ground.plan.weather.latencyMsMax;
     if (random.chance(plan.refusals)) {
@@ -33,12 +35,21 @@ export class ModelServer {
       ledger.serverTrouble = true;
       return { kind: 'silence' };
     }
-    return { kind: 'accept', delayMs, peer: (connection) => this.accept(connection) };
+    if (door === null)
+      return { kind: 'accept', delayMs, peer: (connection) => this.accept(connection, null) };
+    const { serverMode } = this.ground.plan.settings.tls;
+    if (!['disable', 'allow', 'prefer'].includes(serverMode))
+      ledger.fail('a unix socket where TLS is wanted');
+    ledger.note(door === 'the server' ? 'a unix socket serves' : 'a unix socket is passed over');
+    if (door === 'nobody') return { kind: 'refuse', delayMs, error: 'no such file or directory' };
+    const peer = (connection: SimConnection): Peer =>
+      door === 'an impostor' ? impostor(ledger) : this.accept(connection, door);
+    return { kind: 'accept', delayMs, uid: ownerBehind(door), peer };
   }
 
-  private accept(connection: SimConnection): ServerSession {
+  private accept(connection: SimConnection, door: Door | null): ServerSession {
     this.lastProcessId += 1;
-    const session = new ServerSession(this.ground, this, connection, this.lastProcessId);
+    const session = new ServerSession(this.ground, this, connection, { processId: this.lastProcessId, door });
     this.sessions.add(session);
     return session;
   }

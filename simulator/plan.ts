@@ -106,6 +106,9 @@ const OPERATOR_SALT = 0x0be_7a7;
 const LIMITS_SALT = 0x11_3175;
 const LOOKUP_SALT = 0x10_0c_0d;
 const STATE_SALT = 0x0d_d57a;
+const SOCKET_SALT = 0x50c_4e7;
+/** So many of the seeds have servers on this machine. */
+const SOCKET_SHARE = 0.25;
 const USERS = ['alice', 'bob', 'carol'] as const;
 
 /** What isn't left to the seed. */
@@ -114,6 +117,8 @@ export interface Forced {
   /** The share of rash clients. */
   readonly rashness?: number;
   readonly hasSessionState?: boolean;
+  /** Servers are on this machine, and may have a unix socket. */
+  readonly hasLocalSocket?: boolean;
 }
 
 export function makePlan(seed: number, random: Random, forced: Forced): Plan {
@@ -124,7 +129,9 @@ export function makePlan(seed: number, random: Random, forced: Forced): Plan {
   const operating = new Random(seed ^ OPERATOR_SALT);
   const plain = { ...makeSettings(random, profile, count, passwords), tls };
   const made = withLimits(plain, profile, new Random(seed ^ LIMITS_SALT));
-  const settings = new Random(seed ^ LOOKUP_SALT).chance(0.2) ? withLookups(made) : made;
+  const isLocal = forced.hasLocalSocket ?? new Random(seed ^ SOCKET_SALT).chance(SOCKET_SHARE);
+  const placed = { ...made, localSocket: isLocal ? ('auto' as const) : ('off' as const) };
+  const settings = new Random(seed ^ LOOKUP_SALT).chance(0.2) ? withLookups(placed) : placed;
   const weather = makeWeather(random, profile);
   const server = { ...makeServerPlan(random, profile), tls: serverTls };
   const client = makeClientPlan(random, profile, count, forced.rashness ?? operating.pick([0, 0.2, 0.5]));

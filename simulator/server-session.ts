@@ -2,6 +2,7 @@
 import * as Backend from '../src/wire/backend.js';
 import * as Frontend from '../src/wire/frontend.js';
 import type { Ground } from './ground.js';
+import { asksWho, type Door, otherMethod, tellWho } from './local-socket.js';
 import type { ModelServer } from './model-server.js';
 import { isCopyData, isSslRequest, Ownership } from './ownership.js';
 import * as Packets from './packets.js';
@@ -53,6 +54,8 @@ export class ServerSession implements Peer {
   private readonly ground: Ground;
   private readonly server: ModelServer;
   private readonly connection: SimConnection;
+  /** What the gateway has come to by a unix socket; null: it has come by TCP. */
+  private readonly door: Door | null;
   private readonly random: Random;
   private readonly framer: Framer;
   private readonly ownership: Ownership;
@@ -81,11 +84,17 @@ export class ServerSession implements Peer {
   /** How far the answers to requests reach in the stream towards the gateway. */
   private answersEnd = 0;
 
-  constructor(ground: Ground, server: ModelServer, connection: SimConnection, processId: number) {
+  constructor(
+    ground: Ground,
+    server: ModelServer,
+    connection: SimConnection,
+    { processId, door }: { readonly processId: number; readonly door: Door | null },
+  ) {
     this.ground = ground;
     this.server = server;
     this.connection = connection;
     this.processId = processId;
+    this.door = door;
     this.random = ground.random.fork();
     this.secret = Buffer.from(this.random.bytes(4));
     this.label = `server ${processId}`;
@@ -168,7 +177,9 @@ export class ServerSession implements Peer {
     this.ground.ledger.trace(() => `${this.label} <- ${describePacket(message, false)}`);
     if (isSslRequest(message)) return this.answerSslRequest();
     if (!isCopyData(message)) this.requestsTaken += 1;
-    if (this.session !== null) this.session.push(message);
+    if (this.session !== null && asksWho(message)) {
+      for (const answer of tellWho(this.door, this.processId)) this.answer(answer);
+    } else if (this.session !== null) this.session.push(message);
     else if (message.type === 0) this.takeUntyped(message.bytes);
     else this.takePassword(message);
   }
@@ -202,7 +213,9 @@ export class ServerSession implements Peer {
     this.database = this.parameters.get('database') ?? '';
     this.user = this.parameters.get('user') ?? '';
     this.server.checkPoolSize(this);
-    if (plan.server.tls === 'required' && this.connection.tls !== 'secured') {
+    if (this.door === 'a refusal') return this.die('fatal', '28000', 'pg_hba.conf rejects connection');
+    const isPlainTcp = this.door === null && this.connection.tls !== 'secured';
+    if (plan.server.tls === 'required' && isPlainTcp) {
       return this.die('fatal', '28000', 'no pg_hba.conf entry for host, no encryption');
     }
     if (this.random.chance(plan.server.loginErrors)) {
@@ -218,13 +231,18 @@ export class ServerSession implements Peer {
       else schedule.after(this.random.fraction() * 500, () => this.dieSomehow());
     }
     const { user } = this;
-    this.check = new PasswordCheck(plan.server.auth, user, plan.passwords.get(user) ?? '', this.random);
+    const { auth } = plan.server;
+    const method = this.door === 'another kind of authentication' ? otherMethod(auth) : auth;
+    this.check = new PasswordCheck(method, user, plan.passwords.get(user) ?? '', this.random);
     const question = this.check.ask();
     if (question === null) this.welcome();
     else this.answer(question);
   }
 
   private takePassword(message: Packet): void {
+    if (this.door === 'another kind of authentication') {
+      this.ground.ledger.fail(`${this.label} is told a password in another way than by TCP`);
+    }
     const { done, reply } = this.check!.answer(message);
     if (reply !== null) this.answer(reply);
     if (done) this.welcome();

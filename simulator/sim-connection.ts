@@ -38,6 +38,8 @@ export interface SimConnection {
   tls: 'none' | 'gateway began' | 'peer began' | 'handshaking' | 'secured';
   /** What the peer has asked for by ALPN. */
   applicationProtocol: string | null;
+  /** The user whose process is at the other end; null: it isn't a unix socket. */
+  peerUid: number | null;
   /** The peer has closed both directions: what the gateway sends is answered with a reset. */
   peerGone: boolean;
   reading: boolean;

@@ -37,7 +37,13 @@ export interface SimIoHost {
 }
 
 export type Dialled =
-  | { readonly kind: 'accept'; readonly delayMs: number; peer(connection: SimConnection): Peer }
+  /** `uid`: whose process it is, at a unix socket. */
+  | {
+      readonly kind: 'accept';
+      readonly delayMs: number;
+      readonly uid?: number;
+      peer(connection: SimConnection): Peer;
+    }
   | { readonly kind: 'refuse'; readonly delayMs: number; readonly error: string }
   /** Nothing is ever heard. */
   | { readonly kind: 'silence' };
@@ -157,6 +163,7 @@ export class SimIo implements Io {
       schedule.after(dialled.delayMs, () => {
         if (connection.state !== 'connecting') return;
         connection.state = 'open';
+        connection.peerUid = dialled.uid ?? null;
         connection.peer = dialled.peer(connection);
         this.event(() => this.events.connected(connection.id));
       });
@@ -229,8 +236,9 @@ export class SimIo implements Io {
     connection.peer.cut();
   }
 
-  peerCredentials(): PeerCredentials | null {
-    return null;
+  peerCredentials(id: number): PeerCredentials | null {
+    const uid = this.known(id, 'peerCredentials')?.peerUid ?? null;
+    return uid === null ? null : { uid, pid: 1 };
   }
 
   peerAddress(id: number): string {
@@ -320,6 +328,7 @@ export class SimIo implements Io {
       congested: false,
       tls: 'none',
       applicationProtocol: null,
+      peerUid: null,
       peerGone: false,
       reading: true,
       sentWhileCongested: 0,

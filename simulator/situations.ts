@@ -48,6 +48,8 @@ export const SITUATIONS = [
   'a login while servers cannot be reached',
   'the protocol version is negotiated',
   'a piece shorter than a header',
+  'a unix socket serves',
+  'a unix socket is passed over',
   'a database is paused',
   'RECONNECT has replaced all server connections',
   'a client is closed between two transactions, to drain',

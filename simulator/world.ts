@@ -6,6 +6,7 @@ import type { Fault } from './fault.js';
 import type { Ground } from './ground.js';
 import { HostileClient } from './hostile-client.js';
 import { Ledger } from './ledger.js';
+import { SOCKET } from './local-socket.js';
 import { ModelServer } from './model-server.js';
 import { OperatorScript } from './operator-script.js';
 import { saltedPassword } from './passwords.js';
@@ -129,9 +130,13 @@ class World {
 
   /** What a database says of a user, or nothing when it can't be asked. */
   private answerOfAuthority(question: AuthorityQuestion): AuthorityAnswer {
+    if (question.kind === 'localSocket') {
+      return { kind: 'localSocket', socket: this.random.chance(0.8) ? SOCKET : null };
+    }
     if (question.kind === 'host') {
       // Now and then an address comes or goes.
-      const addresses = ['10.1.0.1', '10.1.0.2', '10.1.0.3'].slice(this.random.int(0, 2));
+      const network = this.plan.settings.localSocket === 'off' ? '10.1.0' : '127.0.0';
+      const addresses = [1, 2, 3].map((host) => `${network}.${host}`).slice(this.random.int(0, 2));
       return { kind: 'host', addresses };
     }
     const known = question.kind === 'user' ? this.plan.settings.users.get(question.userName) : undefined;

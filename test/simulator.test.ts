@@ -33,6 +33,18 @@ describe('simulation', () => {
     assert.ok(answered > FRESH_SEEDS, 'the model clients got hardly any answers');
   });
 
+  test('unix sockets that serve, and others', () => {
+    const wanted = ['a unix socket serves', 'a unix socket is passed over'] as const;
+    const reached = new Set<string>();
+    for (let seed = base; seed < base + FRESH_SEEDS; seed++) {
+      const result = runSeed(seed, { hasLocalSocket: true });
+      assert.equal(result.violation, null, `seed ${seed}, with hasLocalSocket`);
+      for (const situation of wanted) if (result.reached.has(situation)) reached.add(situation);
+      if (reached.size === wanted.length) return;
+    }
+    assert.fail(`met only: ${[...reached].join()}`);
+  });
+
   test('the same seed gives the same run', () => {
     const [first, second] = [base, base].map((seed) => {
       const lines: string[] = [];
@@ -44,7 +56,11 @@ describe('simulation', () => {
 
   for (const { seed, profile, found } of REGRESSIONS) {
     test(`seed ${seed}: ${found}`, () => {
-      const options = { hasSessionState: false, ...(profile !== undefined && { profile }) };
+      const options = {
+        hasSessionState: false,
+        hasLocalSocket: false,
+        ...(profile !== undefined && { profile }),
+      };
       assert.equal(runSeed(seed, options).violation, null);
     });
   }

@@ -87,7 +87,7 @@ export class Launching {
     if (this.pool.limits.loadBalanceHosts === 'round-robin') this.nextHost += 1;
     const connection = io.connect(address);
     const plain = this.newLogin(connection, this.pool.identity.user);
-    const login = this.shortcuts.login(target, connection, plain, (progress) => server.loginGoesOn(progress));
+    const login = this.shortcuts.login(target, connection, plain, (step) => server.loginGoesOn(step));
     const mode = this.encryption.next(settings.tls.serverMode);
     const encryption = new ServerEncryption(io, mode, address);
     this.count += 1;

@@ -64,12 +64,12 @@ export class Shortcuts {
     return localSockets.wayTo(serverDatabase, this.pool.identity.user.name, address);
   }
 
-  /** The login of a connection to this target, made of the plain one. @param goOn tells the connection of its progress */
+  /** The login of a connection to this target, made of the plain one. @param goOn has the connection take a step that had to be waited for */
   login(
     { address, way }: Target,
     connection: ConnectionId,
     plain: LoginDialogue,
-    goOn: (progress: LoginProgress) => void,
+    goOn: (step: () => LoginProgress) => void,
   ): LoginDialogue {
     if (way === null) return plain;
     const send = (message: Uint8Array): void => {
@@ -148,7 +148,7 @@ export class Shortcuts {
 interface SearchingParts {
   readonly plain: LoginDialogue;
   send(message: Uint8Array): void;
-  goOn(progress: LoginProgress): void;
+  goOn(step: () => LoginProgress): void;
 }
 
 function unusable({ socketPath, shortcut }: SocketAddress, { message }: ErrorFields): string {

@@ -57,6 +57,13 @@ abstract class IdentifiedLogin implements LoginDialogue {
   }
 
   message(type: number, bytes: Uint8Array, start: number, end: number): LoginProgress {
+    // A session that has begun may be told of anything.
+    if (
+      this.phase !== 'login' &&
+      (type === Backend.NoticeResponse || type === Backend.NotificationResponse)
+    ) {
+      return 'more';
+    }
     if (this.phase === 'asked' && type !== Backend.ParameterStatus)
       return this.answered(type, bytes, start, end);
     if (this.authentication === null && type === Backend.Authentication && end - start >= 4) {
@@ -107,7 +114,6 @@ abstract class IdentifiedLogin implements LoginDialogue {
         return this.identified(this.answer);
       case Backend.RowDescription:
       case Backend.CommandComplete:
-      case Backend.NoticeResponse:
         return 'more';
       default:
         return connectionFailure(`unexpected message type 0x${type.toString(16)} from server during login`);
@@ -129,8 +135,8 @@ export interface SocketSearch {
   /** The socket is worth a connection. */
   found(socket: LocalSocket, facts: Pick<Shortcut, 'authentication' | 'server'>): void;
   nothingFound(): void;
-  /** The login goes on: what {@link LoginDialogue.message} would have said. */
-  goOn(progress: LoginProgress): void;
+  /** The login goes on with this, unless its connection has gone meanwhile. */
+  goOn(step: () => LoginProgress): void;
 }
 
 /**
@@ -154,7 +160,7 @@ export class SearchingLogin extends IdentifiedLogin {
   protected loggedIn(): LoginProgress {
     this.search.look((socket) => {
       this.socket = socket;
-      this.search.goOn(socket === null ? this.serve() : this.ask());
+      this.search.goOn(() => (socket === null ? this.serve() : this.ask()));
     });
     return 'more';
   }

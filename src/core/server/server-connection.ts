@@ -233,8 +233,8 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   }
 
   /** Something that its login had asked for has come. */
-  loginGoesOn(progress: LoginProgress): void {
-    if (this.phase === 'login') this.opening?.progress(progress);
+  loginGoesOn(step: () => LoginProgress): void {
+    if (this.phase === 'login') this.opening?.progress(step());
   }
 
   /** The connection is gone, by the peer or the system. */
