@@ -15,8 +15,6 @@ export class Ownership {
   lastClient: number | null = null;
   /** Messages that the gateway has sent, but for copy data: a server that isn't in copy-in mode ignores these. */
   requestsSent = 0;
-  /** Something was asked of it since the reset query. */
-  touched = false;
   private readonly ledger: Ledger;
   private readonly sessionPooling: boolean;
   private readonly label: string;
@@ -53,10 +51,8 @@ export class Ownership {
     // What follows in the same piece follows on this message.
     this.quiet = false;
     if (quiet) this.owner = null;
-    if (message.type === Frontend.Query && readCstring(message.bytes, 5)[0] === 'DISCARD ALL') {
-      this.lastClient = null;
-      this.touched = false;
-    } else this.touched = true;
+    const isReset = message.type === Frontend.Query && readCstring(message.bytes, 5)[0] === 'DISCARD ALL';
+    if (isReset) this.lastClient = null;
     const tokens = messageTokens(message);
     for (const client of tokenOwners(tokens.join(' '))) this.claim(client);
     // A Parse may be repeated on another server connection, and data repeat their statement's token.

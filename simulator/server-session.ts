@@ -457,7 +457,8 @@ export class ServerSession implements Peer {
   private die(how: (typeof WAYS_TO_DIE)[number], code: string, message: string): void {
     const { io, ledger } = this.ground;
     ledger.trace(() => `${this.label} dies (${how})`);
-    const linked = this.ground.plan.settings.poolMode === 'session' && this.ownership.touched;
+    // A client has its server connection from its login on, and need not have asked it for anything.
+    const linked = this.ground.plan.settings.poolMode === 'session' && this.session !== null;
     if (!this.quiet || linked || this.pinned) this.chargeLoss();
     const { toGateway } = this.connection;
     if (how === 'fatal') this.dieWithAWord(code, message);
