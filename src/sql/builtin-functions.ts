@@ -5,48 +5,53 @@
  */
 
 /**
- * Immutable and stable functions of PostgreSQL 15 and 18 that a statement can call: those of pg_proc without an argument
- * or result of the types internal and cstring, and without what is there for operators, types and aggregates only. A
- * function of which any form is volatile is not among them, nor what writes XML of whole tables, schemas and databases.
+ * Immutable and stable functions of PostgreSQL 15 and 18 that a statement can call: those of pg_proc without an
+ * argument or result of the types internal and cstring; not what is there for types and aggregates only, and of what
+ * operators stand for only what people call by name. A function of which any form is volatile is not among them, nor
+ * what writes XML of whole tables, schemas and databases.
  */
 export const STEADY_FUNCTIONS = `
 abbrev abs aclcontains acldefault aclexplode aclinsert aclremove acos acosd acosh age any_value area
-array_agg array_append array_dims array_fill array_length array_lower array_ndims array_position
-array_positions array_prepend array_remove array_replace array_reverse array_sort array_to_json
-array_to_string array_to_tsvector array_upper ascii asin asind asinh atan atan2 atan2d atand atanh avg
-bit bit_and bit_count bit_length bit_or bit_xor bool bool_and bool_or bound_box box bpchar broadcast
-btrim bytea cardinality casefold cash_words cbrt ceil ceiling center char char_length character_length
-chr cidr circle col_description concat concat_ws convert convert_from convert_to corr cos cosd cosh cot
-cotd count covar_pop covar_samp crc32 crc32c cume_dist current_database current_schema current_schemas
-current_setting current_user date date_add date_bin date_part date_subtract date_trunc datemultirange
-daterange decode degrees dense_rank dexp diagonal diameter div dlog1 dlog10 dround dtrunc encode
-enum_first enum_last enum_range erf erfc every exp extract factorial family first_value float4 float8
-floor format format_type gamma gcd generate_series generate_subscripts get_bit get_byte
-get_current_ts_config getdatabaseencoding getpgusername has_any_column_privilege has_column_privilege
-has_database_privilege has_foreign_data_wrapper_privilege has_function_privilege has_language_privilege
-has_largeobject_privilege has_parameter_privilege has_schema_privilege has_sequence_privilege
-has_server_privilege has_table_privilege has_tablespace_privilege has_type_privilege height host hostmask
-icu_unicode_version in_range inet_client_addr inet_client_port inet_merge inet_same_family
-inet_server_addr inet_server_port initcap int2 int4 int4inc int4multirange int4range int8 int8dec
-int8dec_any int8inc int8inc_any int8multirange int8range interval is_normalized isclosed isempty isfinite
-ishorizontal isopen isparallel isperp isvertical json_agg json_agg_strict json_array_elements
+array_agg array_append array_cat array_dims array_fill array_length array_lower array_ndims
+array_position array_positions array_prepend array_remove array_replace array_reverse array_sort
+array_to_json array_to_string array_to_tsvector array_upper arraycontained arraycontains arrayoverlap
+ascii asin asind asinh atan atan2 atan2d atand atanh avg bit bit_and bit_count bit_length bit_or bit_xor
+bool bool_and bool_or bound_box box bpchar broadcast btrim bytea cardinality casefold cash_words cbrt
+ceil ceiling center char char_length character_length chr cidr circle col_description concat concat_ws
+convert convert_from convert_to corr cos cosd cosh cot cotd count covar_pop covar_samp crc32 crc32c
+cume_dist current_database current_schema current_schemas current_setting current_user date date_add
+date_bin date_part date_subtract date_trunc datemultirange daterange decode degrees dense_rank dexp
+diagonal diameter div dlog1 dlog10 dround dtrunc encode enum_first enum_last enum_range erf erfc every
+exp extract factorial family first_value float4 float8 floor format format_type gamma gcd generate_series
+generate_subscripts get_bit get_byte get_current_ts_config getdatabaseencoding getpgusername
+has_any_column_privilege has_column_privilege has_database_privilege has_foreign_data_wrapper_privilege
+has_function_privilege has_language_privilege has_largeobject_privilege has_parameter_privilege
+has_schema_privilege has_sequence_privilege has_server_privilege has_table_privilege
+has_tablespace_privilege has_type_privilege height host hostmask icu_unicode_version in_range
+inet_client_addr inet_client_port inet_merge inet_same_family inet_server_addr inet_server_port initcap
+int2 int4 int4inc int4multirange int4range int8 int8dec int8dec_any int8inc int8inc_any int8multirange
+int8range interval is_normalized isclosed isempty isfinite ishorizontal isopen isparallel isperp
+isvertical json_agg json_agg_strict json_array_element json_array_element_text json_array_elements
 json_array_elements_text json_array_length json_build_array json_build_object json_each json_each_text
 json_extract_path json_extract_path_text json_object json_object_agg json_object_agg_strict
-json_object_agg_unique json_object_agg_unique_strict json_object_keys json_populate_record
-json_populate_recordset json_strip_nulls json_to_record json_to_recordset json_to_tsvector json_typeof
-jsonb_agg jsonb_agg_strict jsonb_array_elements jsonb_array_elements_text jsonb_array_length
-jsonb_build_array jsonb_build_object jsonb_each jsonb_each_text jsonb_extract_path
-jsonb_extract_path_text jsonb_insert jsonb_object jsonb_object_agg jsonb_object_agg_strict
-jsonb_object_agg_unique jsonb_object_agg_unique_strict jsonb_object_keys jsonb_path_exists
-jsonb_path_exists_tz jsonb_path_match jsonb_path_match_tz jsonb_path_query jsonb_path_query_array
-jsonb_path_query_array_tz jsonb_path_query_first jsonb_path_query_first_tz jsonb_path_query_tz
-jsonb_populate_record jsonb_populate_record_valid jsonb_populate_recordset jsonb_pretty jsonb_set
-jsonb_set_lax jsonb_strip_nulls jsonb_to_record jsonb_to_recordset jsonb_to_tsvector jsonb_typeof
-justify_days justify_hours justify_interval lag last_value lcm lead left length lgamma like like_escape
-line ln log log10 lower lower_inc lower_inf lpad lseg ltrim macaddr macaddr8 macaddr8_set7bit make_date
-make_interval make_time make_timestamp make_timestamptz makeaclitem masklen max md5 min min_scale mod
-mode money multirange mxid_age name nameconcatoid netmask network normalize notlike now npoints nth_value
-ntile num_nonnulls num_nulls numeric numeric_div_trunc numeric_exp numeric_inc numeric_ln numeric_log
+json_object_agg_unique json_object_agg_unique_strict json_object_field json_object_field_text
+json_object_keys json_populate_record json_populate_recordset json_strip_nulls json_to_record
+json_to_recordset json_to_tsvector json_typeof jsonb_agg jsonb_agg_strict jsonb_array_element
+jsonb_array_element_text jsonb_array_elements jsonb_array_elements_text jsonb_array_length
+jsonb_build_array jsonb_build_object jsonb_concat jsonb_contained jsonb_contains jsonb_delete
+jsonb_delete_path jsonb_each jsonb_each_text jsonb_exists jsonb_exists_all jsonb_exists_any
+jsonb_extract_path jsonb_extract_path_text jsonb_insert jsonb_object jsonb_object_agg
+jsonb_object_agg_strict jsonb_object_agg_unique jsonb_object_agg_unique_strict jsonb_object_field
+jsonb_object_field_text jsonb_object_keys jsonb_path_exists jsonb_path_exists_tz jsonb_path_match
+jsonb_path_match_tz jsonb_path_query jsonb_path_query_array jsonb_path_query_array_tz
+jsonb_path_query_first jsonb_path_query_first_tz jsonb_path_query_tz jsonb_populate_record
+jsonb_populate_record_valid jsonb_populate_recordset jsonb_pretty jsonb_set jsonb_set_lax
+jsonb_strip_nulls jsonb_to_record jsonb_to_recordset jsonb_to_tsvector jsonb_typeof justify_days
+justify_hours justify_interval lag last_value lcm lead left length lgamma like like_escape line ln log
+log10 lower lower_inc lower_inf lpad lseg ltrim macaddr macaddr8 macaddr8_set7bit make_date make_interval
+make_time make_timestamp make_timestamptz makeaclitem masklen max md5 min min_scale mod mode money
+multirange mxid_age name nameconcatoid netmask network normalize notlike now npoints nth_value ntile
+num_nonnulls num_nulls numeric numeric_div_trunc numeric_exp numeric_inc numeric_ln numeric_log
 numeric_sqrt nummultirange numnode numrange obj_description octet_length oid oidvectortypes overlaps
 overlay parse_ident path pclose percent_rank percentile_cont percentile_disc
 pg_available_extension_versions pg_available_extensions pg_backend_pid pg_basetype pg_char_to_encoding
@@ -112,20 +117,23 @@ pg_tablespace_databases pg_tablespace_location pg_timezone_abbrevs pg_timezone_a
 pg_timezone_abbrevs_zone pg_timezone_names pg_trigger_depth pg_ts_config_is_visible pg_ts_dict_is_visible
 pg_ts_parser_is_visible pg_ts_template_is_visible pg_type_is_visible pg_typeof pg_visible_in_snapshot
 pg_wal_lsn_diff pg_walfile_name pg_walfile_name_offset phraseto_tsquery pi plainto_tsquery point polygon
-popen position pow power querytree quote_ident quote_literal quote_nullable radians radius range_agg
-range_intersect_agg range_merge rank regclass regexp_count regexp_instr regexp_like regexp_match
-regexp_matches regexp_replace regexp_split_to_array regexp_split_to_table regexp_substr regr_avgx
-regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy repeat replace reverse
-right round row_number row_security_active row_to_json rpad rtrim satisfies_hash_partition scale
-session_user set_bit set_byte set_masklen setweight sha224 sha256 sha384 sha512 shobj_description sign
-similar_escape similar_to_escape sin sind sinh slope split_part sqrt statement_timestamp stddev
-stddev_pop stddev_samp string_agg string_to_array string_to_table strip strpos substr substring sum
-system_user tan tand tanh text textlen time timestamp timestamptz timetz timezone to_ascii to_bin to_char
-to_date to_hex to_json to_jsonb to_number to_oct to_regclass to_regcollation to_regnamespace to_regoper
-to_regoperator to_regproc to_regprocedure to_regrole to_regtype to_regtypemod to_timestamp to_tsquery
-to_tsvector transaction_timestamp translate trim_array trim_scale trunc ts_debug ts_delete ts_filter
-ts_headline ts_lexize ts_parse ts_rank ts_rank_cd ts_token_type tsmultirange tsquery_phrase tsrange
-tstzmultirange tstzrange tsvector_to_array txid_current txid_current_if_assigned txid_current_snapshot
+popen position pow power querytree quote_ident quote_literal quote_nullable radians radius range_adjacent
+range_agg range_contained_by range_contains range_contains_elem range_intersect range_intersect_agg
+range_merge range_minus range_overlaps range_union rank regclass regexp_count regexp_instr regexp_like
+regexp_match regexp_matches regexp_replace regexp_split_to_array regexp_split_to_table regexp_substr
+regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy repeat
+replace reverse right round row_number row_security_active row_to_json rpad rtrim
+satisfies_hash_partition scale session_user set_bit set_byte set_masklen setweight sha224 sha256 sha384
+sha512 shobj_description sign similar_escape similar_to_escape sin sind sinh slope split_part sqrt
+starts_with statement_timestamp stddev stddev_pop stddev_samp string_agg string_to_array string_to_table
+strip strpos substr substring sum system_user tan tand tanh text textcat texteq texticlike texticnlike
+texticregexeq textlen textlike textnlike textregexeq time timestamp timestamptz timetz timezone to_ascii
+to_bin to_char to_date to_hex to_json to_jsonb to_number to_oct to_regclass to_regcollation
+to_regnamespace to_regoper to_regoperator to_regproc to_regprocedure to_regrole to_regtype to_regtypemod
+to_timestamp to_tsquery to_tsvector transaction_timestamp translate trim_array trim_scale trunc ts_debug
+ts_delete ts_filter ts_headline ts_lexize ts_match_qv ts_match_vq ts_parse ts_rank ts_rank_cd
+ts_token_type tsmultirange tsquery_and tsquery_not tsquery_or tsquery_phrase tsrange tstzmultirange
+tstzrange tsvector_concat tsvector_to_array txid_current txid_current_if_assigned txid_current_snapshot
 txid_snapshot_xip txid_snapshot_xmax txid_snapshot_xmin txid_visible_in_snapshot unicode_assigned
 unicode_version unistr unnest upper upper_inc upper_inf uuid_extract_timestamp uuid_extract_version
 var_pop var_samp varbit varchar variance version websearch_to_tsquery width width_bucket xid xml
@@ -134,9 +142,10 @@ xmltext xpath xpath_exists
 `;
 
 /**
- * Volatile functions that were looked at one by one. Not among them, and so opaque: set_config and session-level advisory
- * locks; what runs SQL that it is given (query_to_xml, cursor_to_xml, ts_stat, ts_rewrite and their like), plugins of logical
- * decoding, and rare functions of administration. currval, lastval, nextval, setval and UNSEEN have flags of their own.
+ * Volatile functions that were looked at one by one. Not among them, and so opaque: set_config, session-level
+ * advisory locks, what runs SQL that it is given (query_to_xml, cursor_to_xml, ts_stat, ts_rewrite and their like),
+ * plugins of logical decoding, and rare functions of administration. currval, lastval, nextval, setval and what is
+ * UNSEEN have flags of their own.
  */
 export const REVIEWED_VOLATILE_FUNCTIONS = [
   // Clocks, and randomness: its seed is what setseed() leaves, not who reads it.
@@ -201,8 +210,8 @@ pg_stat_file
 ].join(' ');
 
 /**
- * Functions whose traces a session keeps where no query looks for them: the seed of random(), a backup that is under way, the
- * replication origin, and replication slots, which may be temporary.
+ * Functions whose traces a session keeps where no query looks for them: the seed of random(), a backup that is under
+ * way, the replication origin, and replication slots, which may be temporary.
  */
 export const UNSEEN_FUNCTIONS = `
 setseed pg_backup_start pg_backup_stop pg_start_backup pg_stop_backup pg_replication_origin_session_setup

@@ -52,9 +52,9 @@ function configuredName(tokens: readonly Token[], at: number): string | null {
 }
 
 /**
- * The settings with a dot in their names that the text sets or resets by SET, RESET and set_config(), in the order of their
- * first mention; null if it can't be known which. A setting's case doesn't matter to PostgreSQL. A name may hold any
- * character: whoever puts it into a statement quotes it.
+ * The settings with a dot in their names that the text sets or resets by SET, RESET and set_config(), in the order of
+ * their first mention; null if it can't be known which. A setting's case doesn't matter to PostgreSQL. A name may
+ * hold any character: whoever puts it into a statement quotes it.
  */
 export function customSettingNames(bytes: Uint8Array, start: number, end: number): string[] | null {
   const tokens = tokensOf(bytes, start, end);

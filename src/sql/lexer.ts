@@ -1,11 +1,12 @@
 /**
- * Cuts SQL text into tokens as PostgreSQL's scanner does (documentation, "Lexical Structure"; src/backend/parser/scan.l
- * for what that leaves open): nested comments, quoted identifiers, literals of every kind, dollar quotes, numbers.
+ * Cuts SQL text into tokens as PostgreSQL's scanner does (documentation, "Lexical Structure";
+ * src/backend/parser/scan.l for what that leaves open): nested comments, quoted identifiers, literals of every kind,
+ * dollar quotes, numbers.
  *
- * It finds boundaries and decodes nothing. What PostgreSQL refuses, or reads in another way in another version or with
- * another setting, is told by UNCERTAIN or by {@link Lexer.doubtful}. The text's encoding must be one whose multi-byte
- * characters hold no ASCII byte: all that a server can have, but not the clients' BIG5, GB18030, GBK, JOHAB, SJIS,
- * SHIFT_JIS_2004 and UHC.
+ * It finds boundaries and decodes nothing. What PostgreSQL refuses, or reads in another way in another version or
+ * with another setting, is told by UNCERTAIN or by {@link Lexer.doubtful}. The text's encoding must be one whose
+ * multi-byte characters hold no ASCII byte: all that a server can have, but not the clients' BIG5, GB18030, GBK,
+ * JOHAB, SJIS, SHIFT_JIS_2004 and UHC.
  */
 
 /** What {@link Lexer.next} has found. */
@@ -201,7 +202,7 @@ export class Lexer {
     return at === start + 1 ? this.#prefix(start, at) : TOKEN.WORD;
   }
 
-  /** A word of one letter: E, and U with `&`, may belong to the quote that follows. (B, X and N may stand as words.) */
+  /** A word of one letter: E, and U with `&`, may belong to the quote behind it. (B, X and N may stand as words.) */
   #prefix(start: number, at: number): number {
     const letter = this.bytes[start]! | 0x20;
     if (letter === LETTER_E && this.#byte(at) === QUOTE) return this.#escapeLiteral(at + 1);
@@ -275,7 +276,7 @@ export class Lexer {
     return this.#found(TOKEN.UNCERTAIN, end);
   }
 
-  /** A quote on a later line goes on with the literal, in which backslashes then still count: rare, so not followed. */
+  /** A quote on a later line goes on with the literal, where backslashes still count: rare, so not followed. */
   #escapeLiteralEnd(position: number): number {
     let at = position;
     for (;;) {

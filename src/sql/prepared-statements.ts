@@ -137,8 +137,8 @@ function lowerCase(text: string): string {
 }
 
 /**
- * Reads a text that consists of one command about prepared statements: PREPARE, EXECUTE (also in EXPLAIN and
- * CREATE TABLE AS), DEALLOCATE, DISCARD. Null for every other text, for several statements, and where a name can't be known
+ * Reads a text that consists of one command about prepared statements: PREPARE, EXECUTE (also in EXPLAIN and CREATE
+ * TABLE AS), DEALLOCATE, DISCARD. Null for every other text, for several statements, and where a name can't be known
  * for certain (U&"...", an unquoted one of other than ASCII letters): there such a command may still be.
  */
 export function readPreparedStatementCommand(
@@ -198,7 +198,10 @@ function readExplain(cursor: Cursor): Command | null {
   return cursor.take('create') ? readCreateTable(cursor) : null;
 }
 
-/** `[kind] TABLE name ... AS EXECUTE name`: the first AS outside of parentheses, but for one that is a name behind a dot. */
+/**
+ * `[kind] TABLE name ... AS EXECUTE name`: the first AS outside of parentheses, but for one that is a name behind a
+ * dot.
+ */
 function readCreateTable(cursor: Cursor): Command | null {
   while (KINDS_OF_TABLE.has(cursor.word)) cursor.next();
   if (!cursor.take('table')) return null;

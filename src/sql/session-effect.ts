@@ -3,7 +3,10 @@
 /** See `sessionEffects`. */
 export const SessionEffect = {
   NONE: 0,
-  /** Something may stay in the session: a setting, a temporary object, a lock, a held cursor, whatever an unknown function leaves. */
+  /**
+   * Something may stay in the session: a setting, a temporary object, a lock, a held cursor, whatever an unknown
+   * function leaves.
+   */
   STATE: 1,
   /** LISTEN or UNLISTEN. */
   LISTEN: 2,
@@ -18,12 +21,12 @@ export const SessionEffect = {
   /** PREPARE, EXECUTE, DEALLOCATE, DISCARD ALL or DISCARD PLANS in SQL. */
   PREPARED: 64,
   /**
-   * A setting is named that an extension or application made up (its name has a dot), or set_config() gets a name that can't be
-   * known; pg_settings doesn't show these: see `customSettingNames`.
+   * A setting is named that an extension or application made up (its name has a dot), or set_config() gets a name
+   * that can't be known; pg_settings doesn't show these: see `customSettingNames`.
    */
   CUSTOM_SETTING: 128,
   /** Rows are added (INSERT, MERGE, COPY): a default or a trigger may call nextval() unseen. */
   INSERT: 256,
-  /** The function leaves something where no query finds it: setseed(), a backup under way, replication origins and slots. */
+  /** Something may stay where no query finds it: setseed(), a backup under way, replication origins and slots. */
   UNSEEN: 512,
 } as const;

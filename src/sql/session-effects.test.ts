@@ -171,6 +171,10 @@ describe('what statements leave in their session', () => {
     assertEffects(INSERT, [
       'WITH a (b) AS (INSERT INTO t AS x (c) VALUES (1) RETURNING *), d (e) AS (SELECT 1) SELECT * FROM a',
     ]);
+    assertEffects(INSERT, [
+      'MERGE INTO t USING u ON (t.a = u.a) WHEN NOT MATCHED THEN INSERT (a, b) VALUES (1, 2) WHEN MATCHED THEN DELETE',
+    ]);
+    assertEffects(INSERT | STATE, ['INSERT INTO t SELECT CASE WHEN a THEN insert(b) END']);
     assertEffects(INSERT | STATE, [
       'SELECT (1) insert INTO LOCAL TEMPORARY t',
       'INSERT INTO temp VALUES (1)',

@@ -1,11 +1,12 @@
 /**
- * What a statement may leave in its session when its transaction has ended, by its text alone. Nothing is decided that the
- * text doesn't show: whoever wants to know whether something *was* left asks the server.
+ * What a statement may leave in its session when its transaction has ended, by its text alone. Nothing is decided
+ * that the text doesn't show: whoever wants to know whether something *was* left asks the server.
  *
- * "Harmless" is said of what is known to be so: statements by their first word, functions by the list of those of pg_catalog
- * in `builtin-functions.ts`. All else is opaque, which costs a question to the server and no more. What no text shows is
- * missed: what views, triggers, rules, defaults, policies, operators and casts call, a function of the user's that has
- * a built-in one's name and other argument types, and custom settings that functions, DO and CALL make.
+ * "Harmless" is said of what is known to be so: statements by their first word, functions by the list of those of
+ * pg_catalog in `builtin-functions.ts`. All else is opaque, which costs a question to the server and no more. What no
+ * text shows is missed: what views, triggers, rules, defaults, policies, operators and casts call, a function of the
+ * user's that has a built-in one's name and other argument types, and custom settings that functions, DO and CALL
+ * make.
  */
 import { Lexer, TOKEN } from './lexer.js';
 import { SessionEffect } from './session-effect.js';
@@ -34,6 +35,8 @@ class EffectScan {
   #qualified = 0;
   /** `)` may stand in front of an expression: DISTINCT ON (...), RETURNING WITH (...). */
   #closedBefore = false;
+  /** The statement is a MERGE. */
+  #merges = false;
   /** The depth at which a list of WITH stands, -1: none. */
   #withDepth = -1;
 
@@ -104,6 +107,7 @@ class EffectScan {
     this.#before = ROLE.OPERATOR;
     this.#qualified = 0;
     this.#closedBefore = false;
+    this.#merges = false;
     this.#withDepth = -1;
   }
 
@@ -138,6 +142,7 @@ class EffectScan {
       case ROLE.QUERY:
       case ROLE.MODIFY:
       case ROLE.INSERT:
+      case ROLE.MERGE:
         if (this.#depth === this.#withDepth) this.#withDepth = -1;
         break;
       case ROLE.INTO:
@@ -158,9 +163,10 @@ class EffectScan {
     }
   }
 
-  /** `INSERT INTO`, or a new table; a column may have the name insert, so that what follows is looked at. */
+  /** `INSERT INTO`, `MERGE INTO`, or a new table: a column may be called insert, so the next token is looked at. */
   #into(before: number): void {
-    if (before === ROLE.INSERT) {
+    if (before === ROLE.INSERT || before === ROLE.MERGE) {
+      this.#merges = before === ROLE.MERGE;
       this.#effects |= SessionEffect.INSERT;
       this.#beginning.expectTarget();
     } else {
@@ -222,10 +228,12 @@ class EffectScan {
     }
   }
 
-  /** True if the word in front of a parenthesis is a keyword there, though it could be a function's name elsewhere. */
+  /** True if the word before a parenthesis is a keyword there, though it could be a function's name elsewhere. */
   #isKeyword(role: number): boolean {
     if (this.#qualified !== 0) return false;
     const before = this.#before;
+    // MERGE ... WHEN NOT MATCHED THEN INSERT (a, b)
+    if (role === ROLE.INSERT) return this.#merges && before === ROLE.STARTER;
     if (role === ROLE.CONFLICT) return before === ROLE.ON && (this.#effects & SessionEffect.INSERT) !== 0;
     return role === ROLE.POSTFIX && before >= ROLE.EXPRESSION_END && before !== ROLE.POSTFIX;
   }

@@ -1,6 +1,6 @@
 /**
- * How a statement begins: its verb, and the few tokens behind it that decide what it leaves in its session. Also the token
- * behind INTO, which tells a table that is made from one that gets rows.
+ * How a statement begins: its verb, and the few tokens behind it that decide what it leaves in its session. Also the
+ * token behind INTO, which tells a table that is made from one that gets rows.
  */
 import { type Lexer, TOKEN } from './lexer.js';
 import { SessionEffect } from './session-effect.js';
@@ -14,7 +14,9 @@ const STAGE = {
   EXPLAIN_PARENTHESIS: 3,
   EXPLAIN_OPTIONS: 4,
   SET: 5,
-  /** Behind `SET LOCAL`, `SET TRANSACTION`, `SET CONSTRAINTS`, which may also be the first part of a setting's name. */
+  /**
+   * Behind `SET LOCAL`, `SET TRANSACTION`, `SET CONSTRAINTS`, which may also be the first part of a setting's name.
+   */
   SET_LOCAL: 6,
   SETTING_NAME: 7,
   SETTING_REST: 8,
@@ -65,8 +67,8 @@ export class StatementBeginning {
   }
 
   /**
-   * Looks at the token that the lexer has found, `depth` parentheses deep; `word` is its slot. True: from this token on the
-   * text is like that of a statement of its own.
+   * Looks at the token that the lexer has found, `depth` parentheses deep; `word` is its slot. True: from this token
+   * on the text is like that of a statement of its own.
    */
   read(token: number, word: number, depth: number): boolean {
     const stage = this.#stage;

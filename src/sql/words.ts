@@ -2,13 +2,13 @@
  * The words that matter for what a statement does: what each is to the tokens around it (its role), what it does as a
  * function, and what it is where a statement begins (its verb). One open-addressing hash table, made at start.
  *
- * PostgreSQL's classes of keywords (documentation, "SQL Key Words"; pg_get_keywords()) decide what can't be the name of a
- * function: reserved words, and those that are "non-reserved (cannot be function or type)".
+ * PostgreSQL's classes of keywords (documentation, "SQL Key Words"; pg_get_keywords()) decide what can't be the name
+ * of a function: reserved words, and those that are "non-reserved (cannot be function or type)".
  */
 import { REVIEWED_VOLATILE_FUNCTIONS, STEADY_FUNCTIONS, UNSEEN_FUNCTIONS } from './builtin-functions.js';
 import { foldedByte, hashStep } from './lexer.js';
 
-/** What a token is to its neighbours. Roles from EXPRESSION_END on may end an expression, those from NAME on are names. */
+/** What a token is to its neighbours. Roles from EXPRESSION_END on may end an expression; from NAME on they are names. */
 export const ROLE = {
   /** An operator; also what stands before the first token. */
   OPERATOR: 0,
@@ -41,15 +41,15 @@ export const ROLE = {
   PG_CATALOG: 21,
   /** UPDATE, DELETE */
   MODIFY: 22,
-  /** INSERT, MERGE */
   INSERT: 23,
-  EXECUTE: 24,
-  HOLD: 25,
-  CONFLICT: 26,
+  MERGE: 24,
+  EXECUTE: 25,
+  HOLD: 26,
+  CONFLICT: 27,
   /** A name follows it, which isn't called: RECURSIVE, PREPARE, ORDINALITY. */
-  NAMING: 27,
+  NAMING: 28,
   /** Behind an expression or a PHRASE a keyword (`OVER (...)`), elsewhere a name. */
-  POSTFIX: 28,
+  POSTFIX: 29,
 } as const;
 
 /** What a function of pg_catalog leaves behind its transaction. */
@@ -126,7 +126,8 @@ const WORDS_OF_ROLE: readonly (readonly [role: number, words: string])[] = [
   ],
   [ROLE.QUERY, 'select table values'],
   [ROLE.MODIFY, 'delete update'],
-  [ROLE.INSERT, 'insert merge'],
+  [ROLE.INSERT, 'insert'],
+  [ROLE.MERGE, 'merge'],
   [ROLE.NAMING, 'ordinality prepare recursive'],
   [ROLE.WITH, 'with'],
   [ROLE.AS, 'as'],
@@ -181,7 +182,7 @@ const WORDS_OF_VERB: readonly (readonly [verb: number, words: string])[] = [
   [VERB.TEMPORARY, 'global temp temporary'],
 ];
 
-/** A power of two, several times the number of words: most words of a statement are in no list, and one look shows it. */
+/** A power of two, several times the number of words, so that one look shows that a word is in no list. */
 const SLOTS = 8192;
 /** By slot: the hash, which no word has as 0, and what is known of the word. */
 const hashes = new Int32Array(SLOTS);
