@@ -84,7 +84,7 @@ export const CORE_FAULTS = {
     'dropped',
     () => {},
   ),
-  'PREPARE in SQL does not pin': inMethod(ServerAnswers.prototype, 'pin', () => {}),
+  'PREPARE in SQL does not pin': inMethod(ServerAnswers.prototype, 'keepLink', () => {}),
   'parameters stay behind': inMethod(Pool.prototype, 'link', (_, args, original) => {
     const [client, server] = args as [Session, ServerConnection];
     if (client.phase === 'ready') client.parameters = server.parameters;

@@ -19,6 +19,8 @@ const OURS: ReadonlySet<string> = new Set([
   'io',
   'query_wait_fail_fast',
   'server_unix_socket',
+  'session_state',
+  'on_pin',
   'takeover_socket',
 ]);
 

@@ -83,6 +83,8 @@ function authenticationSettings({ dialect, values, hba }: SluiceConfig) {
 function poolSettings(values: ConfigValues) {
   return {
     poolMode: values.pool_mode,
+    sessionState: values.session_state,
+    onPin: values.on_pin,
     defaultPoolSize: poolSize(values.default_pool_size),
     minPoolSize: values.min_pool_size,
     reservePoolSize: values.reserve_pool_size,
@@ -169,6 +171,8 @@ function makeLimits(user: UserValues | undefined): UserLimits | null {
   if (user === undefined) return null;
   const limits: UserLimits = {
     poolMode: user.pool_mode ?? null,
+    sessionState: user.session_state ?? null,
+    onPin: user.on_pin ?? null,
     poolSize: user.pool_size === undefined ? null : poolSize(user.pool_size),
     reservePoolSize: user.reserve_pool_size ?? null,
     maxUserConnections: user.max_user_connections ?? null,
@@ -219,6 +223,8 @@ function makeDatabase(
     serverDatabase: database.dbname ?? null,
     forcedUser: forcedUser(database, users),
     poolMode: database.pool_mode ?? null,
+    sessionState: database.session_state ?? null,
+    onPin: database.on_pin ?? null,
     poolSize: database.pool_size === undefined ? null : poolSize(database.pool_size),
     minPoolSize: database.min_pool_size ?? null,
     reservePoolSize: database.reserve_pool_size ?? null,

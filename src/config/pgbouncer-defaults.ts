@@ -6,6 +6,7 @@ export const PGBOUNCER_DEFAULTS = Object.freeze({
   listen_backlog: 128,
   unix_socket_dir: '/tmp',
   pool_mode: 'session',
+  session_state: 'classic',
   max_client_conn: 100,
   server_login_retry: 15,
   server_unix_socket: 'off',

@@ -20,6 +20,8 @@ const PARAMETERS = [
   'server_lifetime',
   'query_wait_timeout',
   'query_wait_fail_fast',
+  'session_state',
+  'on_pin',
   'load_balance_hosts',
   'server_unix_socket',
   'connect_query',

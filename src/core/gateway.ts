@@ -276,6 +276,8 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     this.clientCounts.enter(client.asked!);
     if (pool.sharesServers) {
       client.statements = new StatementTraffic(this.context, client, pool, client.database.totals);
+      client.tracksState = pool.limits.sessionState === 'transparent';
+      client.onPin = pool.limits.onPin;
     }
     pool.join(client);
     pool.welcome(client);
@@ -315,6 +317,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
 
   greet(client: Session): void {
     client.idleSince = this.io.now();
+    client.noteStartupValues();
     const { peerId } = this.context.settings;
     const key = this.cancels.keys.issue(
       peerId,
@@ -448,6 +451,7 @@ function newCounters(): Counters {
     serverConnections: 0,
     serverConnectFailures: 0,
     queryWaitTimeouts: 0,
+    sessionsPinned: 0,
     cancelRequests: 0,
   };
 }

@@ -87,3 +87,15 @@ export const FAILED_LOGIN_BURST_S = 10;
 
 /** How long an address from which somebody has logged in is not refused for failures, in ms. */
 export const GOOD_ADDRESS_MS = 600_000;
+
+/** What a session may have set and take to another server connection; with more its link is pinned. Bytes. */
+export const STATE_BYTES_MAX = 16 * 1024;
+
+/** Settings with a dot in their names that are asked for behind one client's transactions; with more its link is pinned. */
+export const CUSTOM_SETTINGS_MAX = 100;
+
+/** A longer query is not searched for what it may do to its session: it may do anything. Bytes. */
+export const SEARCHED_BYTES_MAX = 64 * 1024;
+
+/** How often a pinned link asks whether it must still be, though no statement shows that it need not; in ms. */
+export const PINNED_PROBE_MS = 1000;

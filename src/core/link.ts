@@ -5,6 +5,7 @@
 import type { ErrorFields } from '../wire/error-fields.js';
 import type { ConnectionId } from './io.js';
 import type { ParameterSet } from './parameters.js';
+import type { FoundState } from './session-state.js';
 import type { Statement } from './statements.js';
 
 /** How a link lost its server connection. */
@@ -20,8 +21,18 @@ export interface ServerLoss {
 /** The client, as its server connection sees it. */
 export interface ClientEnd {
   readonly connection: ConnectionId;
+  /** Unique for the life of the process, and not 0. */
+  readonly id: number;
   /** The reported parameters that this client expects. */
   parameters: ParameterSet;
+  /** Other settings that it has made, which follow it. */
+  settings: ParameterSet;
+  /** Its state is asked for behind a transaction that may have changed it, and follows it. */
+  readonly tracksState: boolean;
+  /** Settings with a dot in their names that are to be asked for too, since no list shows them. */
+  readonly customSettings: ReadonlySet<string> | null;
+  /** The answer, also if that says nothing (null). */
+  stateFound(found: FoundState | null): void;
   /** True while a message is being passed on of which the rest has not come yet. */
   readonly midMessage: boolean;
   /** The client will send no more: when all answers are passed on, the link ends. */

@@ -62,6 +62,11 @@ export class ParameterSets {
     return result;
   }
 
+  /** The set of these values. */
+  of(values: ReadonlyMap<string, string>): ParameterSet {
+    return values.size === 0 ? this.empty : this.intern(new Map(values));
+  }
+
   private intern(values: Map<string, string>): ParameterSet {
     const key = JSON.stringify([...values].sort(([a], [b]) => (a < b ? -1 : 1)));
     const known = this.byKey.get(key);
@@ -74,21 +79,8 @@ export class ParameterSets {
   }
 }
 
-/**
- * The query that gives a server connection the values which `wanted` has and `actual` hasn't; null when there is no
- * difference. `set_config` and not SET, since it takes list parameters (search_path) in the form they are reported.
- */
-export function differenceQuery(wanted: ParameterSet, actual: ParameterSet): string | null {
-  const calls: string[] = [];
-  for (const [name, value] of wanted.values) {
-    if (!isSettable(name) || actual.values.get(name) === value) continue;
-    calls.push(`pg_catalog.set_config(${quoteLiteral(name)}, ${quoteLiteral(value)}, false)`);
-  }
-  return calls.length === 0 ? null : `SELECT ${calls.join(', ')}`;
-}
-
 /** A literal that means the same whatever standard_conforming_strings is. */
-function quoteLiteral(text: string): string {
+export function quoteLiteral(text: string): string {
   const quoted = text.replaceAll("'", "''");
   return quoted.includes('\\') ? `E'${quoted.replaceAll('\\', '\\\\')}'` : `'${quoted}'`;
 }

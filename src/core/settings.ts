@@ -10,6 +10,15 @@ import type { ServerAddress } from './io.js';
 /** When a server connection goes back to its pool (PgBouncer's `pool_mode`). */
 export type PoolMode = 'session' | 'transaction' | 'statement';
 
+/**
+ * What becomes of a session where server connections are shared: `transparent` makes it follow its client, `classic` leaves
+ * it on the server connection, as PgBouncer does.
+ */
+export type SessionStateMode = 'transparent' | 'classic';
+
+/** What a client meets whose session keeps a server connection: nothing, a notice, or its end. */
+export type OnPin = 'allow' | 'notice' | 'refuse';
+
 /** How clients prove who they are (PgBouncer's `auth_type`). `plain` asks for a clear-text password. */
 export type AuthType = 'trust' | 'any' | 'plain' | 'md5' | 'scram-sha-256' | 'cert' | 'peer' | 'ldap' | 'hba';
 
@@ -26,6 +35,8 @@ export interface UserSecret {
 /** What may be set for one user; null: what the database or the whole gateway says (PgBouncer's `[users]`). */
 export interface UserLimits {
   readonly poolMode: PoolMode | null;
+  readonly sessionState: SessionStateMode | null;
+  readonly onPin: OnPin | null;
   readonly poolSize: number | null;
   readonly reservePoolSize: number | null;
   readonly maxUserConnections: number | null;
@@ -80,6 +91,8 @@ export interface DatabaseSettings {
   readonly forcedUser: UserSettings | null;
   /** null: {@link GatewaySettings.poolMode}. */
   readonly poolMode: PoolMode | null;
+  readonly sessionState: SessionStateMode | null;
+  readonly onPin: OnPin | null;
   /** null, here and below: what {@link GatewaySettings} says. */
   readonly poolSize: number | null;
   readonly minPoolSize: number | null;
@@ -127,6 +140,8 @@ export interface GatewaySettings {
   /** Failed logins a second from one address, above which they are refused unchecked; 0: any number. */
   readonly failedLoginRate: number;
   readonly poolMode: PoolMode;
+  readonly sessionState: SessionStateMode;
+  readonly onPin: OnPin;
   readonly defaultPoolSize: number;
   readonly minPoolSize: number;
   readonly reservePoolSize: number;
@@ -201,6 +216,8 @@ export interface GatewaySettings {
 export const NO_DATABASE_SETTINGS = Object.freeze({
   loadBalanceHosts: 'round-robin',
   localSocket: null,
+  sessionState: null,
+  onPin: null,
   minPoolSize: null,
   reservePoolSize: null,
   maxDbConnections: null,
@@ -226,6 +243,8 @@ export const NO_EXTRA_SETTINGS = Object.freeze({
   tellsOfUnknownUsers: false,
   scramIterations: 4096,
   failedLoginRate: 0,
+  sessionState: 'classic',
+  onPin: 'allow',
   minPoolSize: 0,
   reservePoolSize: 0,
   reservePoolTimeoutMs: 5000,

@@ -43,6 +43,8 @@ export interface Counters {
   serverConnections: number;
   serverConnectFailures: number;
   queryWaitTimeouts: number;
+  /** How often a session began to keep its server connection behind its transactions. */
+  sessionsPinned: number;
   cancelRequests: number;
 }
 
@@ -102,6 +104,10 @@ export interface ConnectionSnapshot {
   readonly tls: string;
   readonly applicationName: string;
   readonly preparedStatements: number;
+  /** Why a client keeps its server connection behind its transactions, in words; empty: it doesn't. */
+  readonly pinned: string;
+  /** Since when, in the gateway's ms. */
+  readonly pinnedAt: number;
 }
 
 /** Sums since the start for one database, in PgBouncer's units: bytes and us. */

@@ -18,6 +18,8 @@ export interface Statement {
   references: number;
   /** Server connections that parsed it before this {@link StatementCatalogue.clock} may have an outdated plan. */
   suspectSince: number;
+  /** What it may do to its session (`SessionEffect`); 0 also where no client's session is tracked. */
+  effects: number;
   /** It is DEALLOCATE ALL or DISCARD ALL. */
   readonly dropsAll: boolean;
 }
@@ -53,6 +55,7 @@ export class StatementCatalogue {
       acceptedIn: new Set(),
       references: 0,
       suspectSince: 0,
+      effects: 0,
       dropsAll: dropsAll(bytes, start, end),
     };
     this.byKey.set(key, statement);

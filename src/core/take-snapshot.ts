@@ -10,6 +10,7 @@ import type { ConnectionId, Io } from './io.js';
 import type { Pool } from './pool/pool.js';
 import type { ServerConnection } from './server/server-connection.js';
 import type { Session } from './session/session.js';
+import { Pin, pinReasons } from './session-state.js';
 import type {
   ConnectionSnapshot,
   DatabaseLatencies,
@@ -171,6 +172,8 @@ function clientSnapshot(session: Session, io: Io, now: number): ConnectionSnapsh
     tls: session.encryption.facts?.description ?? '',
     applicationName: session.parameters.values.get('application_name') ?? '',
     preparedStatements: session.statements?.size ?? 0,
+    pinned: pinReasons(session.virtual?.pins ?? Pin.NONE),
+    pinnedAt: session.virtual?.pinnedSince ?? 0,
   };
 }
 
@@ -199,6 +202,8 @@ function serverSnapshot(server: ServerConnection, pool: Pool, io: Io): Connectio
     tls: server.encryption.facts?.description ?? '',
     applicationName: server.parameters.values.get('application_name') ?? '',
     preparedStatements: server.statements.named.count,
+    pinned: pinReasons(client?.virtual?.pins ?? Pin.NONE),
+    pinnedAt: client?.virtual?.pinnedSince ?? 0,
   };
 }
 

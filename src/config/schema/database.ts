@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { parseServerUrl, UrlError } from '../server-url.js';
 import { booleanWord, localSocketChoice, name, oneOf, portList, text, wholeNumber } from '../value-types.js';
 import { key, optionalCount, optionalSeconds, otherwise } from './entry.js';
-import { POOL_MODES, POOL_SIZE_MAX } from './pooling.js';
+import { ON_PIN, POOL_MODES, POOL_SIZE_MAX, SESSION_STATES } from './pooling.js';
 
 /** How a host list is used, as in PgBouncer. */
 export const HOST_BALANCING = ['round-robin', 'disable'] as const;
@@ -53,6 +53,12 @@ export const databaseFields = z.strictObject(
       `one of ${POOL_MODES.join(', ')}`,
       'Without it: `pool_mode` of the whole gateway.',
     ),
+    session_state: key(
+      oneOf(SESSION_STATES).optional(),
+      `one of ${SESSION_STATES.join(', ')}`,
+      otherwise('session_state'),
+    ),
+    on_pin: key(oneOf(ON_PIN).optional(), `one of ${ON_PIN.join(', ')}`, otherwise('on_pin')),
     max_db_connections: optionalCount(COUNT_MAX, otherwise('max_db_connections')),
     max_db_client_connections: optionalCount(COUNT_MAX, otherwise('max_db_client_connections')),
     server_lifetime: optionalSeconds(otherwise('server_lifetime')),

@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { name, oneOf, text } from '../value-types.js';
 import { key, optionalCount, optionalSeconds, otherwise } from './entry.js';
-import { POOL_MODES, POOL_SIZE_MAX } from './pooling.js';
+import { ON_PIN, POOL_MODES, POOL_SIZE_MAX, SESSION_STATES } from './pooling.js';
 
 const COUNT_MAX = 10_000_000;
 
@@ -24,6 +24,12 @@ export const userFields = z
         `one of ${POOL_MODES.join(', ')}`,
         "Wins over that of the database. Without it: the database's.",
       ),
+      session_state: key(
+        oneOf(SESSION_STATES).optional(),
+        `one of ${SESSION_STATES.join(', ')}`,
+        otherwise('session_state'),
+      ),
+      on_pin: key(oneOf(ON_PIN).optional(), `one of ${ON_PIN.join(', ')}`, otherwise('on_pin')),
       pool_size: optionalCount(
         POOL_SIZE_MAX,
         "Server connections of each pool of this user; 0: no limit. Without it: the database's.",

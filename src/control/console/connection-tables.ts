@@ -33,6 +33,33 @@ export const ACTIVE_SOCKETS: Table = {
   rows: (facts) => withBuffers([...clientsOf(facts), ...serversOf(facts)].filter((it) => it[4] === 'active')),
 };
 
+/** SHOW PINS, which PgBouncer has not: clients that keep their server connection behind their transactions, and why. */
+export const PINS: Table = {
+  columns: columns('id:i user database reason since seconds:q server_pid:i application_name'),
+  needsConnections: true,
+  rows: ({ snapshot, takenAt }) => {
+    const { clients, servers } = snapshot.connections ?? { clients: [], servers: [] };
+    const pids = new Map(servers.map(({ id, remotePid }) => [id, remotePid]));
+    return clients
+      .filter(({ pinned }) => pinned !== '')
+      .map((it) => {
+        const heldMs = snapshot.now - it.pinnedAt;
+        const since = clockTime(new Date(takenAt.getTime() - heldMs));
+        const pid = pids.get(it.link ?? 0) ?? 0;
+        return row(
+          it.id,
+          it.user,
+          it.database,
+          it.pinned,
+          since,
+          Math.floor(heldMs / 1000),
+          pid,
+          it.applicationName,
+        );
+      });
+  },
+};
+
 const withBuffers = (rows: readonly Row[]): Row[] =>
   rows.map((it) => [...it, ...BUFFERS.split(' ').map(() => '0')]);
 

@@ -1,6 +1,6 @@
 /** Every SHOW table, by its name. Columns, their order and their types are PgBouncer's (admin.c, stats.c). */
 import type { DatabaseSettings, GatewaySettings } from '../../core/settings.js';
-import { ACTIVE_SOCKETS, CLIENTS, SERVERS, SOCKETS } from './connection-tables.js';
+import { ACTIVE_SOCKETS, CLIENTS, PINS, SERVERS, SOCKETS } from './connection-tables.js';
 import type { Row } from './filter.js';
 import { LATENCIES } from './latency-table.js';
 import { STATS, STATS_AVERAGES, STATS_TOTALS, TOTALS } from './stats-tables.js';
@@ -236,6 +236,7 @@ export const TABLES: ReadonlyMap<string, Table> = new Map(
     MEM,
     PEERS,
     PEER_POOLS,
+    PINS,
     POOLS,
     SERVERS,
     SOCKETS,

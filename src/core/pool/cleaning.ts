@@ -68,9 +68,17 @@ export class Cleaning {
       return this.pool.opened(server);
     }
     if (error !== null) return server.close(work === 'test' ? TEST_FAILED : RESET_FAILED);
-    if (work === 'reset') server.needsReset = false;
+    if (work === 'reset') this.wasReset(server);
     if (work === 'rollback') this.clean(server);
     else this.pool.available(server);
+  }
+
+  private wasReset(server: ServerConnection): void {
+    server.needsReset = false;
+    // What another reset query has left is still known, and taken back when a client comes.
+    if (/^\s*discard\s+all\s*;?\s*$/i.test(this.context.settings.serverResetQuery)) {
+      server.settings = this.context.parameterSets.empty;
+    }
   }
 
   /** Whatever ran on it does so no more. */

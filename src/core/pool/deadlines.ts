@@ -167,7 +167,8 @@ export class Deadlines {
 
   private checkServer(server: ServerConnection, now: number): number {
     if (server.phase === 'connecting' || server.phase === 'login') return this.checkLogin(server, now);
-    if (server.exchange.firstDetail?.what === 'own') return this.checkOwnWork(server, now);
+    const what = server.exchange.firstDetail?.what;
+    if (what === 'own' || what === 'probe') return this.checkOwnWork(server, now);
     if (server.link !== null) return this.checkActive(server, now);
     if (server.finishing) return this.checkFinishing(server, now);
     return server.place.isResting ? this.checkResting(server, now) : NEVER;

@@ -8,7 +8,9 @@ import type {
   GatewaySettings,
   HostBalancing,
   LocalSocketChoice,
+  OnPin,
   PoolMode,
+  SessionStateMode,
   UserLimits,
   UserSettings,
 } from '../settings.js';
@@ -20,6 +22,8 @@ export interface PoolLimits {
   readonly localSocket: LocalSocketChoice;
   readonly serverDatabase: string;
   readonly mode: PoolMode;
+  readonly sessionState: SessionStateMode;
+  readonly onPin: OnPin;
   readonly size: number;
   /** No more than `size`. */
   readonly minSize: number;
@@ -56,6 +60,8 @@ export function poolLimits(
     localSocket: database.localSocket ?? settings.localSocket,
     serverDatabase: database.serverDatabase ?? name,
     mode: own?.poolMode ?? database.poolMode ?? settings.poolMode,
+    onPin: own?.onPin ?? database.onPin ?? settings.onPin,
+    sessionState: own?.sessionState ?? database.sessionState ?? settings.sessionState,
     size,
     minSize,
     hasForcedUser: database.forcedUser !== null,

@@ -18,11 +18,12 @@ import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
 import type { Hosts } from '../hosts.js';
 import { recordReserve } from '../journal.js';
-import { differenceQuery, type ParameterSet } from '../parameters.js';
+import type { ParameterSet } from '../parameters.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { ServerOwner } from '../server/server-owner.js';
 import type { Session } from '../session/session.js';
 import type { ClientPool } from '../session/session-owner.js';
+import { differenceQuery } from '../session-state.js';
 import type { UserSettings } from '../settings.js';
 import type { Capacity, CappedPool, Share } from './capacity.js';
 import { Cleaning } from './cleaning.js';
@@ -151,7 +152,9 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
 
   acquire(client: Session): boolean {
     const mayLink = this.waiters.length === 0 && !this.database.paused;
-    const server = mayLink ? (this.resting.take() ?? takeUntouched(this)) : undefined;
+    const server = mayLink
+      ? (this.resting.takePrevious(client) ?? this.resting.take() ?? takeUntouched(this))
+      : undefined;
     return server === undefined ? this.queue(client) : this.link(client, server);
   }
 
@@ -189,11 +192,17 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     client.waitingSince = 0;
     client.link = server;
     server.bind(client, this.limits.mode);
+    if (client.virtual !== null) client.virtual.server = server;
     if (client.phase === 'welcoming') {
       client.parameters = this.greetings.expected(client.startupParameters, server.parameters);
     }
-    if (client.parameters === server.parameters) return true;
-    const query = differenceQuery(client.parameters, server.parameters);
+    return this.align(client, server);
+  }
+
+  /** Returns false when a query of ours does it, after which {@link ownQueryDone} is called. */
+  align(client: Session, server: ServerConnection): boolean {
+    if (client.parameters === server.parameters && client.settings === server.settings) return true;
+    const query = differenceQuery(client, server);
     if (query === null) return true;
     server.linkEndsWhenIdle = false;
     server.runOwnQuery(query);
@@ -277,10 +286,11 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
       if (server.finishing) return;
       return this.cleaning.done(server, error);
     }
-    server.linkEndsWhenIdle = this.sharesServers;
+    server.linkEndsWhenIdle = this.sharesServers && !server.isPinned;
     if (error !== null) return client.setupDone(error);
     // The server's spelling is the truth from now on: UTF8 for a client that asked for utf-8.
     client.parameters = server.parameters;
+    server.settings = client.settings;
     this.go(client);
   }
 

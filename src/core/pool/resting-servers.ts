@@ -1,5 +1,6 @@
 /** The free server connections of a pool: those that may be used at once, and those that must be tested before. */
 import type { ServerConnection } from '../server/server-connection.js';
+import type { Session } from '../session/session.js';
 
 export class RestingServers {
   /** PgBouncer's `server_round_robin`: the one that has rested longest is used next, not the one used last. */
@@ -45,6 +46,15 @@ export class RestingServers {
     return server;
   }
 
+  /** The one that served this client last, if it has served nobody since: it needs no preparation. */
+  takePrevious({ id, virtual }: Session): ServerConnection | undefined {
+    const server = virtual?.server;
+    if (server === undefined || server === null || server.lastClient !== id) return undefined;
+    if (!server.place.isResting || server.place.needsTest) return undefined;
+    this.remove(server);
+    return server;
+  }
+
   /** One that is to be tested now; undefined: there is none. */
   takeUntested(): ServerConnection | undefined {
     const server = this.untested.shift();
@@ -76,11 +86,13 @@ export class RestingServers {
     }
   }
 
-  /** It is gone. */
+  /** It is gone, or taken. */
   remove(server: ServerConnection): void {
     if (!server.place.isResting) return;
     const list = server.place.needsTest ? this.untested : this.idle;
     const at = list.indexOf(server);
     if (at >= 0) list.splice(at, 1);
+    server.place.isResting = false;
+    server.place.needsTest = false;
   }
 }

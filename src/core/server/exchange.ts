@@ -5,6 +5,7 @@
 import * as Backend from '../../wire/backend.js';
 import type { ErrorFields } from '../../wire/error-fields.js';
 import { buildCloseComplete, buildParseComplete } from '../../wire/server-messages.js';
+import type { FoundState } from '../session-state.js';
 import type { Statement } from '../statements.js';
 import { NO_BATCH, type PreparedEntry } from './prepared.js';
 import * as Request from './request-queue.js';
@@ -31,6 +32,13 @@ export interface OwnQuery {
   error: ErrorFields | null;
 }
 
+/** The gateway's question what the session holds. */
+export interface StateProbe {
+  readonly what: 'probe';
+  /** What its row says; null: nothing that can be used. */
+  found: FoundState | null;
+}
+
 /** An empty query of the gateway's own: ReadyForQuery messages that come before its answer are the client's. */
 interface Barrier {
   readonly what: 'barrier';
@@ -43,7 +51,13 @@ export const QUERY_IN_BATCH = Object.freeze({ what: 'query' });
 /** The Sync of a batch that is repeated: its answer has been given with the repetition. */
 const REPEATED = Object.freeze({ what: 'repeated' });
 
-export type RequestDetail = StatementRequest | OwnQuery | Barrier | typeof QUERY_IN_BATCH | typeof REPEATED;
+export type RequestDetail =
+  | StatementRequest
+  | OwnQuery
+  | StateProbe
+  | Barrier
+  | typeof QUERY_IN_BATCH
+  | typeof REPEATED;
 
 /** What may be known of a client's request. */
 export type ClientRequest = StatementRequest | typeof QUERY_IN_BATCH;
@@ -104,7 +118,7 @@ export class Exchange {
   /** A query of the gateway's own is next to be answered. */
   get runsOwnQuery(): boolean {
     const what = this.queue.firstDetail?.what;
-    return what === 'own' || what === 'barrier';
+    return what === 'own' || what === 'probe' || what === 'barrier';
   }
 
   /** Statements of batches up to this one may have been dropped by something that is unanswered. */
@@ -193,6 +207,11 @@ export class Exchange {
   expectOwn(): void {
     this.batch += 1;
     this.push(Request.QUERY | Request.SWALLOWED, { what: 'own', error: null });
+  }
+
+  expectProbe(): void {
+    this.batch += 1;
+    this.push(Request.QUERY | Request.SWALLOWED, { what: 'probe', found: null });
   }
 
   /** The only batch that is outstanding has been refused, and will be sent again: its Sync is answered to nobody. */

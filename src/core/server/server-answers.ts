@@ -7,9 +7,10 @@ import { type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
 import { END, FORWARD, FrameReader, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
 import type { GatewayContext } from '../context.js';
 import type { ReportSubject } from '../io.js';
-import { ERROR_BYTES_READ_MAX } from '../limits.js';
+import { ERROR_BYTES_READ_MAX, STATE_BYTES_MAX } from '../limits.js';
 import type { ClientEnd } from '../link.js';
 import type { ParameterSet } from '../parameters.js';
+import type { FoundState } from '../session-state.js';
 import {
   mayBeTelling,
   mayChangeColumns,
@@ -30,6 +31,7 @@ import {
 } from './server-errors.js';
 import type { ServerStatements } from './server-statements.js';
 import { isStalePlan, repeatableBatch } from './stale-plans.js';
+import { readProbeRow } from './state-probe.js';
 import { closeMessage, parseMessage } from './statement-messages.js';
 import type { Timing } from './timing.js';
 
@@ -43,6 +45,14 @@ export abstract class ServerAnswers extends FrameReader {
   /** The batch that may have to be repeated. */
   readonly held = new HeldBatch();
   parameters: ParameterSet;
+  /** What its clients have set and it does not report. */
+  settings: ParameterSet;
+  /** What has been sent may have changed the session's state, of which the server has not been asked since. */
+  isSuspect = false;
+  /** It has been asked, and its client waits for the answer if it wants more of it. */
+  isProbing = false;
+  /** It holds something of its client's that no other server connection can be given. */
+  isPinned = false;
   link: ClientEnd | null = null;
   /** Whether the link ends with each transaction (pool_mode transaction and statement). */
   linkEndsWhenIdle = false;
@@ -60,6 +70,7 @@ export abstract class ServerAnswers extends FrameReader {
     this.statements = statements;
     this.timing = timing;
     this.parameters = context.parameterSets.empty;
+    this.settings = context.parameterSets.empty;
   }
 
   abstract get subject(): ReportSubject;
@@ -89,6 +100,8 @@ export abstract class ServerAnswers extends FrameReader {
   protected message(type: number, total: number, bytes: Uint8Array, position: number, end: number): Verdict {
     switch (type) {
       case Backend.DataRow:
+        if ((this.exchange.first & Request.SWALLOWED) !== 0) return this.ownRow(total, bytes, position, end);
+        return this.exchange.outstanding === 0 ? this.unexpected(type) : FORWARD;
       case Backend.CopyData:
       case Backend.CopyDone:
       case Backend.CopyOutResponse:
@@ -155,6 +168,15 @@ export abstract class ServerAnswers extends FrameReader {
     return this.exchange.firstKind === kind ? this.complete() : this.unexpected(type);
   }
 
+  /** A row for the gateway itself. */
+  private ownRow(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
+    const detail = this.exchange.firstDetail;
+    if (detail?.what !== 'probe' || total > STATE_BYTES_MAX) return SWALLOW;
+    if (end - position < total) return WHOLE;
+    detail.found = readProbeRow(bytes, position + HEADER_BYTES, position + total);
+    return SWALLOW;
+  }
+
   private complete(): Verdict {
     const verdict = this.ours();
     if (this.exchange.complete()) this.interject = true;
@@ -181,12 +203,14 @@ export abstract class ServerAnswers extends FrameReader {
   }
 
   private commandTold(tag: TellingTag | null): void {
-    if (tag === 'PREPARE') this.pin();
+    if (tag === 'PREPARE') this.keepLink();
     else if (tag !== null) this.statements.dropped(this.exchange, this.link);
   }
 
   /** PREPARE in SQL made a statement that another client must not meet: the link lasts until its client leaves. */
-  private pin(): void {
+  private keepLink(): void {
+    // Whose state is tracked will be asked whether the statement is still there.
+    if (this.link?.tracksState === true) return;
     this.linkEndsWhenIdle = false;
     this.needsReset = true;
   }
@@ -212,8 +236,14 @@ export abstract class ServerAnswers extends FrameReader {
     const verdict = this.complete();
     if (detail?.what === 'query') this.link?.unnamedAnswered('parsed');
     if (detail?.what === 'own') this.ownQueryDone(detail.error);
+    else if (detail?.what === 'probe') this.probed(detail.found);
     else if (detail?.what !== 'repeated') this.timing.answered(status, this.context.io.now());
     return verdict;
+  }
+
+  private probed(found: FoundState | null): void {
+    this.isProbing = false;
+    this.link?.stateFound(found);
   }
 
   private errorResponse(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
@@ -231,6 +261,7 @@ export abstract class ServerAnswers extends FrameReader {
     if (this.exchange.outstanding === 0) return this.unexpected(Backend.ErrorResponse);
     const detail = this.exchange.firstDetail;
     if (detail?.what === 'barrier') return this.unexpected(Backend.ErrorResponse);
+    if (detail?.what === 'probe') return SWALLOW;
     if (detail?.what === 'own') {
       detail.error = this.lastError;
       return SWALLOW;

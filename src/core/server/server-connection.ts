@@ -10,7 +10,7 @@ import { CRASHED } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
 import type { ConnectionId, ReportSubject, ServerAddress, TlsFacts } from '../io.js';
 import { type Recorded, recordClosing, recordNewServer } from '../journal.js';
-import { SERVER_LOGIN_MESSAGE_BYTES_MAX } from '../limits.js';
+import { PINNED_PROBE_MS, SERVER_LOGIN_MESSAGE_BYTES_MAX } from '../limits.js';
 import type { ClientEnd } from '../link.js';
 import type { PoolMode } from '../settings.js';
 import { type ClientRequest, type StatementRequest, syntheticAnswer } from './exchange.js';
@@ -24,6 +24,7 @@ import type { LoginDialogue, LoginProgress } from './server-login.js';
 import { type OpeningConnection, ServerOpening } from './server-opening.js';
 import type { ServerOwner } from './server-owner.js';
 import { ServerStatements } from './server-statements.js';
+import { buildProbe } from './state-probe.js';
 import { Timing } from './timing.js';
 
 type Phase = 'connecting' | 'login' | 'ready' | 'closed';
@@ -45,6 +46,10 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   cancelsInFlight = 0;
   /** It has been logged in. */
   wasReady = false;
+  /** The `id` of the client that it serves or has served last; 0: none yet. */
+  lastClient = 0;
+  /** Before this link it has served another client than this one. */
+  isForeign = false;
   readonly place = new PoolPlace();
   private readonly owner: ServerOwner<ServerConnection>;
   /** Null when it is over. */
@@ -154,11 +159,39 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
 
   /** Ends the link if nothing is outstanding. Called when something may have become complete. */
   releaseIfIdle(): void {
-    if (this.link === null || !this.linkEndsWhenIdle || !this.isQuiet) return;
-    if (!this.exchange.doubtful) return this.owner.linkIdle(this);
+    const { link, isSuspect, isPinned } = this;
+    if (link === null || !(this.linkEndsWhenIdle || isSuspect || isPinned) || !this.isQuiet) return;
+    if (this.exchange.doubtful) this.sendBarrier();
+    else if (isSuspect || (isPinned && this.mayBeUnpinned)) this.probe(link);
+    else if (this.linkEndsWhenIdle) this.owner.linkIdle(this);
+  }
+
+  /** Not all that pins a link is taken back by a statement that shows it (a cursor is closed, a table dropped by a function). */
+  private get mayBeUnpinned(): boolean {
+    return this.context.io.now() >= this.place.ownWorkAt + PINNED_PROBE_MS;
+  }
+
+  private sendBarrier(): void {
     this.statements.unnamed = null;
     this.exchange.startBarrier();
     this.send(EMPTY_QUERY);
+  }
+
+  /** Asks for the state of the session; {@link ClientEnd.stateFound} tells the end. */
+  private probe({ customSettings }: ClientEnd): void {
+    this.isSuspect = false;
+    this.isProbing = true;
+    this.statements.unnamed = null;
+    this.place.ownWorkAt = this.context.io.now();
+    this.exchange.expectProbe();
+    this.send(buildProbe(customSettings));
+  }
+
+  /** Whether the link outlasts its transactions, for what its client has left on the server. */
+  pin(isPinned: boolean): void {
+    this.isPinned = isPinned;
+    // A gateway that is being drained waits for the end of transactions alone.
+    this.linkEndsWhenIdle = !isPinned || this.context.farewell !== null;
   }
 
   /** Nothing is unanswered and no transaction is open. */
@@ -282,11 +315,18 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   bind(client: ClientEnd, mode: PoolMode): void {
     if (this.link !== null) throw new Error('invariant: server connection is linked already');
     this.link = client;
+    this.isForeign = this.lastClient !== client.id;
+    this.lastClient = client.id;
     this.linkEndsWhenIdle = mode !== 'session';
     this.singleStatements = mode === 'statement';
   }
 
   unbind(): void {
+    // What was left on it, or may have been, is nobody else's.
+    if (this.isSuspect || this.isPinned || this.isProbing) this.needsReset = true;
+    this.isSuspect = false;
+    this.isProbing = false;
+    this.isPinned = false;
     this.link = null;
     this.untouched = false;
     if (this.readingPaused) this.resumeReading();

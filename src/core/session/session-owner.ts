@@ -1,4 +1,5 @@
 import type { ErrorFields } from '../../wire/error-fields.js';
+import type { ServerConnection } from '../server/server-connection.js';
 import type { LoginStep } from './client-login.js';
 import type { Session } from './session.js';
 
@@ -6,6 +7,11 @@ import type { Session } from './session.js';
 export interface ClientPool {
   /** Links the client now (true), or makes it wait and calls {@link Session.linked} later (false). */
   acquire(client: Session): boolean;
+  /**
+   * Gives the linked server connection what the client's session has, where that differs. False when that takes a query,
+   * after which {@link Session.linked} is called.
+   */
+  align(client: Session, server: ServerConnection): boolean;
   /** The client is gone, or leaves the queue. */
   leave(client: Session): void;
   readonly name: string;

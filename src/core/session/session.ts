@@ -3,17 +3,24 @@
  * Named prepared statements are renamed on the way where links end with transactions (statement-traffic.ts).
  */
 import { buildErrorResponse, type ErrorFields } from '../../wire/error-fields.js';
-import { BLOCK, END, FORWARD, FrameReader, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
+import {
+  BLOCK,
+  END,
+  FORWARD,
+  FrameReader,
+  HEADER_BYTES,
+  SWALLOW,
+  type Verdict,
+  WHOLE,
+} from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
 import { MAX_MESSAGE_BYTES } from '../../wire/limits.js';
 import type { CancelKey } from '../cancel-keys.js';
 import type { GatewayContext } from '../context.js';
-import type { Database } from '../databases.js';
 import type { ConnectionId, ReportSubject, TlsFacts } from '../io.js';
 import { recordClosing, recordPoolerError } from '../journal.js';
-import { AUTH_MESSAGE_BYTES_MAX, HELD_BYTES_MAX } from '../limits.js';
+import { AUTH_MESSAGE_BYTES_MAX, HELD_BYTES_MAX, SEARCHED_BYTES_MAX } from '../limits.js';
 import type { ServerLoss } from '../link.js';
-import type { ParameterSet } from '../parameters.js';
 import type { ClientRequest } from '../server/exchange.js';
 import * as Request from '../server/request-queue.js';
 import type { ServerConnection } from '../server/server-connection.js';
@@ -27,6 +34,7 @@ import { serverLossError, TRANSACTION_REFUSED, violation } from './session-error
 import { type LoginTarget, SessionLogin } from './session-login.js';
 import type { ClientPool, SessionOwner } from './session-owner.js';
 import type { Replication } from './startup-parameters.js';
+import { StatefulClient } from './stateful-client.js';
 import type { StatementClient } from './statement-client.js';
 import type { StatementTraffic } from './statement-traffic.js';
 
@@ -37,22 +45,16 @@ export interface MessageHandler {
   message(type: number, total: number, bytes: Uint8Array, position: number, end: number): Verdict;
 }
 
-export class Session extends FrameReader implements StatementClient, LoginTarget {
+export class Session extends StatefulClient implements StatementClient, LoginTarget {
   readonly connection: ConnectionId;
   readonly id: number;
   readonly encryption: ClientEncryption;
   phase: Phase = 'login';
-  link: ServerConnection | null = null;
-  /** The database that it asked for; null until it has logged in. */
-  database: Database | null = null;
+  pool: ClientPool | null = null;
   /** Whom its startup packet names; null before that has come. */
   asked: { readonly database: string; readonly user: string } | null = null;
   /** Non-null: a client of the admin console. */
   console: ConsoleSession | null = null;
-  pool: ClientPool | null = null;
-  parameters: ParameterSet;
-  /** The reported parameters that its startup packet named, as it spelled the values. */
-  startupParameters: ParameterSet;
   /** Whether it speaks the streaming replication protocol. */
   replication: Replication = 'none';
   /** Non-null: takes its messages instead of the link, once it is logged in. */
@@ -73,7 +75,6 @@ export class Session extends FrameReader implements StatementClient, LoginTarget
   previousWaiter: this | null = null;
   /** Null in pool_mode session: the server connection is the client's alone, and statements keep their names. */
   statements: StatementTraffic | null = null;
-  private readonly context: GatewayContext;
   private readonly owner: SessionOwner;
   /** Null when it is over. */
   private login: SessionLogin | null;
@@ -88,15 +89,12 @@ export class Session extends FrameReader implements StatementClient, LoginTarget
   saidGoodbye = false;
 
   constructor(context: GatewayContext, owner: SessionOwner, connection: ConnectionId, login: ClientLogin) {
-    super();
+    super(context);
     this.id = context.newId();
-    this.context = context;
     this.owner = owner;
     this.connection = connection;
     this.login = new SessionLogin(context, this, login);
     this.encryption = login.encryption;
-    this.parameters = context.parameterSets.empty;
-    this.startupParameters = context.parameterSets.empty;
     this.createdAt = context.io.now();
   }
 
@@ -291,8 +289,12 @@ export class Session extends FrameReader implements StatementClient, LoginTarget
     this.linked();
   }
 
+  protected alignServer(server: ServerConnection): boolean {
+    return (this.pool as ClientPool).align(this, server);
+  }
+
   private acquire(): boolean {
-    return this.link !== null || (this.pool as ClientPool).acquire(this);
+    return this.link === null ? (this.pool as ClientPool).acquire(this) : !this.link.isProbing;
   }
 
   fromServer(bytes: Uint8Array, start: number, end: number): boolean {
@@ -409,7 +411,7 @@ export class Session extends FrameReader implements StatementClient, LoginTarget
     if (this.link?.exchange.skipping === true && SKIPPED.has(type)) return SWALLOW;
     switch (type) {
       case Frontend.Query:
-        return this.request(Request.QUERY, this.statements?.queryComes() ?? null);
+        return this.query(total, bytes, position, end);
       case Frontend.Sync:
         return this.sync();
       case Frontend.Parse:
@@ -427,7 +429,7 @@ export class Session extends FrameReader implements StatementClient, LoginTarget
       case Frontend.Execute:
         return this.request(Request.EXECUTE);
       case Frontend.FunctionCall:
-        return this.request(Request.FUNCTION_CALL);
+        return this.functionCall();
       case Frontend.Flush:
       case Frontend.CopyData:
         return this.link === null ? SWALLOW : FORWARD;
@@ -444,6 +446,23 @@ export class Session extends FrameReader implements StatementClient, LoginTarget
       default:
         return this.protocolViolation(`invalid frontend message type ${type}`);
     }
+  }
+
+  private query(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
+    if (this.tracksState) {
+      if (end - position < total && total <= SEARCHED_BYTES_MAX) return WHOLE;
+      if (!this.acquire()) return BLOCK;
+      const [from, to] = [position + HEADER_BYTES, position + total - 1];
+      const effects = this.effectsOf(bytes, from, to);
+      if (effects !== 0) this.tracked.sent(effects, bytes, from, to);
+    }
+    return this.request(Request.QUERY, this.statements?.queryComes() ?? null);
+  }
+
+  private functionCall(): Verdict {
+    if (!this.acquire()) return BLOCK;
+    if (this.tracksState) (this.link as ServerConnection).isSuspect = true;
+    return this.request(Request.FUNCTION_CALL);
   }
 
   /** A request that is passed on as it is. */

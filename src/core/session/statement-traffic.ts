@@ -22,6 +22,7 @@ import { mayDescribePortal } from '../server/stale-plans.js';
 import { closeMessage, describeMessage, parseMessage, STATEMENT } from '../server/statement-messages.js';
 import { SERVER_NAME_PREFIX, type Statement } from '../statements.js';
 import type { StatementClient } from './statement-client.js';
+import { UnnamedStatement } from './unnamed-statement.js';
 
 /** The names in Bind must fit into this many bytes. */
 const NAMES_BYTES_MAX = 64 * 1024;
@@ -50,12 +51,7 @@ export class StatementTraffic {
   /** The name that was looked up last, and what it means; null whenever names change. */
   private lastName: Buffer | null = null;
   private lastUsed: Statement | undefined;
-  /** The unnamed statement's definition (a Parse body behind the name), as of the last answer; null: there is none. */
-  private unnamed: Buffer | null = null;
-  /** What unanswered Parse messages will make of it, oldest first; null where it has been destroyed since. */
-  private unnamedPending: (Buffer | null)[] | null = null;
-  /** The batch of the newest of them. */
-  private unnamedBatch = 0;
+  private readonly unnamed = new UnnamedStatement();
 
   /** `pool`: the identity of the client's pool. */
   constructor(context: GatewayContext, session: StatementClient, pool: object, totals: Totals) {
@@ -76,7 +72,7 @@ export class StatementTraffic {
       for (const [name, statement] of [...this.named])
         if (!definedSince.has(name)) this.forget(name, statement);
     }
-    this.unnamed = null;
+    this.unnamed.dropped();
   }
 
   /** The client has ended. */
@@ -85,7 +81,7 @@ export class StatementTraffic {
       for (const statement of this.named.values()) this.context.catalogue.release(statement);
     this.named = null;
     this.lastName = null;
-    this.destroyUnnamed();
+    this.unnamed.destroy();
   }
 
   /** A Parse was refused or skipped: unless the name has got another meaning, it is free. */
@@ -104,32 +100,18 @@ export class StatementTraffic {
 
   /** A simple Query destroys the unnamed statement, within a batch only if nothing fails before it. */
   queryComes(): ClientRequest | null {
-    if (this.session.link?.exchange.batchOpen === true) {
-      this.unnamedPending ??= [];
-      this.unnamedPending.push(null);
-      this.unnamedBatch = this.session.link.exchange.batch;
+    const exchange = this.session.link?.exchange;
+    if (exchange?.batchOpen === true) {
+      this.unnamed.queryInBatch(exchange.batch);
       return QUERY_IN_BATCH;
     }
-    this.destroyUnnamed();
+    this.unnamed.destroy();
     return null;
   }
 
-  private destroyUnnamed(): void {
-    this.unnamed = null;
-    this.unnamedPending?.fill(null);
-  }
-
-  /** The unnamed statement that a Bind sent now would mean. */
-  private get unnamedNow(): Buffer | null {
-    const pending = this.unnamedPending;
-    return pending === null || pending.length === 0 ? this.unnamed : pending[pending.length - 1]!;
-  }
-
-  /** What has become of the oldest unanswered Parse of the unnamed statement, or of a Query that destroys it. */
+  /** See {@link UnnamedStatement.answered}. */
   unnamedAnswered(how: 'parsed' | 'refused' | 'skipped'): void {
-    const definition = this.unnamedPending?.shift() ?? null;
-    // A Parse that is refused has destroyed the unnamed statement all the same.
-    if (how !== 'skipped') this.unnamed = how === 'parsed' ? definition : null;
+    this.unnamed.answered(how);
   }
 
   // --- Messages -----------------------------------------------------------------------------------------------
@@ -183,6 +165,7 @@ export class StatementTraffic {
       return this.session.waitForAnswers();
     }
     const statement = this.context.catalogue.define(bytes, start, end);
+    statement.effects |= this.session.effectsOf(bytes, start, end);
     if (namesake !== undefined) return this.parseDuplicate(link, bytes, position, namesake, statement, name);
     this.define(name, statement);
     // In a failed transaction the server refuses nearly every Parse, so it has to be asked.
@@ -201,15 +184,8 @@ export class StatementTraffic {
   }
 
   private parseUnnamed(link: ServerConnection, bytes: Uint8Array, start: number, end: number): Verdict {
-    // Kept for a Bind after the Sync, when another server connection may serve. A driver that sends the same statement
-    // unnamed again and again allocates nothing here.
-    const latest = this.unnamedNow;
-    const same =
-      latest !== null && latest.length === end - start && sameBytes(latest, 0, bytes, start, end - start);
-    this.unnamedPending ??= [];
-    const definition = same ? latest : Buffer.from(bytes.subarray(start, end));
-    this.unnamedPending.push(definition);
-    this.unnamedBatch = link.exchange.batch;
+    this.unnamed.effects = this.session.effectsOf(bytes, start, end);
+    const definition = this.unnamed.parse(bytes, start, end, link.exchange.batch);
     link.statements.unnamed = definition;
     link.expect(Request.PARSE_UNNAMED);
     if (dropsAll(bytes, start, end)) link.exchange.dropsAll();
@@ -257,6 +233,8 @@ export class StatementTraffic {
     if (nameEnd === portalEnd + 1) {
       if (this.isUnnamedUnsettled(link)) return this.session.waitForAnswers();
       this.useUnnamed(link, bytes, position);
+      if (this.unnamed.effects !== 0 && this.unnamed.now !== null)
+        this.session.sent(this.unnamed.effects, this.unnamed.now);
       link.expect(Request.BIND);
       return FORWARD;
     }
@@ -327,7 +305,7 @@ export class StatementTraffic {
 
   /** A portal, or the unnamed statement: it lives on the linked server connection, if at all. */
   private closeOnServer(isUnnamed: boolean): Verdict {
-    if (isUnnamed) this.destroyUnnamed();
+    if (isUnnamed) this.unnamed.destroy();
     const { link } = this.session;
     if (link === null) {
       this.session.answerCloseComplete();
@@ -373,6 +351,7 @@ export class StatementTraffic {
       return isFit ? null : Buffer.from(`?${name.slice(0, SENT_NAME_BYTES_MAX)}\0`, 'latin1');
     }
     this.use(link, bytes, position, statement);
+    if (statement.effects !== 0) this.session.sent(statement.effects, statement.definition);
     link.statements.latest = statement;
     return statement.serverName;
   }
@@ -458,14 +437,12 @@ export class StatementTraffic {
 
   /** It would have to be prepared again, and whether its Parse in an earlier batch has failed isn't known yet. */
   private isUnnamedUnsettled(link: ServerConnection): boolean {
-    const pending = this.unnamedPending;
-    if (pending === null || pending.length === 0 || link.statements.unnamed === this.unnamedNow) return false;
-    return this.unnamedBatch !== link.exchange.batch;
+    return link.statements.unnamed !== this.unnamed.now && this.unnamed.isUnsettled(link.exchange.batch);
   }
 
   /** The unnamed statement that the client means must be the one that the server connection has. */
   private useUnnamed(link: ServerConnection, bytes: Uint8Array, position: number): void {
-    const definition = this.unnamedNow;
+    const definition = this.unnamed.now;
     if (link.statements.unnamed === definition) return;
     if (definition !== null) {
       link.expect(Request.PARSE_UNNAMED | Request.SWALLOWED);

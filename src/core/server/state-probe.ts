@@ -1,0 +1,93 @@
+/**
+ * The query that asks a server what the session between two transactions holds (session-state.ts). Everything in it is
+ * named with its schema, since the session's search_path is the client's.
+ */
+import { latin1 } from '../../wire/bytes.js';
+import { buildQuery } from '../../wire/client-messages.js';
+import { ProtocolViolation } from '../../wire/protocol-violation.js';
+import { readDataRow } from '../../wire/server-message-readers.js';
+import { type FoundState, Pin, quoteText } from '../session-state.js';
+
+/** Marks the query in the server's log and in `pg_stat_activity`. */
+const MARK = '/* sluice: session state */';
+
+/** What `pg_settings` shows, and the two that it does not. */
+const SETTINGS = `SELECT name, setting FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session'
+ UNION SELECT 'role', pg_catalog.current_setting('role')
+ UNION SELECT 'session_authorization', pg_catalog.current_setting('session_authorization')`;
+
+/** In hexadecimal digits of its UTF-8: the session may have any client_encoding. */
+function settingsColumn(names: Iterable<string>): string {
+  let all = SETTINGS;
+  for (const name of names) {
+    const quoted = quoteText(name);
+    all += `\n UNION SELECT ${quoted}, pg_catalog.current_setting(${quoted}, true)`;
+  }
+  const pairs = 'pg_catalog.json_agg(pg_catalog.json_build_array(name, setting))';
+  return `(SELECT pg_catalog.encode(pg_catalog.convert_to(${pairs}::pg_catalog.text, 'UTF8'), 'hex') FROM (${all}) AS s)`;
+}
+
+const TEMPORARY = ['class', 'proc', 'type']
+  .map((kind) => {
+    const column = { class: 'relnamespace', proc: 'pronamespace', type: 'typnamespace' }[kind];
+    const schema = 'pg_catalog.pg_my_temp_schema()';
+    return `EXISTS (SELECT FROM pg_catalog.pg_${kind} WHERE ${column} OPERATOR(pg_catalog.=) ${schema})`;
+  })
+  .join(' OR ');
+
+const LOCKS = `EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory'
+ AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid())`;
+const CURSORS = 'EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable)';
+const PREPARED = 'EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql)';
+const CHANNELS = 'EXISTS (SELECT FROM pg_catalog.pg_listening_channels())';
+
+/** The pins that the columns behind the first one stand for, in their order. */
+const COLUMN_PINS = [Pin.TEMPORARY, Pin.LOCK, Pin.CURSOR, Pin.PREPARED, Pin.CHANNEL] as const;
+
+/** @param names settings with a dot in their names, which `pg_settings` doesn't show */
+export function probeText(names: Iterable<string>): string {
+  const columns = [settingsColumn(names), TEMPORARY, LOCKS, CURSORS, PREPARED, CHANNELS];
+  return `${MARK} SELECT ${columns.join(',\n ')}`;
+}
+
+const PLAIN_PROBE = buildQuery(probeText([]));
+
+/** The Query message. */
+export function buildProbe(names: ReadonlySet<string> | null): Uint8Array {
+  return names === null ? PLAIN_PROBE : buildQuery(probeText(names));
+}
+
+/** Reads the probe's row, the body `bytes[start, end)` of a DataRow; null when it is none. */
+export function readProbeRow(bytes: Uint8Array, start: number, end: number): FoundState | null {
+  const columns = readColumns(bytes, start, end);
+  const settings = columns?.length === COLUMN_PINS.length + 1 ? readSettings(columns[0]!) : null;
+  if (columns === null || settings === null) return null;
+  let pins: number = Pin.NONE;
+  COLUMN_PINS.forEach((pin, i) => {
+    if (columns[i + 1] === 't') pins |= pin;
+  });
+  return { settings, pins };
+}
+
+function readColumns(bytes: Uint8Array, start: number, end: number): string[] | null {
+  try {
+    return readDataRow(bytes, start, end).map((value) =>
+      value === null ? '' : latin1(value, 0, value.length),
+    );
+  } catch (error) {
+    if (error instanceof ProtocolViolation) return null;
+    throw error;
+  }
+}
+
+function readSettings(hex: string): Map<string, string> | null {
+  const settings = new Map<string, string>();
+  try {
+    for (const [name, value] of JSON.parse(Buffer.from(hex, 'hex').toString('utf8')) as [string, unknown][]) {
+      if (typeof value === 'string') settings.set(name, value);
+    }
+  } catch {
+    return null;
+  }
+  return settings;
+}

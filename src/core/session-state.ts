@@ -1,0 +1,127 @@
+/**
+ * What a session keeps behind its transactions: settings, which can be given to another server connection, and what only
+ * the server connection itself has, which pins the link with a reason. The server is asked for it (state-probe.ts), since
+ * nobody else knows what ROLLBACK, SET LOCAL or a function have made of it.
+ */
+import { isSettable, type ParameterSet, quoteLiteral } from './parameters.js';
+
+/** What keeps a link from ending with its transaction; a set of bits. */
+export const Pin = {
+  NONE: 0,
+  /** Objects in the session's temporary schema. */
+  TEMPORARY: 1,
+  /** Session advisory locks. */
+  LOCK: 2,
+  /** Cursors WITH HOLD. */
+  CURSOR: 4,
+  /** Statements that were prepared by SQL. */
+  PREPARED: 8,
+  /** It listens. */
+  CHANNEL: 16,
+  /** A library that LOAD has brought; the server connection can't get rid of it. */
+  LIBRARY: 32,
+  /** `currval` and `lastval` belong to the session. */
+  SEQUENCE: 64,
+  /** The state could not be asked for, or is too large to be moved. */
+  UNKNOWN: 128,
+} as const;
+
+const REASONS: readonly [pin: number, reason: string][] = [
+  [Pin.TEMPORARY, 'temporary objects'],
+  [Pin.LOCK, 'advisory locks'],
+  [Pin.CURSOR, 'cursors with hold'],
+  [Pin.PREPARED, 'statements prepared by SQL'],
+  [Pin.CHANNEL, 'listening'],
+  [Pin.LIBRARY, 'loaded library'],
+  [Pin.SEQUENCE, 'currval or lastval'],
+  [Pin.UNKNOWN, 'unknown state'],
+];
+
+/** The reasons in words, for people. Empty: none. */
+export function pinReasons(pins: number): string {
+  return REASONS.filter(([pin]) => (pins & pin) !== 0)
+    .map(([, reason]) => reason)
+    .join(', ');
+}
+
+/** The state of a session between two transactions, as its server has told it. */
+export interface FoundState {
+  /** Settings that were made in the session, by their names, in the form that `set_config` takes. */
+  readonly settings: ReadonlyMap<string, string>;
+  /** {@link Pin} bits. */
+  readonly pins: number;
+}
+
+/** Settings that say who the session is: others are made before these take effect, and after they are taken back. */
+export const ROLE = 'role';
+export const SESSION_AUTHORIZATION = 'session_authorization';
+/** What `role` is when there is none. */
+export const NO_ROLE = 'none';
+const IDENTITY: ReadonlySet<string> = new Set([ROLE, SESSION_AUTHORIZATION]);
+
+/** One end of a link. */
+export interface StateHolder {
+  /** What the server reports by itself. */
+  readonly parameters: ParameterSet;
+  /** What it does not report, as far as the session has set it. */
+  readonly settings: ParameterSet;
+}
+
+/**
+ * The query that gives a server connection what `wanted` has; null when there is no difference. `set_config` and not SET,
+ * since it takes lists (search_path) in the form that they are reported, and everything in one statement: all or nothing.
+ */
+export function differenceQuery(wanted: StateHolder, actual: StateHolder): string | null {
+  const calls = reportedCalls(wanted.parameters, actual.parameters);
+  if (wanted.settings !== actual.settings) addSettings(calls, wanted, actual);
+  return calls.length === 0 ? null : `SELECT ${calls.join(', ')}`;
+}
+
+function reportedCalls(wanted: ParameterSet, actual: ParameterSet): string[] {
+  const calls: string[] = [];
+  if (wanted === actual) return calls;
+  for (const [name, value] of wanted.values) {
+    if (isSettable(name) && actual.values.get(name) !== value)
+      calls.push(setConfig(name, quoteLiteral(value)));
+  }
+  return calls;
+}
+
+function addSettings(
+  calls: string[],
+  { settings: { values: wanted }, parameters }: StateHolder,
+  { settings: { values: actual } }: StateHolder,
+): void {
+  const names = new Set([...actual.keys(), ...wanted.keys()]);
+  const changed = [...names].filter((name) => wanted.get(name) !== actual.get(name));
+  if (changed.length === 0) return;
+  for (const name of changed) {
+    const value = wanted.get(name);
+    if (IDENTITY.has(name)) continue;
+    if (value !== undefined) calls.push(setConfig(name, quoteText(value)));
+    else if (!parameters.values.has(name)) calls.push(setConfig(name, RESET));
+  }
+  // As who it logged in: only so may it set what it once could, and become somebody else.
+  for (const name of [SESSION_AUTHORIZATION, ROLE]) {
+    if (actual.has(name)) calls.unshift(setConfig(name, RESET));
+  }
+  for (const name of [SESSION_AUTHORIZATION, ROLE]) {
+    const value = wanted.get(name);
+    if (value !== undefined) calls.push(setConfig(name, quoteText(value)));
+  }
+}
+
+/** What `set_config` takes for RESET: the value with which the session began. */
+const RESET = 'NULL';
+
+function setConfig(name: string, literal: string): string {
+  return `pg_catalog.set_config(${quoteText(name)}, ${literal}, false)`;
+}
+
+/** A text that means the same whatever standard_conforming_strings and client_encoding are. */
+export function quoteText(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: what isn't ASCII
+  if (!/[^\x00-\x7f]/.test(text)) return quoteLiteral(text);
+  const hex = Buffer.from(text, 'utf8').toString('hex');
+  return `pg_catalog.convert_from(pg_catalog.decode('${hex}', 'hex'), 'UTF8')`;
+}

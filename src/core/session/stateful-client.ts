@@ -1,0 +1,91 @@
+/**
+ * What belongs to a client's session and not to the server connection that serves it: its parameters, and what it has set.
+ * See virtual-session.ts.
+ */
+import type { ErrorFields } from '../../wire/error-fields.js';
+import { FrameReader } from '../../wire/framing.js';
+import { buildParameterStatus } from '../../wire/server-messages.js';
+import type { GatewayContext } from '../context.js';
+import type { Database } from '../databases.js';
+import type { ParameterSet } from '../parameters.js';
+import type { ServerConnection } from '../server/server-connection.js';
+import type { FoundState } from '../session-state.js';
+import type { OnPin } from '../settings.js';
+import { effectsOf, type TrackedClient, VirtualSession } from './virtual-session.js';
+
+export abstract class StatefulClient extends FrameReader implements TrackedClient {
+  link: ServerConnection | null = null;
+  /** The database that it asked for; null until it has logged in. */
+  database: Database | null = null;
+  parameters: ParameterSet;
+  settings: ParameterSet;
+  /** Its session follows it from one server connection to another (`session_state`). */
+  tracksState = false;
+  /** What it meets when its session keeps the server connection. */
+  onPin: OnPin = 'allow';
+  /** Null until it has sent something that may have changed its session. */
+  virtual: VirtualSession | null = null;
+  /** The reported parameters that its startup packet named, as it spelled the values. */
+  startupParameters: ParameterSet;
+  /** The same in the server's spelling: what RESET has to give it. */
+  startupValues: ParameterSet;
+  protected readonly context: GatewayContext;
+
+  constructor(context: GatewayContext) {
+    super();
+    this.context = context;
+    const { empty } = context.parameterSets;
+    this.parameters = empty;
+    this.settings = empty;
+    this.startupParameters = empty;
+    this.startupValues = empty;
+  }
+
+  abstract get userName(): string;
+  abstract send(message: Uint8Array): void;
+  abstract fail(error: ErrorFields): void;
+  /** Gives the linked server connection what the session has, where that differs. */
+  protected abstract alignServer(server: ServerConnection): boolean;
+  abstract linked(): void;
+
+  /** What RESET has to give it from now on. */
+  noteStartupValues(): void {
+    const { values } = this.parameters;
+    const named = [...this.startupParameters.values.keys()].filter((name) => values.has(name));
+    const entries = named.map((name) => [name, values.get(name) as string] as const);
+    this.startupValues = this.context.parameterSets.of(new Map(entries));
+  }
+
+  protected get tracked(): VirtualSession {
+    this.virtual ??= new VirtualSession(this.context, this);
+    return this.virtual;
+  }
+
+  get customSettings(): ReadonlySet<string> | null {
+    return this.virtual?.customSettings ?? null;
+  }
+
+  effectsOf(bytes: Uint8Array, start: number, end: number): number {
+    return this.tracksState ? effectsOf(bytes, start, end, this.parameters) : 0;
+  }
+
+  sent(effects: number, definition: Uint8Array): void {
+    if (this.tracksState) this.tracked.sent(effects, definition, 0, definition.indexOf(0));
+  }
+
+  stateFound(found: FoundState | null): void {
+    this.tracked.found(found);
+    const { link } = this;
+    if (link === null || !(link.isPinned || this.isBlocked)) return;
+    // It goes on with the server connection that it has; otherwise the next one will be made to fit.
+    if (this.alignServer(link) && this.isBlocked) this.linked();
+  }
+
+  isReported(name: string): boolean {
+    return (this.database as Database).reportedName(name) !== null;
+  }
+
+  reportParameter(name: string, value: string): void {
+    this.send(buildParameterStatus(name, value));
+  }
+}

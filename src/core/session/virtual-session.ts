@@ -1,0 +1,165 @@
+/**
+ * A client's session where server connections are shared: what it has set follows it to the next server connection, and
+ * what can't follow pins it to the one that it has. What a statement may do is told by its text (src/sql); what it has done
+ * is asked of the server when the transaction is over.
+ */
+
+import { customSettingNames, SessionEffect, sessionEffects } from '../../sql/session-effects.js';
+import type { ErrorFields } from '../../wire/error-fields.js';
+import type { GatewayContext } from '../context.js';
+import { CUSTOM_SETTINGS_MAX, SEARCHED_BYTES_MAX, STATE_BYTES_MAX } from '../limits.js';
+import type { ParameterSet } from '../parameters.js';
+import type { ServerConnection } from '../server/server-connection.js';
+import { type FoundState, NO_ROLE, Pin, pinReasons, ROLE, SESSION_AUTHORIZATION } from '../session-state.js';
+import type { OnPin } from '../settings.js';
+import { pinNotice, pinRefusal } from './session-errors.js';
+
+/** Encodings in which a byte behind the first of a character may look like a quote or a backslash. */
+const OPAQUE_ENCODINGS = new Set(['SJIS', 'SHIFT_JIS_2004', 'BIG5', 'GBK', 'UHC', 'GB18030', 'JOHAB']);
+
+/** The client, as this sees it. */
+export interface TrackedClient {
+  readonly link: ServerConnection | null;
+  readonly userName: string;
+  readonly onPin: OnPin;
+  parameters: ParameterSet;
+  settings: ParameterSet;
+  /** What its startup packet named, in the server's spelling. */
+  readonly startupValues: ParameterSet;
+  /** Whether the servers report a setting by themselves. */
+  isReported(name: string): boolean;
+  send(message: Uint8Array): void;
+  fail(error: ErrorFields): void;
+  /** Tells it that a parameter has its startup value again. */
+  reportParameter(name: string, value: string): void;
+}
+
+export class VirtualSession {
+  /** {@link Pin} bits, as of the last answer. */
+  pins: number = Pin.NONE;
+  /** Since when it has been pinned, in ms. */
+  pinnedSince = 0;
+  customSettings: Set<string> | null = null;
+  /** The server connection that served it last. */
+  server: ServerConnection | null;
+  /** Pins that no answer can lift. */
+  private lasting: number = Pin.NONE;
+  private readonly context: GatewayContext;
+  private readonly client: TrackedClient;
+
+  constructor(context: GatewayContext, client: TrackedClient) {
+    this.context = context;
+    this.client = client;
+    this.server = client.link;
+  }
+
+  /** A statement is sent whose text, `bytes[start, end)`, may have these effects ({@link effectsOf}). */
+  sent(effects: number, bytes: Uint8Array, start: number, end: number): void {
+    const server = this.client.link as ServerConnection;
+    if ((effects & ~SessionEffect.SEQUENCE_SET) !== 0) server.isSuspect = true;
+    if ((effects & SessionEffect.LOAD) !== 0) this.lasting |= Pin.LIBRARY;
+    if ((effects & SessionEffect.SEQUENCE_READ) !== 0) this.readsSequence(server);
+    if ((effects & SessionEffect.CUSTOM_SETTING) !== 0) this.noteCustomSettings(bytes, start, end);
+  }
+
+  /** From now on it keeps its server connection. What another client has got from a sequence there is not this one's. */
+  private readsSequence(server: ServerConnection): void {
+    if ((this.lasting & Pin.SEQUENCE) === 0 && server.isForeign && server.isClean) {
+      server.runOwnQuery('DISCARD SEQUENCES');
+    }
+    this.lasting |= Pin.SEQUENCE;
+  }
+
+  private noteCustomSettings(bytes: Uint8Array, start: number, end: number): void {
+    const names = customSettingNames(bytes, start, end);
+    this.customSettings ??= new Set();
+    for (const name of names ?? []) this.customSettings.add(name);
+    if (names !== null && this.customSettings.size <= CUSTOM_SETTINGS_MAX) return;
+    this.customSettings = null;
+    this.lasting |= Pin.UNKNOWN;
+  }
+
+  /** What the server has said of the session. */
+  found(found: FoundState | null): void {
+    const server = this.client.link as ServerConnection;
+    let pins = this.lasting;
+    if (found === null || sizeOf(found) > STATE_BYTES_MAX) {
+      pins |= Pin.UNKNOWN;
+    } else {
+      pins |= found.pins;
+      this.client.settings = this.context.parameterSets.of(this.settingsToKeep(found));
+      server.settings = this.client.settings;
+      this.restoreStartupValues(server, found);
+    }
+    const isNew = this.pins === Pin.NONE && pins !== Pin.NONE;
+    this.pins = pins;
+    server.pin(pins !== Pin.NONE);
+    if (isNew) this.pinned();
+  }
+
+  private pinned(): void {
+    const { onPin } = this.client;
+    this.pinnedSince = this.context.io.now();
+    this.context.counters.sessionsPinned += 1;
+    const reasons = pinReasons(this.pins);
+    if (onPin === 'notice') this.client.send(pinNotice(reasons));
+    else if (onPin === 'refuse') this.client.fail(pinRefusal(reasons));
+  }
+
+  private settingsToKeep({ settings }: FoundState): Map<string, string> {
+    const kept = new Map(settings);
+    for (const [name, value] of settings) {
+      const isItself = name === SESSION_AUTHORIZATION && value === this.client.userName;
+      const isNobody = name === ROLE && value === NO_ROLE;
+      if (isItself || isNobody || this.followsByItself(name, value)) kept.delete(name);
+    }
+    return kept;
+  }
+
+  /**
+   * What servers report follows as a parameter. One that overrules the client's startup value must be set nevertheless where
+   * it is in force already: else nothing would tell it from one that was RESET.
+   */
+  private followsByItself(name: string, value: string): boolean {
+    const atStartup = this.client.startupValues.values.get(name) ?? value;
+    return this.client.isReported(name) && atStartup === value;
+  }
+
+  /** RESET gives what the server connection began with, and not what this client asked for when it logged in. */
+  private restoreStartupValues(server: ServerConnection, { settings }: FoundState): void {
+    const { client } = this;
+    for (const [name, value] of client.startupValues.values) {
+      if (settings.has(name) || server.parameters.values.get(name) === value) continue;
+      client.parameters = this.context.parameterSets.with(client.parameters, name, value);
+      client.reportParameter(name, value);
+    }
+  }
+}
+
+/**
+ * What a statement may do to its session ({@link SessionEffect}).
+ * @param bytes its text is `bytes[start, end)`
+ * @param parameters the client's, for its client_encoding
+ */
+export function effectsOf(bytes: Uint8Array, start: number, end: number, parameters: ParameterSet): number {
+  const isReadable = end - start <= SEARCHED_BYTES_MAX && !isOpaque(parameters);
+  return isReadable ? sessionEffects(bytes, start, end) : SessionEffect.STATE;
+}
+
+/** Most clients have one and the same set of parameters. */
+let judged: ParameterSet | null = null;
+let judgedOpaque = false;
+
+function isOpaque(parameters: ParameterSet): boolean {
+  if (parameters !== judged) {
+    judged = parameters;
+    judgedOpaque = OPAQUE_ENCODINGS.has(parameters.values.get('client_encoding') ?? '');
+  }
+  return judgedOpaque;
+}
+
+function sizeOf({ settings }: FoundState): number {
+  let bytes = 0;
+  for (const [name, value] of settings) bytes += name.length + value.length;
+  return bytes;
+}
