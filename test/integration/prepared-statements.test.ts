@@ -143,6 +143,20 @@ onEveryDriver('prepared statements in transaction mode', {}, (stage) => {
     });
   });
 
+  test('max_prepared_statements = 0 leaves a client the statements that it has, wherever it is served', async () => {
+    await withGateway(gateway({ default_pool_size: 2, admin_users: SUPERUSER }), async (at) => {
+      const console = await RawClient.login(at, { database: 'pgbouncer' });
+      const [client, other] = [await RawClient.login(at), await RawClient.login(at)];
+      client.send(send.parse('old', "SELECT 'old'"), send.sync());
+      await client.untilReady();
+      await console.query('SET max_prepared_statements = 0');
+      await other.query('BEGIN');
+      client.send(...execute('old', []), send.sync());
+      assert.equal(singleValue(await client.untilReady()), 'old');
+      for (const each of [other, client, console]) await each.close();
+    });
+  });
+
   test('a pipeline that fails in the middle leaves all names right', async () => {
     await withGateway(gateway({ default_pool_size: 1, max_prepared_statements: 3 }), async (at) => {
       const client = await RawClient.login(at);

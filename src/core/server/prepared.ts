@@ -108,7 +108,8 @@ export class PreparedStatements {
    * answered the statement may exist or not.
    */
   evict(max: number): PreparedEntry | null {
-    if (this.kept <= max) return null;
+    // With 0, clients that have statements go on with them: the one that has just been parsed is about to be used.
+    if (this.kept <= Math.max(1, max)) return null;
     let oldest: PreparedEntry | null = null;
     for (const entry of this.entries.values()) {
       if (!entry.evicted && (oldest === null || entry.lastUse < oldest.lastUse)) oldest = entry;

@@ -4,7 +4,9 @@
  * is asked of the server when the transaction is over.
  */
 
-import { customSettingNames, SessionEffect, sessionEffects } from '../../sql/session-effects.js';
+import { customSettingNames } from '../../sql/custom-setting-names.js';
+import { SessionEffect } from '../../sql/session-effect.js';
+import { sessionEffects } from '../../sql/session-effects.js';
 import type { ErrorFields } from '../../wire/error-fields.js';
 import type { GatewayContext } from '../context.js';
 import { CUSTOM_SETTINGS_MAX, SEARCHED_BYTES_MAX, STATE_BYTES_MAX } from '../limits.js';
@@ -13,6 +15,9 @@ import type { ServerConnection } from '../server/server-connection.js';
 import { type FoundState, NO_ROLE, Pin, pinReasons, ROLE, SESSION_AUTHORIZATION } from '../session-state.js';
 import type { OnPin } from '../settings.js';
 import { pinNotice, pinRefusal } from './session-errors.js';
+
+/** A sequence that was used counts when its value is asked for. */
+const CONCERNING = ~(SessionEffect.SEQUENCE_SET | SessionEffect.INSERT);
 
 /** Encodings in which a byte behind the first of a character may look like a quote or a backslash. */
 const OPAQUE_ENCODINGS = new Set(['SJIS', 'SHIFT_JIS_2004', 'BIG5', 'GBK', 'UHC', 'GB18030', 'JOHAB']);
@@ -56,7 +61,8 @@ export class VirtualSession {
   /** A statement is sent whose text, `bytes[start, end)`, may have these effects ({@link effectsOf}). */
   sent(effects: number, bytes: Uint8Array, start: number, end: number): void {
     const server = this.client.link as ServerConnection;
-    if ((effects & ~SessionEffect.SEQUENCE_SET) !== 0) server.isSuspect = true;
+    server.isSuspect = true;
+    if ((effects & SessionEffect.UNSEEN) !== 0) this.lasting |= Pin.UNKNOWN;
     if ((effects & SessionEffect.LOAD) !== 0) this.lasting |= Pin.LIBRARY;
     if ((effects & SessionEffect.SEQUENCE_READ) !== 0) this.readsSequence(server);
     if ((effects & SessionEffect.CUSTOM_SETTING) !== 0) this.noteCustomSettings(bytes, start, end);
@@ -143,7 +149,7 @@ export class VirtualSession {
  */
 export function effectsOf(bytes: Uint8Array, start: number, end: number, parameters: ParameterSet): number {
   const isReadable = end - start <= SEARCHED_BYTES_MAX && !isOpaque(parameters);
-  return isReadable ? sessionEffects(bytes, start, end) : SessionEffect.STATE;
+  return isReadable ? sessionEffects(bytes, start, end) & CONCERNING : SessionEffect.STATE;
 }
 
 /** Most clients have one and the same set of parameters. */
