@@ -3,8 +3,9 @@
  * clients and server connections of a gateway. On servers a statement has our name for it.
  */
 
-import { latin1 } from '../wire/bytes.js';
+import { latin1, zeroByte } from '../wire/bytes.js';
 import { dropsAll } from './drop-all.js';
+import { statementEffects } from './statement-effects.js';
 
 export interface Statement {
   /** The name on servers, with its terminating zero byte. */
@@ -18,8 +19,8 @@ export interface Statement {
   references: number;
   /** Server connections that parsed it before this {@link StatementCatalogue.clock} may have an outdated plan. */
   suspectSince: number;
-  /** What it may do to its session (`SessionEffect`); 0 also where no client's session is tracked. */
-  effects: number;
+  /** What it may leave in its session ({@link statementEffects}). */
+  readonly effects: number;
   /** It is DEALLOCATE ALL or DISCARD ALL. */
   readonly dropsAll: boolean;
 }
@@ -48,6 +49,7 @@ export class StatementCatalogue {
     const known = this.byKey.get(key);
     if (known !== undefined) return known;
     this.lastId += 1;
+    const textEnd = zeroByte(bytes, start, end);
     const statement: Statement = {
       serverName: Buffer.from(`${SERVER_NAME_PREFIX}${this.lastId}\0`),
       definition: Buffer.from(key, 'latin1'),
@@ -55,7 +57,7 @@ export class StatementCatalogue {
       acceptedIn: new Set(),
       references: 0,
       suspectSince: 0,
-      effects: 0,
+      effects: statementEffects(bytes, start, textEnd < 0 ? end : textEnd),
       dropsAll: dropsAll(bytes, start, end),
     };
     this.byKey.set(key, statement);

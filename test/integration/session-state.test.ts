@@ -38,6 +38,19 @@ onEveryDriver('session state', { gateway: { settings: SETTINGS } }, (stage) => {
 
   before(() => stage.server.query('CREATE SCHEMA mine; CREATE TABLE mine.here (i int); CREATE ROLE reader'));
 
+  test('whoever changes nothing costs no question', async () => {
+    const client = await login();
+    await client.query('SELECT 1; BEGIN; SELECT now(); COMMIT');
+    client.send(send.parse('s', 'SELECT $1::int'), send.bind('', 's', ['1']), send.execute(''), send.sync());
+    await client.untilReady();
+    client.send(send.parse('', 'SELECT 2'), send.bind('', ''), send.execute(''), send.sync());
+    await client.untilReady();
+    const asked =
+      "SELECT 1 FROM pg_stat_activity WHERE query LIKE '%sluice: session state%' AND pid <> pg_backend_pid()";
+    assert.deepEqual(await stage.server.query(asked), []);
+    await client.close();
+  });
+
   describe('settings', () => {
     test('follow their client, and reach nobody else', async () => {
       const client = await login();

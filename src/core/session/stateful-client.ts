@@ -2,6 +2,8 @@
  * What belongs to a client's session and not to the server connection that serves it: its parameters, and what it has set.
  * See virtual-session.ts.
  */
+import { SessionEffect } from '../../sql/session-effect.js';
+import { zeroByte } from '../../wire/bytes.js';
 import type { ErrorFields } from '../../wire/error-fields.js';
 import { FrameReader } from '../../wire/framing.js';
 import { buildParameterStatus } from '../../wire/server-messages.js';
@@ -11,7 +13,9 @@ import type { ParameterSet } from '../parameters.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { FoundState } from '../session-state.js';
 import type { OnPin } from '../settings.js';
-import { effectsOf, type TrackedClient, VirtualSession } from './virtual-session.js';
+import { statementEffects } from '../statement-effects.js';
+import type { Statement } from '../statements.js';
+import { isOpaque, type TrackedClient, VirtualSession } from './virtual-session.js';
 
 export abstract class StatefulClient extends FrameReader implements TrackedClient {
   link: ServerConnection | null = null;
@@ -65,8 +69,19 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
     return this.virtual?.customSettings ?? null;
   }
 
-  effectsOf(bytes: Uint8Array, start: number, end: number): number {
-    return this.tracksState ? effectsOf(bytes, start, end, this.parameters) : 0;
+  /** What the text `bytes[start, end)` may leave in the session (`SessionEffect`); 0 also where that is nobody's concern. */
+  protected effectsOf(bytes: Uint8Array, start: number, end: number): number {
+    if (!this.tracksState) return SessionEffect.NONE;
+    return isOpaque(this.parameters) ? SessionEffect.STATE : statementEffects(bytes, start, end);
+  }
+
+  parseEffects(bytes: Uint8Array, start: number, end: number): number {
+    return this.effectsOf(bytes, start, zeroByte(bytes, start, end));
+  }
+
+  uses({ effects, definition }: Statement): void {
+    if (effects !== SessionEffect.NONE) this.sent(effects, definition);
+    else if (isOpaque(this.parameters)) this.sent(SessionEffect.STATE, definition);
   }
 
   sent(effects: number, definition: Uint8Array): void {

@@ -2,6 +2,7 @@
 import type { Verdict } from '../../wire/framing.js';
 import type { ClientEnd } from '../link.js';
 import type { ServerConnection } from '../server/server-connection.js';
+import type { Statement } from '../statements.js';
 
 /** The session, as its statement traffic sees it. `bytes` and `position` name the message being judged. */
 export interface StatementClient extends ClientEnd {
@@ -14,9 +15,11 @@ export interface StatementClient extends ClientEnd {
   insert(bytes: Uint8Array, position: number, message: Uint8Array): void;
   /** Sends `head[0, length)` in place of the message's beginning; from `rest` on it is passed on (FORWARD). */
   replaceBeginning(bytes: Uint8Array, position: number, head: Uint8Array, length: number, rest: number): void;
-  /** What a statement may do to the session (`SessionEffect`); its text is `bytes[start, end)`, up to a zero byte. */
-  effectsOf(bytes: Uint8Array, start: number, end: number): number;
-  /** A statement with such effects is used on the linked server connection. `definition`: a Parse body behind the name. */
+  /** What a statement may do to the session (`SessionEffect`). `bytes[start, end)`: a Parse body behind the name. */
+  parseEffects(bytes: Uint8Array, start: number, end: number): number;
+  /** A named statement is used on the linked server connection. */
+  uses(statement: Statement): void;
+  /** An unnamed statement with such effects is used on the linked server connection. `definition`: a Parse body behind the name. */
   sent(effects: number, definition: Uint8Array): void;
   answerParseComplete(): void;
   answerCloseComplete(): void;

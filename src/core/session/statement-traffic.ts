@@ -165,7 +165,6 @@ export class StatementTraffic {
       return this.session.waitForAnswers();
     }
     const statement = this.context.catalogue.define(bytes, start, end);
-    statement.effects |= this.session.effectsOf(bytes, start, end);
     if (namesake !== undefined) return this.parseDuplicate(link, bytes, position, namesake, statement, name);
     this.define(name, statement);
     // In a failed transaction the server refuses nearly every Parse, so it has to be asked.
@@ -184,7 +183,7 @@ export class StatementTraffic {
   }
 
   private parseUnnamed(link: ServerConnection, bytes: Uint8Array, start: number, end: number): Verdict {
-    this.unnamed.effects = this.session.effectsOf(bytes, start, end);
+    this.unnamed.effects = this.session.parseEffects(bytes, start, end);
     const definition = this.unnamed.parse(bytes, start, end, link.exchange.batch);
     link.statements.unnamed = definition;
     link.expect(Request.PARSE_UNNAMED);
@@ -351,7 +350,7 @@ export class StatementTraffic {
       return isFit ? null : Buffer.from(`?${name.slice(0, SENT_NAME_BYTES_MAX)}\0`, 'latin1');
     }
     this.use(link, bytes, position, statement);
-    if (statement.effects !== 0) this.session.sent(statement.effects, statement.definition);
+    this.session.uses(statement);
     link.statements.latest = statement;
     return statement.serverName;
   }

@@ -6,18 +6,14 @@
 
 import { customSettingNames } from '../../sql/custom-setting-names.js';
 import { SessionEffect } from '../../sql/session-effect.js';
-import { sessionEffects } from '../../sql/session-effects.js';
 import type { ErrorFields } from '../../wire/error-fields.js';
 import type { GatewayContext } from '../context.js';
-import { CUSTOM_SETTINGS_MAX, SEARCHED_BYTES_MAX, STATE_BYTES_MAX } from '../limits.js';
+import { CUSTOM_SETTINGS_MAX, STATE_BYTES_MAX } from '../limits.js';
 import type { ParameterSet } from '../parameters.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import { type FoundState, NO_ROLE, Pin, pinReasons, ROLE, SESSION_AUTHORIZATION } from '../session-state.js';
 import type { OnPin } from '../settings.js';
 import { pinNotice, pinRefusal } from './session-errors.js';
-
-/** A sequence that was used counts when its value is asked for. */
-const CONCERNING = ~(SessionEffect.SEQUENCE_SET | SessionEffect.INSERT);
 
 /** Encodings in which a byte behind the first of a character may look like a quote or a backslash. */
 const OPAQUE_ENCODINGS = new Set(['SJIS', 'SHIFT_JIS_2004', 'BIG5', 'GBK', 'UHC', 'GB18030', 'JOHAB']);
@@ -58,7 +54,7 @@ export class VirtualSession {
     this.server = client.link;
   }
 
-  /** A statement is sent whose text, `bytes[start, end)`, may have these effects ({@link effectsOf}). */
+  /** A statement is sent whose text, `bytes[start, end)`, may have these effects . */
   sent(effects: number, bytes: Uint8Array, start: number, end: number): void {
     const server = this.client.link as ServerConnection;
     server.isSuspect = true;
@@ -142,21 +138,12 @@ export class VirtualSession {
   }
 }
 
-/**
- * What a statement may do to its session ({@link SessionEffect}).
- * @param bytes its text is `bytes[start, end)`
- * @param parameters the client's, for its client_encoding
- */
-export function effectsOf(bytes: Uint8Array, start: number, end: number, parameters: ParameterSet): number {
-  const isReadable = end - start <= SEARCHED_BYTES_MAX && !isOpaque(parameters);
-  return isReadable ? sessionEffects(bytes, start, end) & CONCERNING : SessionEffect.STATE;
-}
-
 /** Most clients have one and the same set of parameters. */
 let judged: ParameterSet | null = null;
 let judgedOpaque = false;
 
-function isOpaque(parameters: ParameterSet): boolean {
+/** Whether statements of a client with these parameters can't be read (its client_encoding). */
+export function isOpaque(parameters: ParameterSet): boolean {
   if (parameters !== judged) {
     judged = parameters;
     judgedOpaque = OPAQUE_ENCODINGS.has(parameters.values.get('client_encoding') ?? '');

@@ -1,0 +1,13 @@
+/** What a statement may leave in its session, as far as that concerns a gateway that shares server connections. */
+import { SessionEffect } from '../sql/session-effect.js';
+import { sessionEffects } from '../sql/session-effects.js';
+import { SEARCHED_BYTES_MAX } from './limits.js';
+
+/** A sequence that was used counts only when its value is asked for. */
+const CONCERNING = ~(SessionEffect.SEQUENCE_SET | SessionEffect.INSERT);
+
+/** {@link SessionEffect} bits of the text `bytes[start, end)`, in an encoding whose bytes below 128 are ASCII; 0: none. */
+export function statementEffects(bytes: Uint8Array, start: number, end: number): number {
+  if (end - start > SEARCHED_BYTES_MAX) return SessionEffect.STATE;
+  return sessionEffects(bytes, start, end) & CONCERNING;
+}
