@@ -95,7 +95,7 @@ export interface Plan {
 }
 
 /** Pool modes in which a session's state follows its client. */
-const STATEFUL_MODES: ReadonlySet<PoolMode> = new Set(['session']);
+const STATEFUL_MODES: ReadonlySet<PoolMode> = new Set(['session', 'transaction', 'statement']);
 /** So many of the seeds in which it could be have it. */
 const STATE_SHARE = 0.6;
 
@@ -181,6 +181,7 @@ function makeSettings(
   });
   return {
     ...NO_EXTRA_SETTINGS,
+    sessionState: 'transparent',
     databases: new Map(DATABASES.map((name) => [name, database(name)])),
     users,
     authType: random.weighted<AuthType>([
