@@ -7,13 +7,13 @@ import { Exchange } from '../src/core/server/exchange.js';
 import { ShortcutLogin } from '../src/core/server/identified-login.js';
 import { type PreparedEntry, PreparedStatements } from '../src/core/server/prepared.js';
 import * as Request from '../src/core/server/request-queue.js';
-import { ServerAnswers } from '../src/core/server/server-answers.js';
 import { ServerConnection } from '../src/core/server/server-connection.js';
 import { ServerEncryption } from '../src/core/server/server-encryption.js';
 import { ServerStatements } from '../src/core/server/server-statements.js';
 import { ClientEncryption } from '../src/core/session/client-encryption.js';
 import { ClientLogin } from '../src/core/session/client-login.js';
 import { Session } from '../src/core/session/session.js';
+import { StatefulClient } from '../src/core/session/stateful-client.js';
 import { StatementTraffic } from '../src/core/session/statement-traffic.js';
 import { StatementCatalogue } from '../src/core/statements.js';
 import * as Backend from '../src/wire/backend.js';
@@ -84,7 +84,17 @@ export const CORE_FAULTS = {
     'dropped',
     () => {},
   ),
-  'PREPARE in SQL does not pin': inMethod(ServerAnswers.prototype, 'keepLink', () => {}),
+  'what a session leaves on its server connection does not pin it': inMethod(
+    ServerConnection.prototype,
+    'pin',
+    () => {},
+  ),
+  'a session is not asked for its state': inMethod(StatefulClient.prototype, 'effectsOf', () => 0),
+  'settings stay behind': inMethod(Pool.prototype, 'align', (_, args, original) => {
+    const [client, server] = args as [Session, ServerConnection];
+    if (client.phase === 'ready') server.settings = client.settings;
+    return original(...args);
+  }),
   'parameters stay behind': inMethod(Pool.prototype, 'link', (_, args, original) => {
     const [client, server] = args as [Session, ServerConnection];
     if (client.phase === 'ready') client.parameters = server.parameters;

@@ -96,7 +96,7 @@ export const TRAPS: readonly Trap[] = [
     number: 11,
     title: 'PREPARE in SQL is not seen by other clients',
     situations: ['PREPARE in SQL', 'EXECUTE of a statement that the client has not prepared'],
-    faults: ['PREPARE in SQL does not pin'],
+    faults: ['what a session leaves on its server connection does not pin it'],
   },
   {
     number: 12,

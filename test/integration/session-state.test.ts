@@ -9,6 +9,10 @@ import { RawClient } from '../harness/raw-client.js';
 import { onEveryDriver } from '../harness/stage.js';
 import { until } from '../harness/until.js';
 
+/** The drivers share one server. */
+const GROUND = `
+  DROP SCHEMA IF EXISTS mine CASCADE; CREATE SCHEMA mine; CREATE TABLE mine.here (i int);
+  DROP ROLE IF EXISTS reader; CREATE ROLE reader; DROP SEQUENCE IF EXISTS numbers; CREATE SEQUENCE numbers`;
 const SETTINGS = { default_pool_size: 2, query_wait_timeout: 10, stats_users: SUPERUSER };
 
 onEveryDriver('session state', { gateway: { settings: SETTINGS } }, (stage) => {
@@ -36,7 +40,7 @@ onEveryDriver('session state', { gateway: { settings: SETTINGS } }, (stage) => {
     await other.close();
   }
 
-  before(() => stage.server.query('CREATE SCHEMA mine; CREATE TABLE mine.here (i int); CREATE ROLE reader'));
+  before(() => stage.server.query(GROUND));
 
   test('whoever changes nothing costs no question', async () => {
     const client = await login();
@@ -250,7 +254,6 @@ onEveryDriver('session state', { gateway: { settings: SETTINGS } }, (stage) => {
   });
 
   test('currval never tells of another session', async () => {
-    await stage.server.query('CREATE SEQUENCE numbers');
     const [one, two] = [await login(), await login()];
     assert.equal(await value(one, "SELECT nextval('numbers')"), '1');
     for (const client of [two, await login(), await login()]) {
