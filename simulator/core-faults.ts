@@ -3,6 +3,7 @@
  * product has no switch for them; whoever renames such a method is told by the test.
  */
 import { Pool } from '../src/core/pool/pool.js';
+import { ProtocolPolicy } from '../src/core/pool/protocol-policy.js';
 import { Exchange } from '../src/core/server/exchange.js';
 import { ShortcutLogin } from '../src/core/server/identified-login.js';
 import { type PreparedEntry, PreparedStatements } from '../src/core/server/prepared.js';
@@ -147,6 +148,7 @@ export const CORE_FAULTS = {
     const [startup] = args as [StartupMessage];
     return original({ ...startup, minor: 0, protocolOptions: [] });
   }),
+  'every server is asked for the newest protocol': inMethod(ProtocolPolicy.prototype, 'next', () => 2),
   'anybody may be at the other end of a unix socket': inMethod(
     ServerEncryption.prototype,
     'isGenuine',

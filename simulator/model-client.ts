@@ -12,6 +12,7 @@ import { isEndedByLimit, isWaitNotice } from './limits.js';
 import * as Packets from './packets.js';
 import { Framer, type Packet, readFields } from './packets.js';
 import { PasswordAnswer } from './passwords.js';
+import { serverVersion } from './plan.js';
 import { PostgresSession } from './postgres-session.js';
 import type { Random } from './random.js';
 import { SERVER_DEFAULTS } from './session-parameters.js';
@@ -354,7 +355,10 @@ export class ModelClient implements Peer {
   /** What ParameterStatus has told it must be what its session has. */
   private checkView(): void {
     for (const name of SERVER_DEFAULTS.keys()) {
-      const actual = this.reference.parameters.value(name);
+      const isVersion = name === 'server_version';
+      const actual = isVersion
+        ? serverVersion(this.ground.plan.server)
+        : this.reference.parameters.value(name);
       if (this.view.get(name) === actual) continue;
       this.violation(`was told ${name} = ${this.view.get(name)}, but a direct session would have ${actual}`);
     }

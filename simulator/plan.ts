@@ -28,6 +28,11 @@ export interface ServerPlan {
   readonly tls: 'none' | 'offered' | 'required';
   /** Probability that a session dies before its time. */
   readonly deaths: number;
+  /**
+   * PostgreSQL before and since version 18; or poolers before such a one, of which some know how to negotiate the version of
+   * the protocol, and some end the connection.
+   */
+  readonly protocol: 'old' | 'new' | 'negotiated' | 'unknown';
   /** Probabilities of a connect that is refused, or never answered; of a login that is refused. */
   readonly refusals: number;
   readonly silences: number;
@@ -40,6 +45,11 @@ export interface ServerPlan {
   readonly asides: number;
   /** How long a cancel request takes to act, in ms. */
   readonly cancelMsMax: number;
+}
+
+/** What servers say of themselves. */
+export function serverVersion({ protocol }: ServerPlan): string {
+  return protocol === 'old' ? '15.99 (model)' : '18.99 (model)';
 }
 
 export interface ClientPlan {
@@ -107,6 +117,7 @@ const LIMITS_SALT = 0x11_3175;
 const LOOKUP_SALT = 0x10_0c_0d;
 const STATE_SALT = 0x0d_d57a;
 const SOCKET_SALT = 0x50c_4e7;
+const PROTOCOL_SALT = 0x3_0_32;
 /** So many of the seeds have servers on this machine. */
 const SOCKET_SHARE = 0.25;
 const USERS = ['alice', 'bob', 'carol'] as const;
@@ -133,7 +144,15 @@ export function makePlan(seed: number, random: Random, forced: Forced): Plan {
   const placed = { ...made, localSocket: isLocal ? ('auto' as const) : ('off' as const) };
   const settings = new Random(seed ^ LOOKUP_SALT).chance(0.2) ? withLookups(placed) : placed;
   const weather = makeWeather(random, profile);
-  const server = { ...makeServerPlan(random, profile), tls: serverTls };
+  const protocol = new Random(seed ^ PROTOCOL_SALT).pick([
+    'old',
+    'old',
+    'new',
+    'new',
+    'negotiated',
+    'unknown',
+  ] as const);
+  const server = { ...makeServerPlan(random, profile), tls: serverTls, protocol };
   const client = makeClientPlan(random, profile, count, forced.rashness ?? operating.pick([0, 0.2, 0.5]));
   return {
     seed,
@@ -278,7 +297,7 @@ function makeWeather(random: Random, profile: Profile): Weather {
   };
 }
 
-function makeServerPlan(random: Random, profile: Profile): Omit<ServerPlan, 'tls'> {
+function makeServerPlan(random: Random, profile: Profile): Omit<ServerPlan, 'tls' | 'protocol'> {
   const failing = profile === 'failing';
   return {
     auth: random.pick(['trust', 'password', 'md5', 'scram-sha-256']),

@@ -8,6 +8,7 @@ import { isCopyData, isSslRequest, Ownership } from './ownership.js';
 import * as Packets from './packets.js';
 import { Framer, type Packet } from './packets.js';
 import { authenticationOk, PasswordCheck } from './passwords.js';
+import { serverVersion } from './plan.js';
 import { PostgresSession } from './postgres-session.js';
 import type { Random } from './random.js';
 import type { CancelTask } from './schedule.js';
@@ -47,7 +48,8 @@ const NONSENSE_MS_MAX = 300;
 export class ServerSession implements Peer {
   readonly label: string;
   readonly processId: number;
-  readonly secret: Buffer;
+  /** Long for whoever has asked for protocol 3.2. */
+  secret: Buffer;
   /** From the startup packet; empty before it. */
   user = '';
   database = '';
@@ -59,6 +61,7 @@ export class ServerSession implements Peer {
   private readonly random: Random;
   private readonly framer: Framer;
   private readonly ownership: Ownership;
+  private newProtocol = false;
   private check: PasswordCheck | null = null;
   private session: PostgresSession | null = null;
   private dead = false;
@@ -203,6 +206,7 @@ export class ServerSession implements Peer {
       });
       return;
     }
+    this.newProtocol = (bytes.readInt32BE(4) & 0xffff) > 0;
     let at = 8;
     while (bytes[at] !== 0) {
       const [name, valueAt] = Packets.readCstring(bytes, at);
@@ -213,6 +217,17 @@ export class ServerSession implements Peer {
     this.database = this.parameters.get('database') ?? '';
     this.user = this.parameters.get('user') ?? '';
     this.server.checkPoolSize(this);
+    if (this.newProtocol) {
+      const { protocol } = plan.server;
+      if (protocol === 'old') ledger.fail(`${this.label} is asked for protocol 3.2, which it can't know`);
+      if (protocol === 'unknown') return this.die('fatal', '08P01', 'unsupported protocol');
+      if (protocol === 'new') this.secret = Buffer.from(this.random.bytes(32));
+      else
+        this.answer(
+          Packets.packet(Backend.NegotiateProtocolVersion, Packets.int32(0x3_0000), Packets.int32(0)),
+        );
+      ledger.note('a server is asked for the newest protocol');
+    }
     if (this.door === 'a refusal') return this.die('fatal', '28000', 'pg_hba.conf rejects connection');
     const isPlainTcp = this.door === null && this.connection.tls !== 'secured';
     if (plan.server.tls === 'required' && isPlainTcp) {
@@ -264,7 +279,8 @@ export class ServerSession implements Peer {
     });
     this.answer(authenticationOk());
     for (const [name, value] of this.session.parameters.report()) {
-      this.answer(Packets.parameterStatus(name, value));
+      const told = name === 'server_version' ? serverVersion(this.ground.plan.server) : value;
+      this.answer(Packets.parameterStatus(name, told));
     }
     this.answer(Packets.packet(Backend.BackendKeyData, Packets.int32(this.processId), this.secret));
     this.answer(Packets.readyForQuery(Backend.Idle));

@@ -48,6 +48,7 @@ export const SITUATIONS = [
   'a login while servers cannot be reached',
   'the protocol version is negotiated',
   'a piece shorter than a header',
+  'a server is asked for the newest protocol',
   'a unix socket serves',
   'a unix socket is passed over',
   'a database is paused',

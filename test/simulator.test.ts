@@ -45,6 +45,14 @@ describe('simulation', () => {
     assert.fail(`met only: ${[...reached].join()}`);
   });
 
+  test('servers that speak the newest protocol, and others', () => {
+    let asked = 0;
+    for (let seed = base; seed < base + FRESH_SEEDS && asked === 0; seed++) {
+      asked += runSeed(seed).reached.get('a server is asked for the newest protocol') ?? 0;
+    }
+    assert.ok(asked > 0);
+  });
+
   test('the same seed gives the same run', () => {
     const [first, second] = [base, base].map((seed) => {
       const lines: string[] = [];

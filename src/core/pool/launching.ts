@@ -12,6 +12,7 @@ import type { ServerOwner } from '../server/server-owner.js';
 import type { UserSettings } from '../settings.js';
 import { UNKNOWN_FAILURE } from './login-failure.js';
 import type { PoolLimits } from './pool-limits.js';
+import { ProtocolPolicy } from './protocol-policy.js';
 import { Shortcuts, type Target } from './shortcuts.js';
 
 /** The pool, as this sees it. */
@@ -23,6 +24,11 @@ export interface LaunchingPool extends ServerOwner<ServerConnection> {
 
 /** Makes the dialogue for a new server connection's login. */
 export type NewLogin = (connection: ConnectionId, user: UserSettings) => ServerLogin;
+
+interface Opening {
+  readonly target: Target;
+  readonly protocolMinor: number;
+}
 
 export class Launching {
   /** Server connections that are not logged in yet. */
@@ -39,8 +45,9 @@ export class Launching {
   private readonly newLogin: NewLogin;
   private readonly encryption = new EncryptionPolicy();
   private readonly shortcuts: Shortcuts;
-  /** Where those go that are not logged in yet. */
-  private readonly targets = new Map<ServerConnection, Target>();
+  private readonly protocol = new ProtocolPolicy();
+  /** Where those go that are not logged in yet, and how. */
+  private readonly opening = new Map<ServerConnection, Opening>();
   /** The last connection that was tried has worked. */
   private isProven = false;
   /** Position in the host list. */
@@ -94,16 +101,22 @@ export class Launching {
     counters.serverConnections += 1;
     this.hosts.use(address, 1);
     const server = new ServerConnection(this.context, this.pool, connection, login, encryption);
-    this.targets.set(server, target);
+    this.opening.set(server, { target, protocolMinor: this.protocol.next() });
     this.shortcuts.begun(server, target);
     return server;
+  }
+
+  /** The minor version of the protocol that a connection which is being opened asks for. */
+  minorOf(server: ServerConnection): number {
+    return this.opening.get(server)?.protocolMinor ?? 0;
   }
 
   /** A server connection has been logged in. */
   succeeded(server: ServerConnection): void {
     this.count -= 1;
-    this.targets.delete(server);
-    this.shortcuts.succeeded(server);
+    this.protocol.succeeded(this.minorOf(server), server.parameters.values.get('server_version'));
+    this.opening.delete(server);
+    this.shortcuts.settled(server);
     this.isProven = true;
     this.failures = 0;
     if (this.lastFailure === null) return;
@@ -117,9 +130,11 @@ export class Launching {
 
   /** A server connection was lost before it was logged in. Returns why; null: another way is to be tried at once. */
   failed(server: ServerConnection, error: ErrorFields | null): ErrorFields | null {
-    const target = this.targets.get(server)!;
+    const { target, protocolMinor } = this.opening.get(server)!;
     this.count -= 1;
-    this.targets.delete(server);
+    this.opening.delete(server);
+    this.shortcuts.settled(server);
+    if (this.protocol.triesOtherWay(protocolMinor, error)) return null;
     if (this.shortcuts.ended(server, target, error)) return null;
     if (this.encryption.triesOtherWay(server.encryption, error)) return null;
     const failure = error ?? UNKNOWN_FAILURE;

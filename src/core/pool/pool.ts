@@ -408,8 +408,8 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     return true;
   }
 
-  startupPacket(): Buffer {
-    return serverStartup(this.identity, this.limits);
+  startupPacket(server: ServerConnection): Buffer {
+    return serverStartup(this.identity, this.limits, this.launching.minorOf(server));
   }
 
   openingFailure(error: ErrorFields): string {

@@ -108,14 +108,13 @@ export class Shortcuts {
     if (known !== undefined && !(known.kind === 'proved' && known.confirmed)) this.trial = server;
   }
 
-  /** It has been opened. */
-  succeeded(server: ServerConnection): void {
+  /** It has been opened, or was lost: the others need not wait for it. */
+  settled(server: ServerConnection): void {
     if (this.trial === server) this.trial = null;
   }
 
   /** It was lost before it was opened. True: that is no failure, and another one is to be tried at once. */
   ended(server: ServerConnection, { way }: Target, error: ErrorFields | null): boolean {
-    this.succeeded(server);
     const { address } = server;
     if (way === null) return false;
     if ('socketPath' in address) return this.socketFailed(address, way, error);

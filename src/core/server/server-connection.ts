@@ -107,7 +107,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
 
   startSession(): void {
     this.phase = 'login';
-    this.send(this.owner.startupPacket());
+    this.send(this.owner.startupPacket(this));
   }
 
   /** The server has closed its side: it will not answer any more. */

@@ -8,7 +8,7 @@ export interface ServerOwner<Server> {
   /** Who it is logged in as. */
   readonly userName: string;
   /** The packet that opens a session on the server. */
-  startupPacket(): Buffer;
+  startupPacket(server: Server): Buffer;
   /** Logged in: it can serve. */
   serverReady(server: Server): void;
   /** The transaction is over and nothing is outstanding: the link ends. */
