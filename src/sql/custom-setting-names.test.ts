@@ -36,3 +36,8 @@ test('null where a name is not to be had from the text', () => {
     assert.equal(namesIn(sql), null, sql);
   }
 });
+
+test('a backslash before a quote, where the server is known to take it for a plain character', () => {
+  const bytes = Buffer.from("SET a.b = 'c\\'; SET d.e = 'f'");
+  assert.deepEqual(customSettingNames(bytes, 0, bytes.length, true), ['a.b', 'd.e']);
+});

@@ -13,7 +13,7 @@ interface Token {
   readonly isPlain: boolean;
 }
 
-function tokensOf(bytes: Uint8Array, start: number, end: number): Token[] | null {
+function tokensOf(bytes: Uint8Array, start: number, end: number, standardStrings: boolean): Token[] | null {
   const lexer = new Lexer();
   const tokens: Token[] = [];
   lexer.begin(bytes, start, end);
@@ -22,7 +22,7 @@ function tokensOf(bytes: Uint8Array, start: number, end: number): Token[] | null
     const text = decodeText(bytes, lexer.start, lexer.position);
     tokens.push({ kind, text: textOf(kind, text), isPlain: kind !== TOKEN.LITERAL || text.startsWith("'") });
   }
-  return lexer.doubtful ? null : tokens;
+  return lexer.doubtful && !standardStrings ? null : tokens;
 }
 
 function textOf(kind: number, text: string): string {
@@ -55,9 +55,16 @@ function configuredName(tokens: readonly Token[], at: number): string | null {
  * The settings with a dot in their names that the text sets or resets by SET, RESET and set_config(), in the order of
  * their first mention; null if it can't be known which. A setting's case doesn't matter to PostgreSQL. A name may
  * hold any character: whoever puts it into a statement quotes it.
+ *
+ * @param standardStrings as for `sessionEffects`.
  */
-export function customSettingNames(bytes: Uint8Array, start: number, end: number): string[] | null {
-  const tokens = tokensOf(bytes, start, end);
+export function customSettingNames(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  standardStrings = false,
+): string[] | null {
+  const tokens = tokensOf(bytes, start, end, standardStrings);
   if (tokens === null) return null;
   const names = new Set<string>();
   for (let at = 0; at < tokens.length; at += 1) {

@@ -55,6 +55,7 @@ const HARMLESS = [
   'UPDATE t SET (a, b) = (1, 2) WHERE a LIKE (b) AND c ILIKE (d) RETURNING (a)',
   'DELETE FROM t USING u WHERE t.a = u.a',
   'SELECT a FROM t FOR UPDATE OF t SKIP LOCKED',
+  "SELECT pg_try_advisory_xact_lock(hashtext('a')) FROM t TABLESAMPLE system (10) REPEATABLE (1)",
   'SELECT insert, "set", t.reset, t.load FROM t',
   'SAVEPOINT a; ROLLBACK TO a; RELEASE a',
   'DECLARE c CURSOR FOR SELECT 1; FETCH ALL IN c',
@@ -203,6 +204,12 @@ describe('what statements leave in their session', () => {
 
   test('what no query finds', () => {
     assertEffects(STATE | UNSEEN, ['SELECT setseed(0.5)', "SELECT pg_backup_start('x')"]);
+  });
+
+  test('a backslash before a quote, where the server is known to take it for a plain character', () => {
+    const bytes = Buffer.from("SELECT 1 WHERE a LIKE 'b' ESCAPE '\\'; LISTEN c");
+    assert.equal(named(sessionEffects(bytes, 0, bytes.length, true)), 'LISTEN');
+    assert.equal(named(sessionEffects(bytes, 0, bytes.length)), 'STATE LISTEN');
   });
 
   test('several statements: all that they do together', () => {

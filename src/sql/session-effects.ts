@@ -40,7 +40,7 @@ class EffectScan {
   /** The depth at which a list of WITH stands, -1: none. */
   #withDepth = -1;
 
-  run(bytes: Uint8Array, start: number, end: number): number {
+  run(bytes: Uint8Array, start: number, end: number, standardStrings: boolean): number {
     const lexer = this.#lexer;
     const beginning = this.#beginning;
     const setConfig = this.#setConfig;
@@ -50,7 +50,7 @@ class EffectScan {
     this.#beginStatement();
     for (;;) {
       const token = lexer.next();
-      if (token === TOKEN.END) return this.#finish();
+      if (token === TOKEN.END) return this.#finish(standardStrings);
       const word = token === TOKEN.WORD ? findWord(bytes, lexer.start, lexer.position, lexer.hash) : NO_WORD;
       if (beginning.waits && beginning.read(token, word, this.#depth)) this.#last = ROLE.OPERATOR;
       if (setConfig.waits) setConfig.read(token);
@@ -86,16 +86,16 @@ class EffectScan {
           break;
         case TOKEN.UNCERTAIN:
           this.#effects |= SessionEffect.STATE;
-          return this.#finish();
+          return this.#finish(standardStrings);
         default:
           this.#last = ROLE.EXPRESSION_END;
       }
     }
   }
 
-  #finish(): number {
+  #finish(standardStrings: boolean): number {
     this.#effects |= this.#setConfig.close(false) | this.#beginning.effects;
-    if (this.#lexer.doubtful) this.#effects |= SessionEffect.STATE;
+    if (this.#lexer.doubtful && !standardStrings) this.#effects |= SessionEffect.STATE;
     // The memory belongs to the caller.
     this.#lexer.begin(PG_TEMP, 0, 0);
     return this.#effects;
@@ -286,7 +286,15 @@ const scan = new EffectScan();
  * statements together. The range is the text without its zero byte.
  *
  * Not for client encodings whose multi-byte characters hold ASCII bytes, see `lexer.ts`: there everything is opaque.
+ *
+ * @param standardStrings the server has `standard_conforming_strings = on` when it reads the text. Unless that is
+ *   known, a backslash in front of a quote (`ESCAPE '\'`) makes a text opaque.
  */
-export function sessionEffects(bytes: Uint8Array, start: number, end: number): number {
-  return scan.run(bytes, start, end);
+export function sessionEffects(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  standardStrings = false,
+): number {
+  return scan.run(bytes, start, end, standardStrings);
 }

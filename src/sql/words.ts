@@ -46,7 +46,7 @@ export const ROLE = {
   EXECUTE: 25,
   HOLD: 26,
   CONFLICT: 27,
-  /** A name follows it, which isn't called: RECURSIVE, PREPARE, ORDINALITY. */
+  /** A name follows it, which isn't called: ORDINALITY, PREPARE, RECURSIVE, TABLESAMPLE. */
   NAMING: 28,
   /** Behind an expression or a PHRASE a keyword (`OVER (...)`), elsewhere a name. */
   POSTFIX: 29,
@@ -122,13 +122,13 @@ const WORDS_OF_ROLE: readonly (readonly [role: number, words: string])[] = [
   [
     ROLE.POSTFIX,
     `by columns content document escape filter first groups ilike join key like operator over passing range repeatable rows
-     second set sets tablesample value varying zone`,
+     second set sets value varying zone`,
   ],
   [ROLE.QUERY, 'select table values'],
   [ROLE.MODIFY, 'delete update'],
   [ROLE.INSERT, 'insert'],
   [ROLE.MERGE, 'merge'],
-  [ROLE.NAMING, 'ordinality prepare recursive'],
+  [ROLE.NAMING, 'ordinality prepare recursive tablesample'],
   [ROLE.WITH, 'with'],
   [ROLE.AS, 'as'],
   [ROLE.INTO, 'into'],
