@@ -30,11 +30,12 @@ const SETTINGS: Readonly<Record<string, Choice>> = {
   'app.user_id': CUSTOM,
 };
 const NAMES = Object.keys(SETTINGS);
-/** In lower case; a server reports these. */
-const REPORTED: ReadonlySet<string> = new Set(['timezone', 'application_name']);
+export const CUSTOM_NAMES: readonly string[] = NAMES.filter(State.isCustom);
 const TABLES = ['temp1', 'temp2'] as const;
 const CURSORS = ['held1', 'held2'] as const;
 const STATEMENTS = ['q1', 'q2'] as const;
+/** Nobody notifies them. */
+const CHANNELS = ['news', 'mail'] as const;
 /** The one lock that clients wait for: with a second one they could wait for each other. */
 const CONTENDED_KEY = 1;
 const WANTED_KEY = 2;
@@ -51,7 +52,10 @@ export class ClientStateWork {
   private readonly random: Random;
   private readonly token: () => string;
   private readonly hasBlocks: boolean;
-  /** Lower case: what the startup packet asked for among what is reported. The gateway does not give it back at RESET. */
+  /**
+   * In lower case: what the startup packet asked for and RESET does not give back at once. Where server connections are
+   * shared that is everything that is reported, in session mode application_name.
+   */
   private readonly wishes: ReadonlySet<string>;
 
   /** @param token gives each statement its token. */
@@ -60,8 +64,10 @@ export class ClientStateWork {
     this.random = new Random((plan.seed ^ STATE_SALT) + id * 0x1_0000_0000);
     this.token = token;
     this.hasBlocks = plan.settings.poolMode !== 'statement';
+    const kept =
+      plan.settings.poolMode === 'session' ? ['application_name'] : ['application_name', 'timezone'];
     const names = [...startup.keys()].map((name) => name.toLowerCase());
-    this.wishes = new Set(names.filter((name) => REPORTED.has(name)));
+    this.wishes = new Set(names.filter((name) => kept.includes(name)));
   }
 
   /** Messages that a client sends without waiting for an answer; null: it has something else to do. */
@@ -111,6 +117,7 @@ export class ClientStateWork {
       [4, () => this.lock()],
       [4, () => this.cursor(inBlock)],
       [2, () => this.prepared()],
+      [2, () => this.channel()],
     ])();
   }
 
@@ -180,6 +187,17 @@ export class ClientStateWork {
       [5, commandText(`EXECUTE ${name}`, token)],
       [1, commandText(`DEALLOCATE ${name}`, token)],
     ]);
+  }
+
+  private channel(): string {
+    const name = this.random.pick(CHANNELS);
+    const command = this.random.weighted([
+      [2, `LISTEN ${name}`],
+      [2, `UNLISTEN ${name}`],
+      [1, 'UNLISTEN *'],
+      [3, 'SELECT count(*) FROM pg_listening_channels()'],
+    ]);
+    return commandText(command, this.token());
   }
 
   private forget(): string {

@@ -8,6 +8,7 @@ import { Exchange } from '../src/core/server/exchange.js';
 import { ShortcutLogin } from '../src/core/server/identified-login.js';
 import { type PreparedEntry, PreparedStatements } from '../src/core/server/prepared.js';
 import * as Request from '../src/core/server/request-queue.js';
+import { ServerAnswers } from '../src/core/server/server-answers.js';
 import { ServerConnection } from '../src/core/server/server-connection.js';
 import { ServerEncryption } from '../src/core/server/server-encryption.js';
 import { ServerStatements } from '../src/core/server/server-statements.js';
@@ -83,6 +84,11 @@ export const CORE_FAULTS = {
   'statements that the server has dropped are counted on': inMethod(
     ServerStatements.prototype,
     'dropped',
+    () => {},
+  ),
+  'PREPARE in SQL does not pin (session_state classic)': inMethod(
+    ServerAnswers.prototype,
+    'keepLink',
     () => {},
   ),
   'what a session leaves on its server connection does not pin it': inMethod(

@@ -104,9 +104,7 @@ export interface Plan {
   readonly reload: { readonly at: number; readonly settings: GatewaySettings } | null;
 }
 
-/** Pool modes in which a session's state follows its client. */
-const STATEFUL_MODES: ReadonlySet<PoolMode> = new Set(['session', 'transaction', 'statement']);
-/** So many of the seeds in which it could be have it. */
+/** So many of the seeds have it; the others are divided between the two values of `session_state`. */
 const STATE_SHARE = 0.6;
 
 /** Longer than anything takes where servers answer. */
@@ -142,7 +140,13 @@ export function makePlan(seed: number, random: Random, forced: Forced): Plan {
   const made = withLimits(plain, profile, new Random(seed ^ LIMITS_SALT));
   const isLocal = forced.hasLocalSocket ?? new Random(seed ^ SOCKET_SALT).chance(SOCKET_SHARE);
   const placed = { ...made, localSocket: isLocal ? ('auto' as const) : ('off' as const) };
-  const settings = new Random(seed ^ LOOKUP_SALT).chance(0.2) ? withLookups(placed) : placed;
+  const stateful = new Random(seed ^ STATE_SALT);
+  const isStateful = stateful.chance(STATE_SHARE);
+  const hasSessionState = forced.hasSessionState ?? isStateful;
+  const settings: GatewaySettings = {
+    ...(new Random(seed ^ LOOKUP_SALT).chance(0.2) ? withLookups(placed) : placed),
+    sessionState: hasSessionState || stateful.chance(0.5) ? 'transparent' : 'classic',
+  };
   const weather = makeWeather(random, profile);
   const protocol = new Random(seed ^ PROTOCOL_SALT).pick([
     'old',
@@ -164,9 +168,7 @@ export function makePlan(seed: number, random: Random, forced: Forced): Plan {
     highWaterBytes: random.pick([1024, 8192, 65_536]),
     passwords,
     drainMs: operating.chance(0.5) ? operating.int(0, 1000) : null,
-    hasSessionState:
-      STATEFUL_MODES.has(settings.poolMode) &&
-      (forced.hasSessionState ?? new Random(seed ^ STATE_SALT).chance(STATE_SHARE)),
+    hasSessionState,
     operator: operating.chance(0.2) ? makeOperator(operating) : null,
     shutdownAt: random.chance(0.15) ? random.int(1, 2000) : null,
     reload: random.chance(0.15) ? makeReload(random, settings) : null,
@@ -200,7 +202,6 @@ function makeSettings(
   });
   return {
     ...NO_EXTRA_SETTINGS,
-    sessionState: 'transparent',
     databases: new Map(DATABASES.map((name) => [name, database(name)])),
     users,
     authType: random.weighted<AuthType>([

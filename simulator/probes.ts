@@ -46,6 +46,11 @@ export function installProbes(note: Note): () => void {
     before(ServerStatements.prototype, 'dropped', (statements) => {
       if (statements.named.count > 0) note('all prepared statements are dropped');
     }),
+    before(ServerConnection.prototype, 'probe', () => note('a server is asked what the session holds')),
+    before(ServerConnection.prototype, 'pin', ({ isPinned }, [becomesPinned]) => {
+      if (becomesPinned && !isPinned) note('a session keeps its server connection');
+      else if (!becomesPinned && isPinned) note('a session lets its server connection go');
+    }),
     before(Pool.prototype, 'leave', (_, args) => {
       if ((args[0] as Session).link?.midMessage === true)
         note('a client leaves within a message of its answer');

@@ -1,10 +1,12 @@
-/** Seeds that once found a defect; each is run in every test run, as it was then: without session state. */
+/** Seeds that once found a defect; each is run in every test run, as it was then. */
 import type { Profile } from './plan.js';
 
 export interface Regression {
   readonly seed: number;
   /** Absent: the seed itself decides. */
   readonly profile?: Profile;
+  /** Its clients keep state in their sessions, which those of older seeds didn't. */
+  readonly hasSessionState?: true;
   /** What it found. */
   readonly found: string;
 }
@@ -28,4 +30,10 @@ export const REGRESSIONS: readonly Regression[] = [
     found: 'a statement that was evicted counted as dropped, though its Parse lay behind the drop',
   },
   { seed: 3969346593, found: 'an unnamed statement whose Parse was under way was prepared again' },
+  { seed: 1000859, found: 'a Close of a named statement that was skipped cast doubt on the unnamed one' },
+  {
+    seed: 10,
+    hasSessionState: true,
+    found: 'with a forced user, the login user itself was taken for a session authorization that was set',
+  },
 ];

@@ -14,7 +14,7 @@ import type { Random } from './random.js';
 import type { CancelTask } from './schedule.js';
 import { GARBAGE, LAST_WORDS, NONSENSE } from './server-mishaps.js';
 import type { SessionObjects } from './session-objects.js';
-import { invalidParameter } from './session-parameters.js';
+import { invalidParameter, SERVER_DEFAULTS } from './session-parameters.js';
 import type { Peer, SimConnection } from './sim-connection.js';
 import type { Statement } from './sql.js';
 import { tokenOwners } from './sql.js';
@@ -35,7 +35,7 @@ const FLUSHING: ReadonlySet<number> = new Set([
 
 /** What these make stays with the server connection. */
 const PINNING: ReadonlySet<Statement['kind']> = new Set([
-  ...(['sql-prepare', 'create-temporary', 'lock', 'try-lock', 'declare'] as const),
+  ...(['sql-prepare', 'create-temporary', 'lock', 'try-lock', 'declare', 'listen'] as const),
 ]);
 
 const WAYS_TO_DIE = [
@@ -333,6 +333,9 @@ export class ServerSession implements Peer {
     this.checkOwner(session, this.answering);
     if (this.answering?.kind === 'set-config' && this.answering.token === '') {
       this.ground.ledger.note('a server connection takes on the parameters of its client');
+      if (this.answering.changes.some(({ name }) => !SERVER_DEFAULTS.has(name))) {
+        this.ground.ledger.note('a server connection takes on what its client has set');
+      }
     }
     if (this.answering !== null && PINNING.has(this.answering.kind)) this.pinned = true;
     else if (this.answering?.kind === 'discard-all') this.pinned &&= this.answering.token !== '';

@@ -1,4 +1,4 @@
-/** What a model session keeps beside its settings: temporary tables, cursors, statements of SQL. */
+/** What a model session keeps beside its settings: temporary tables, cursors, statements of SQL, channels, locks. */
 import type { AdvisoryLocks } from './advisory-locks.js';
 import type { Select } from './sql.js';
 
@@ -16,29 +16,41 @@ export interface Cursor {
   position: number;
 }
 
+/** LISTEN or UNLISTEN, which take effect when their transaction commits. */
+interface ChannelChange {
+  /** Null: all of them. */
+  readonly name: string | null;
+  /** Of the LISTEN; null for an UNLISTEN. */
+  readonly token: string | null;
+}
+
 /** What a rollback goes back to. */
 export interface ObjectsMark {
   readonly tables: ReadonlyMap<string, TemporaryTable>;
   readonly cursors: ReadonlyMap<string, Cursor>;
+  readonly channelChanges: number;
 }
 
-const NOTHING: ObjectsMark = { tables: new Map(), cursors: new Map() };
+const NOTHING: ObjectsMark = { tables: new Map(), cursors: new Map(), channelChanges: 0 };
 
 export class SessionObjects {
   readonly tables = new Map<string, TemporaryTable>();
   readonly cursors = new Map<string, Cursor>();
   /** Statements that were prepared in SQL, by name: the token that each returns. No model client uses them in Bind. */
   readonly statements = new Map<string, string>();
+  /** Channels that it listens to. */
+  readonly channels = new Map<string, string>();
   readonly locks: AdvisoryLocks;
+  private readonly channelChanges: ChannelChange[] = [];
 
   constructor(locks: AdvisoryLocks) {
     this.locks = locks;
   }
 
   mark(): ObjectsMark {
-    const { tables, cursors } = this;
-    if (tables.size + cursors.size === 0) return NOTHING;
-    return { tables: new Map(tables), cursors: new Map(cursors) };
+    const { tables, cursors, channelChanges } = this;
+    if (tables.size + cursors.size + channelChanges.length === 0) return NOTHING;
+    return { tables: new Map(tables), cursors: new Map(cursors), channelChanges: channelChanges.length };
   }
 
   /** Tables are as they were then; a cursor that was opened since is gone, one that was closed doesn't come back. */
@@ -48,10 +60,20 @@ export class SessionObjects {
     for (const [name, cursor] of this.cursors) {
       if (mark.cursors.get(name) !== cursor) this.cursors.delete(name);
     }
+    this.channelChanges.length = mark.channelChanges;
   }
 
-  /** The transaction ends. */
+  changeChannels(change: ChannelChange): void {
+    this.channelChanges.push(change);
+  }
+
+  /** The transaction ends; what a rollback undoes is undone already. */
   endTransaction(): void {
+    for (const { name, token } of this.channelChanges.splice(0)) {
+      if (name === null) this.channels.clear();
+      else if (token === null) this.channels.delete(name);
+      else if (!this.channels.has(name)) this.channels.set(name, token);
+    }
     for (const [name, table] of this.tables) if (table.dropsOnCommit) this.tables.delete(name);
     for (const [name, cursor] of this.cursors) if (!cursor.isHeld) this.cursors.delete(name);
   }
@@ -60,6 +82,7 @@ export class SessionObjects {
     this.tables.clear();
     this.cursors.clear();
     this.statements.clear();
+    this.channels.clear();
     this.locks.unlockAll();
   }
 
@@ -72,6 +95,7 @@ export class SessionObjects {
     for (const [name, { token }] of this.tables) yield [`temporary table ${name}`, token];
     for (const [name, { select }] of this.cursors) yield [`cursor ${name}`, select.token];
     for (const [name, token] of this.statements) yield [`statement ${name}`, token];
+    for (const [name, token] of this.channels) yield [`channel ${name}`, token];
     for (const [key, token] of this.locks.entries()) yield [`advisory lock ${key}`, token];
   }
 }

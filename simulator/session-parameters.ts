@@ -63,6 +63,7 @@ export interface SettingsMark {
 }
 
 export class SessionParameters {
+  private readonly user: string;
   private readonly settings: Map<string, Setting>;
   /** What RESET goes back to. */
   private readonly start: Settings;
@@ -72,6 +73,7 @@ export class SessionParameters {
 
   /** @param startup the startup packet's parameters. */
   constructor(startup: ReadonlyMap<string, string>) {
+    this.user = startup.get('user') ?? '';
     const values = new Map([...SERVER_DEFAULTS, ...UNREPORTED_DEFAULTS]);
     for (const [name, value] of startup) {
       const known = spelling(name);
@@ -131,14 +133,17 @@ export class SessionParameters {
     return UNREPORTED_NAMES.some((name) => this.settings.get(name)?.value !== this.start.get(name)?.value);
   }
 
-  /** What was set in the session, by name; of the custom settings those that are named. */
-  setInSession(customNames: readonly string[]): [name: string, value: string][] {
-    const set = [...this.settings].filter(
-      ([name, { isFromSession }]) => isFromSession && (!isCustom(name) || customNames.includes(name)),
-    );
-    return set
-      .map(([name, { value }]): [string, string] => [name, value])
-      .sort(([a], [b]) => (a < b ? -1 : 1));
+  /**
+   * What the gateway's question shows: what was set in the session, custom settings that are named and were ever set, and
+   * who it is.
+   */
+  found(customNames: readonly string[]): [name: string, value: string][] {
+    const names = [...this.settings.keys()].filter((name) => {
+      if (isCustom(name)) return customNames.includes(name);
+      return name === 'role' || this.settings.get(name)!.isFromSession;
+    });
+    const settings = names.map((name): [string, string] => [name, this.settings.get(name)!.value]);
+    return [...settings, ['session_authorization', this.user]];
   }
 
   /** What has changed since it was last reported. */

@@ -1,4 +1,4 @@
-/** The statements by which sessions keep something behind a transaction: settings, temporary tables, locks, cursors. */
+/** The statements by which sessions keep something behind a transaction: settings, temporary tables, locks and more. */
 import { parseSelect, type Select } from './select-sql.js';
 
 /** Custom settings exist once they are set; their names have a dot. */
@@ -44,7 +44,10 @@ export type StateStatement =
       readonly token: string;
       readonly name: string;
     }
-  | { readonly kind: 'deallocate-all'; readonly token: string }
+  | { readonly kind: 'deallocate-all' | 'count-channels'; readonly token: string }
+  /** An UNLISTEN without a name means all channels. */
+  | { readonly kind: 'listen'; readonly token: string; readonly name: string }
+  | { readonly kind: 'unlisten'; readonly token: string; readonly name: string | null }
   /** The gateway asks what the session has kept. */
   | { readonly kind: 'probe'; readonly token: ''; readonly customNames: readonly string[] };
 
@@ -118,7 +121,16 @@ const SHAPES: Readonly<Record<string, readonly (readonly [form: RegExp, make: Ma
     [/^DEALLOCATE ALL$/, (_, token) => ({ kind: 'deallocate-all', token })],
     [/^DEALLOCATE (\w+)$/, ([, name], token) => ({ kind: 'sql-deallocate', token, name: name! })],
   ],
+  LISTEN: [[/^LISTEN (\w+)$/, ([, name], token) => ({ kind: 'listen', token, name: name! })]],
+  UNLISTEN: [
+    [/^UNLISTEN \*$/, (_, token) => ({ kind: 'unlisten', token, name: null })],
+    [/^UNLISTEN (\w+)$/, ([, name], token) => ({ kind: 'unlisten', token, name: name! })],
+  ],
   SELECT: [
+    [
+      /^SELECT count\(\*\) FROM pg_listening_channels\(\)$/,
+      (_, token) => ({ kind: 'count-channels', token }),
+    ],
     [/^SELECT token FROM (temp\d)$/, ([, name], token) => ({ kind: 'read-temporary', token, name: name! })],
     [
       /^SELECT coalesce\(current_setting\('([\w.]+)', true\), ''\)$/,

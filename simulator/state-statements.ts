@@ -130,15 +130,24 @@ const RUNS: { readonly [K in Kind]: Run<K> } = {
     objects.statements.clear();
     return ['DEALLOCATE ALL'];
   },
+  listen({ objects }, { name, token }) {
+    objects.changeChannels({ name, token });
+    return ['LISTEN'];
+  },
+  unlisten({ objects }, { name }) {
+    objects.changeChannels({ name, token: null });
+    return ['UNLISTEN'];
+  },
+  'count-channels': ({ objects }) => ['SELECT 1', [String(objects.channels.size)]],
   probe: ({ parameters, objects }, { customNames }) => [
     'SELECT 1',
     [
-      Buffer.from(JSON.stringify(parameters.setInSession(customNames))).toString('hex'),
+      Buffer.from(JSON.stringify(parameters.found(customNames))).toString('hex'),
       truth(objects.tables.size > 0),
       truth(objects.locks.count > 0),
       truth(objects.heldCursors > 0),
       truth(objects.statements.size > 0),
-      truth(false),
+      truth(objects.channels.size > 0),
     ],
   ],
 };
@@ -174,6 +183,8 @@ export function stateColumns(objects: SessionObjects, statement: StateStatement)
       return ['pg_advisory_unlock'];
     case 'unlock-all':
       return ['pg_advisory_unlock_all'];
+    case 'count-channels':
+      return ['count'];
     case 'probe':
       return PROBE_COLUMNS;
     default:

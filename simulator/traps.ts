@@ -96,7 +96,10 @@ export const TRAPS: readonly Trap[] = [
     number: 11,
     title: 'PREPARE in SQL is not seen by other clients',
     situations: ['PREPARE in SQL', 'EXECUTE of a statement that the client has not prepared'],
-    faults: ['what a session leaves on its server connection does not pin it'],
+    faults: [
+      'PREPARE in SQL does not pin (session_state classic)',
+      'what a session leaves on its server connection does not pin it',
+    ],
   },
   {
     number: 12,
@@ -294,6 +297,29 @@ export const TRAPS: readonly Trap[] = [
     tests: [
       { file: 'test/differential/differential.test.ts', words: 'at every byte' },
       { file: 'src/wire/framing.test.ts', words: 'wherever the stream is cut in two' },
+    ],
+  },
+  {
+    number: 37,
+    title:
+      'What a session has set follows its client to other server connections, and what cannot follow keeps the one',
+    situations: [
+      'a server is asked what the session holds',
+      'a server connection takes on what its client has set',
+      'a session keeps its server connection',
+      'a session lets its server connection go',
+      'a statement waits for an advisory lock',
+    ],
+    faults: [
+      'a session is not asked for its state',
+      'settings stay behind',
+      'what a session leaves on its server connection does not pin it',
+    ],
+    tests: [
+      {
+        file: 'test/integration/model-session.test.ts',
+        words: 'the model of a session answers as PostgreSQL does',
+      },
     ],
   },
 ];

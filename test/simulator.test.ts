@@ -62,10 +62,10 @@ describe('simulation', () => {
     assert.equal(first, second);
   });
 
-  for (const { seed, profile, found } of REGRESSIONS) {
+  for (const { seed, profile, found, hasSessionState = false } of REGRESSIONS) {
     test(`seed ${seed}: ${found}`, () => {
       const options = {
-        hasSessionState: false,
+        hasSessionState,
         hasLocalSocket: false,
         ...(profile !== undefined && { profile }),
       };

@@ -1,15 +1,16 @@
 /** The simulator's model of a session against PostgreSQL itself: the same statements, the same answers. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { ClientStateWork } from '../../simulator/client-state-work.js';
+import { ClientStateWork, CUSTOM_NAMES } from '../../simulator/client-state-work.js';
 import * as Packets from '../../simulator/packets.js';
 import { makePlan } from '../../simulator/plan.js';
 import { PostgresSession } from '../../simulator/postgres-session.js';
 import { Random } from '../../simulator/random.js';
 import { SERVER_DEFAULTS } from '../../simulator/session-parameters.js';
 import { describePacket } from '../../simulator/trace.js';
+import { probeText, readProbeRow } from '../../src/core/server/state-probe.js';
 import * as Backend from '../../src/wire/backend.js';
-import { PostgresServer } from '../harness/postgres-server.js';
+import { PostgresServer, SUPERUSER } from '../harness/postgres-server.js';
 import { RawClient } from '../harness/raw-client.js';
 
 const SESSIONS = 20;
@@ -49,7 +50,7 @@ describe('the model of a session answers as PostgreSQL does', () => {
 
 async function compareSession(seed: number, client: RawClient): Promise<void> {
   const alone = { mayHave: () => true, freed: () => {} };
-  const model = new PostgresSession(new Map(), alone, () => {});
+  const model = new PostgresSession(new Map([['user', SUPERUSER]]), alone, () => {});
   model.parameters.report();
   let tokens = 0;
   const plan = makePlan(seed, new Random(seed), {});
@@ -61,8 +62,7 @@ async function compareSession(seed: number, client: RawClient): Promise<void> {
     done += 1;
     const asked = batch.map((message) => describePacket(message, false));
     for (const message of batch) model.push(message);
-    while (model.next !== 'nothing') model.step();
-    const expected = model.out.splice(0);
+    const expected = run(model);
     client.send(...batch.map(({ bytes }) => bytes));
     const actual: Packets.Packet[] = [];
     for (const { type } of expected) {
@@ -74,6 +74,37 @@ async function compareSession(seed: number, client: RawClient): Promise<void> {
     const [is, should] = [actual, expected].map((messages) =>
       messages.map(comparable).filter((line) => line !== null),
     );
-    assert.deepEqual(should, is, `seed ${seed}, batch ${done}:\n${asked.join('\n')}`);
+    const place = `seed ${seed}, batch ${done}:\n${asked.join('\n')}`;
+    assert.deepEqual(should, is, place);
+    if (model.status === Backend.Idle) assert.deepEqual(probeModel(model), await probe(client), place);
   }
+}
+
+function run(model: PostgresSession): Packets.Packet[] {
+  while (model.next !== 'nothing') model.step();
+  return model.out.splice(0);
+}
+
+const PROBE = probeText(CUSTOM_NAMES);
+
+async function probe(client: RawClient): Promise<object> {
+  const rows = (await client.query(PROBE)).filter(({ type }) => type === 'D');
+  return readProbe(rows[0]!.body);
+}
+
+function probeModel(model: PostgresSession): object {
+  model.push(Packets.query(PROBE));
+  const row = run(model).find(({ type }) => type === Backend.DataRow)!;
+  return readProbe(row.bytes.subarray(5));
+}
+
+/** What the gateway makes of the row. */
+function readProbe(body: Buffer): object {
+  const found = readProbeRow(body, 0, body.length);
+  assert.ok(found !== null);
+  const settings = [...found.settings].map(([name, value]) => {
+    // The probe has them in their smallest unit.
+    return name === 'work_mem' || name === 'statement_timeout' ? name : `${name} = ${value}`;
+  });
+  return { settings: settings.sort(), pins: found.pins };
 }

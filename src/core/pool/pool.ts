@@ -275,7 +275,8 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     client.released();
     if (this.context.farewell !== null) client.fail(this.context.farewell);
     client.idleSince = this.context.io.now();
-    if (this.worksBetweenLinks) this.cleaning.clean(server);
+    // A drain ends the links of sessions that would keep their server connection, too.
+    if (this.worksBetweenLinks || server.needsReset) this.cleaning.clean(server);
     else this.available(server);
   }
 

@@ -90,6 +90,11 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     return this.closeReason !== null;
   }
 
+  /** As whom it has logged in. */
+  get loginUser(): string {
+    return this.owner.userName;
+  }
+
   get subject(): ReportSubject {
     const { database, userName } = this.owner;
     const address = this.context.io.peerAddress(this.connection);

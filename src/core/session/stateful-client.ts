@@ -45,7 +45,6 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
     this.startupValues = empty;
   }
 
-  abstract get userName(): string;
   abstract send(message: Uint8Array): void;
   abstract fail(error: ErrorFields): void;
   /** Gives the linked server connection what the session has, where that differs. */

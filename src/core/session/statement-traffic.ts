@@ -412,7 +412,15 @@ export class StatementTraffic {
     { clientName, mayExist }: { clientName: string | null; mayExist: boolean },
   ): void {
     if (mayExist || link.statements.missing(statement, link.exchange) === 'close-and-parse') {
-      link.expect(Request.CLOSE | Request.SWALLOWED);
+      // Told from one that concerns the unnamed statement, if it is skipped.
+      const close = {
+        what: 'close',
+        statement,
+        entry: null,
+        clientName: null,
+        batch: link.exchange.batch,
+      } as const;
+      link.expect(Request.CLOSE | Request.SWALLOWED, close);
       this.session.insert(bytes, position, closeMessage(statement.serverName));
     }
     this.totals.serverParses += 1;

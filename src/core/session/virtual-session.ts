@@ -21,7 +21,6 @@ const OPAQUE_ENCODINGS = new Set(['SJIS', 'SHIFT_JIS_2004', 'BIG5', 'GBK', 'UHC'
 /** The client, as this sees it. */
 export interface TrackedClient {
   readonly link: ServerConnection | null;
-  readonly userName: string;
   readonly onPin: OnPin;
   parameters: ParameterSet;
   settings: ParameterSet;
@@ -89,7 +88,7 @@ export class VirtualSession {
       pins |= Pin.UNKNOWN;
     } else {
       pins |= found.pins;
-      this.client.settings = this.context.parameterSets.of(this.settingsToKeep(found));
+      this.client.settings = this.context.parameterSets.of(this.settingsToKeep(server, found));
       server.settings = this.client.settings;
       this.restoreStartupValues(server, found);
     }
@@ -108,10 +107,10 @@ export class VirtualSession {
     else if (onPin === 'refuse') this.client.fail(pinRefusal(reasons));
   }
 
-  private settingsToKeep({ settings }: FoundState): Map<string, string> {
+  private settingsToKeep(server: ServerConnection, { settings }: FoundState): Map<string, string> {
     const kept = new Map(settings);
     for (const [name, value] of settings) {
-      const isItself = name === SESSION_AUTHORIZATION && value === this.client.userName;
+      const isItself = name === SESSION_AUTHORIZATION && value === server.loginUser;
       const isNobody = name === ROLE && value === NO_ROLE;
       if (isItself || isNobody || this.followsByItself(name, value)) kept.delete(name);
     }
