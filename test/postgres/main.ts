@@ -53,7 +53,10 @@ async function runSuite(
   progress.begin(`${name}, ${routeName(route)}`);
   const server = await PostgresServer.start({ settings: SERVER_SETTINGS });
   const target = await openTarget(route, server, folder, options.pgbouncer);
-  const neighbours = route.mode === 'transaction' ? new Neighbours(target.port, suites[name].database) : null;
+  const neighbours =
+    route.mode === 'transaction' && options.neighbours
+      ? new Neighbours(target.port, suites[name].database)
+      : null;
   const trouble: string[] = [];
   let done = 0;
   let failed = 0;

@@ -16,6 +16,8 @@ export interface SuiteOptions {
   readonly bindir: string | undefined;
   /** Where the build and the results are left; undefined: in a new folder. */
   readonly work: string | undefined;
+  /** Whether the pool of transaction mode is shared with others. */
+  readonly neighbours: boolean;
   /** For one suite. */
   readonly limitSeconds: number;
   /** For one test. */
@@ -89,6 +91,7 @@ export function readOptions(argv: readonly string[]): SuiteOptions {
     .option('--pgbouncer <path>', 'a PgBouncer to run the same through, for comparison')
     .option('--bindir <folder>', 'folder of postgres, initdb and psql')
     .option('--work <folder>', 'where to build and to leave results; used again by the next run')
+    .option('--no-neighbours', 'in transaction mode, leave out the clients that share the pool')
     .option('--limit <seconds>', 'for one suite', positive, 900)
     .option('--test-limit <seconds>', 'for one test', positive, 120)
     .addHelpText('after', HELP)
@@ -103,6 +106,7 @@ export function readOptions(argv: readonly string[]): SuiteOptions {
     pgbouncer: given.pgbouncer,
     bindir: given.bindir,
     work: given.work,
+    neighbours: given.neighbours,
     limitSeconds: given.limit,
     testLimitSeconds: given.testLimit,
   };

@@ -5,7 +5,7 @@ import { start } from '../harness/command.js';
 import { availableDrivers } from '../harness/drivers.js';
 import { GatewayUnderTest } from '../harness/gateway-under-test.js';
 import { serverIdentity } from '../harness/postgres-binaries.js';
-import type { PostgresServer } from '../harness/postgres-server.js';
+import { type PostgresServer, SUPERUSER } from '../harness/postgres-server.js';
 import { freePort } from '../harness/scratch.js';
 import { until } from '../harness/until.js';
 
@@ -68,6 +68,8 @@ async function openSluice(mode: Mode, server: PostgresServer, folder: string): P
       pool_mode: poolMode(mode),
       default_pool_size: POOL_SIZE,
       max_client_conn: CLIENTS_MAX,
+      // For whoever wants to look at a run that hangs.
+      admin_users: SUPERUSER,
       ...(mode === 'once' ? { server_lifetime: '1ms' } : {}),
     },
   });
