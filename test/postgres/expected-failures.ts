@@ -11,6 +11,8 @@ export interface ExpectedFailure {
   readonly mode: Mode;
   readonly test: string;
   readonly reason: string;
+  /** It passes at times: that depends on which server process the test meets. */
+  readonly atTimes?: true;
 }
 
 /** What DISCARD ALL can't undo. `server_lifetime = 1ms` (mode `once`) avoids it. */
@@ -22,17 +24,20 @@ export const EXPECTED_FAILURES: readonly ExpectedFailure[] = [
     mode: 'session',
     test: 'guc',
     reason: `${USED_BEFORE}: it has loaded PL/pgSQL, whose prefix of settings is reserved from then on`,
+    atTimes: true,
   },
   {
     suite: 'regress',
     mode: 'session',
     test: 'temp',
     reason: `${USED_BEFORE}: it has its temporary schema, whose making would have kept a transaction from being prepared`,
+    atTimes: true,
   },
   {
     suite: 'regress',
     mode: 'session',
     test: 'stats',
     reason: `${USED_BEFORE}: a new client is no new session in pg_stat_database`,
+    atTimes: true,
   },
 ];

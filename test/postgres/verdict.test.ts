@@ -38,6 +38,13 @@ test('a pass that is not expected counts', () => {
   assert.equal(verdict.asExpected, false);
 });
 
+test('unless it passes at times', () => {
+  const atTimes = [{ ...expected[0], atTimes: true }] as const;
+  const verdict = judge('regress', session, result(['boolean', 'guc', 'temp'], []), atTimes);
+  assert.deepEqual(verdict.differences, []);
+  assert.equal(verdict.asExpected, true);
+});
+
 test('a test that never ended counts as failed', () => {
   const late = { ...result(['boolean', 'temp'], []), late: true };
   const verdict = judge('regress', session, late, []);
