@@ -18,26 +18,18 @@ export interface ExpectedFailure {
 /** What DISCARD ALL can't undo. `server_lifetime = 1ms` (mode `once`) avoids it. */
 const USED_BEFORE = 'the server process has served another client before';
 
+/** In both modes in which server processes are used again. */
+function inPools(suite: SuiteName, test: string, what: string): ExpectedFailure[] {
+  const reason = `${USED_BEFORE}: ${what}`;
+  return (['session', 'transaction'] as const).map((mode) => ({ suite, mode, test, reason, atTimes: true }));
+}
+
 export const EXPECTED_FAILURES: readonly ExpectedFailure[] = [
-  {
-    suite: 'regress',
-    mode: 'session',
-    test: 'guc',
-    reason: `${USED_BEFORE}: it has loaded PL/pgSQL, whose prefix of settings is reserved from then on`,
-    atTimes: true,
-  },
-  {
-    suite: 'regress',
-    mode: 'session',
-    test: 'temp',
-    reason: `${USED_BEFORE}: it has its temporary schema, whose making would have kept a transaction from being prepared`,
-    atTimes: true,
-  },
-  {
-    suite: 'regress',
-    mode: 'session',
-    test: 'stats',
-    reason: `${USED_BEFORE}: a new client is no new session in pg_stat_database`,
-    atTimes: true,
-  },
+  ...inPools('regress', 'guc', 'it has loaded PL/pgSQL, whose prefix of settings is reserved from then on'),
+  ...inPools(
+    'regress',
+    'temp',
+    'it has its temporary schema, whose making would have kept a transaction from being prepared',
+  ),
+  ...inPools('regress', 'stats', 'a new client is no new session in pg_stat_database'),
 ];
