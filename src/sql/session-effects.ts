@@ -80,6 +80,7 @@ class EffectScan {
           this.#last = ROLE.OPERATOR;
           break;
         case TOKEN.SEMICOLON:
+          if (lexer.position === end) return this.#finish(standardStrings);
           this.#effects |= setConfig.close(false);
           beginning.beginStatement();
           this.#beginStatement();

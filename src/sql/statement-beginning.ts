@@ -183,21 +183,22 @@ export class StatementBeginning {
       case STAGE.SET: {
         if (verb === VERB.LOCAL || verb === VERB.TRANSACTION) return STAGE.SET_LOCAL;
         this.effects |= SessionEffect.STATE;
-        return verb === VERB.SESSION ? STAGE.SETTING_NAME : this.#settingName(token);
+        return verb === VERB.SESSION ? STAGE.SETTING_NAME : this.#settingName(token, verb);
       }
       case STAGE.SET_LOCAL:
         if (named) return STAGE.BODY;
         this.effects |= SessionEffect.STATE | SessionEffect.CUSTOM_SETTING;
         return STAGE.BODY;
       case STAGE.SETTING_NAME:
-        return this.#settingName(token);
+        return this.#settingName(token, verb);
       default:
         if (token === TOKEN.DOT) this.effects |= SessionEffect.CUSTOM_SETTING;
         return STAGE.BODY;
     }
   }
 
-  #settingName(token: number): number {
+  #settingName(token: number, verb: number): number {
+    if (verb === VERB.SEED) this.effects |= SessionEffect.UNSEEN;
     const { bytes, start, position } = this.#lexer;
     const dotted = token === TOKEN.QUOTED && contains(bytes, start, position, DOT_BYTE);
     if (dotted || token === TOKEN.DOT) this.effects |= SessionEffect.CUSTOM_SETTING;

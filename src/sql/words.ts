@@ -96,6 +96,8 @@ export const VERB = {
   PLANS: 22,
   /** What tells `SELECT ... INTO` from an INSERT. */
   TEMPORARY: 23,
+  /** `SET seed`: what setseed() sets, and pg_settings doesn't show. */
+  SEED: 24,
 } as const;
 
 const WORDS_OF_ROLE: readonly (readonly [role: number, words: string])[] = [
@@ -180,6 +182,7 @@ const WORDS_OF_VERB: readonly (readonly [verb: number, words: string])[] = [
   [VERB.ALL, 'all'],
   [VERB.PLANS, 'plans'],
   [VERB.TEMPORARY, 'global temp temporary'],
+  [VERB.SEED, 'seed'],
 ];
 
 /** A power of two, several times the number of words, so that one look shows that a word is in no list. */
