@@ -61,7 +61,9 @@ export function isEndedByLimit(settings: GatewaySettings, message: string | null
     'idle transaction timeout': idleTransactionTimeoutMs > 0,
     client_idle_timeout: clientIdleTimeoutMs > 0,
     // A login that tries parameters takes its turn among the queries, and links that are pinned hold everybody up.
-    'client_login_timeout (server down)': isCapped || settings.clientLoginTimeoutMs < PATIENT_LOGIN_MS,
+    // So does one that comes by TCP first, where a round trip takes seconds.
+    'client_login_timeout (server down)':
+      isCapped || settings.clientLoginTimeoutMs < PATIENT_LOGIN_MS || settings.localSocket !== 'off',
     // Ten seconds are not much where the network stalls for three at a time.
     'client has ended, and its last answers do not come': true,
     'no server connection is free (query_wait_fail_fast)': settings.queryWaitFailFast,

@@ -36,6 +36,13 @@ test('a socket that has never served is left alone when it fails, and for longer
 });
 
 test('one that has served is proved anew when it fails: the server may have been restarted', () => {
+  for (const isRefusal of [false, true]) {
+    const way = new LocalWay();
+    way.proved(SOCKET, 0);
+    way.confirm(SOCKET);
+    assert.equal(way.failed(SOCKET, 0, isRefusal), false);
+    assert.equal(kindAt(way, 0), 'unknown');
+  }
   const way = new LocalWay();
   way.proved(SOCKET, 0);
   way.confirm(SOCKET);

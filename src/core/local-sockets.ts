@@ -62,18 +62,17 @@ export class LocalWay {
   }
 
   /**
-   * A connection over this socket could not be had. Where it has served before, the server may have been restarted, and the
-   * next login over TCP shows; otherwise TCP serves for a while, and the result is true.
+   * A connection over this socket could not be had. Where it has served before, the server may have been restarted, or
+   * accept this login no more: the next one over TCP shows. Otherwise TCP serves for a while, and the result is true.
    * @param isRefusal the server doesn't want it: that lasts until people change something
    */
   failed(socket: SocketAddress, now: number, isRefusal: boolean): boolean {
     const { knowledge } = this;
     // Several may have been on their way: what the first one has taught is not to be overruled.
     if (knowledge.kind !== 'proved' || knowledge.socket !== socket) return false;
-    const mayBeOver = knowledge.confirmed && !isRefusal;
     const restMs = isRefusal ? LOCAL_SOCKET_REFUSED_MS : LOCAL_SOCKET_RETRY_MS;
-    this.knowledge = mayBeOver ? UNKNOWN : { kind: 'unused', until: now + restMs };
-    return !mayBeOver;
+    this.knowledge = knowledge.confirmed ? UNKNOWN : { kind: 'unused', until: now + restMs };
+    return !knowledge.confirmed;
   }
 
   /** Whether this is to be told to operators, who have not been told it just before. */

@@ -30,8 +30,8 @@ export interface Target {
 const CONTENT_WITHOUT_TLS: ReadonlySet<TlsMode> = new Set(['disable', 'allow', 'prefer']);
 const IPV4_LOOPBACK = 127;
 const IPV6_LOOPBACK = '0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,1';
-/** The server can't serve, whichever way one comes (classes 53 and 57), or doesn't want this one (class 28). */
-const NOT_THE_WAY = /^5[37]/;
+/** The socket can't be used (class 08), or this user is not to come by it (class 28). All else is so by TCP, too. */
+const CONCERNS_THE_WAY = /^(?:08|28)/;
 const NOT_WANTED = /^28/;
 
 export class Shortcuts {
@@ -123,8 +123,8 @@ export class Shortcuts {
   }
 
   private socketFailed(socket: SocketAddress, way: LocalWay, error: ErrorFields | null): boolean {
-    if (error !== null && NOT_THE_WAY.test(error.code)) return false;
     if (error === null) return true;
+    if (!CONCERNS_THE_WAY.test(error.code)) return false;
     const isRefusal = NOT_WANTED.test(error.code);
     if (way.failed(socket, this.context.io.now(), isRefusal)) this.tell(way, unusable(socket, error));
     return true;
