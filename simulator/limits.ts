@@ -43,9 +43,12 @@ export function withLimits<T extends Omit<GatewaySettings, 'tls'>>(
   };
 }
 
+const OUR_NOTICES = ['No server connection available', 'this session keeps its server connection: '];
+const PIN_REFUSED = 'a session may not keep its server connection (on_pin): ';
+
 /** True for a notice of ours that belongs to no answer. */
-export function isWaitNotice(message: string | undefined): boolean {
-  return message?.startsWith('No server connection available') === true;
+export function isOurNotice(message: string | undefined): boolean {
+  return OUR_NOTICES.some((words) => message?.startsWith(words) === true);
 }
 
 /** Whether the settings allow a client to be ended with these last words; null: without any. */
@@ -54,6 +57,7 @@ export function isEndedByLimit(settings: GatewaySettings, message: string | null
   const isCapped = settings.maxDbConnections + settings.maxUserConnections > 0;
   // In the middle of an answer nothing can be said.
   if (message === null) return queryTimeoutMs + transactionTimeoutMs > 0;
+  if (message.startsWith(PIN_REFUSED)) return settings.onPin === 'refuse';
   const allowed: Readonly<Record<string, boolean>> = {
     'query timeout': queryTimeoutMs > 0,
     query_timeout: queryTimeoutMs > 0,

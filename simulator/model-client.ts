@@ -8,7 +8,7 @@ import { GSSENCRequestCode } from '../src/wire/frontend.js';
 import { type ClientIdentity, loginPackets } from './client-identity.js';
 import { ClientWork, type Standing } from './client-work.js';
 import type { Ground } from './ground.js';
-import { isEndedByLimit, isWaitNotice } from './limits.js';
+import { isEndedByLimit, isOurNotice } from './limits.js';
 import * as Packets from './packets.js';
 import { Framer, type Packet, readFields } from './packets.js';
 import { PasswordAnswer } from './passwords.js';
@@ -444,9 +444,9 @@ const NEWEST_MINOR_VERSION = 2;
 const ACCEPTED = 0x53;
 const REFUSED = 0x4e;
 
-/** A notice that answers nothing: the server's own, or that the client waits. */
+/** A notice that answers nothing: the server's own, or the gateway's. */
 function isUnasked(message: string | undefined): boolean {
-  return message?.startsWith('async ') === true || isWaitNotice(message);
+  return message?.startsWith('async ') === true || isOurNotice(message);
 }
 
 function matches(expected: Packet, actual: Packet): boolean {

@@ -4,6 +4,7 @@ import {
   type GatewaySettings,
   NO_DATABASE_SETTINGS,
   NO_EXTRA_SETTINGS,
+  type OnPin,
   type PoolMode,
   type TlsSettings,
   type UserSecret,
@@ -146,6 +147,11 @@ export function makePlan(seed: number, random: Random, forced: Forced): Plan {
   const settings: GatewaySettings = {
     ...(new Random(seed ^ LOOKUP_SALT).chance(0.2) ? withLookups(placed) : placed),
     sessionState: hasSessionState || stateful.chance(0.5) ? 'transparent' : 'classic',
+    onPin: stateful.weighted<OnPin>([
+      [8, 'allow'],
+      [1, 'notice'],
+      [1, 'refuse'],
+    ]),
   };
   const weather = makeWeather(random, profile);
   const protocol = new Random(seed ^ PROTOCOL_SALT).pick([

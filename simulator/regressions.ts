@@ -36,4 +36,9 @@ export const REGRESSIONS: readonly Regression[] = [
     hasSessionState: true,
     found: 'with a forced user, the login user itself was taken for a session authorization that was set',
   },
+  {
+    seed: 2313,
+    hasSessionState: true,
+    found: "a drain handed a server connection on with its last client's advisory locks",
+  },
 ];
