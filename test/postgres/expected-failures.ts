@@ -24,6 +24,12 @@ function inPools(suite: SuiteName, test: string, what: string): ExpectedFailure[
   return (['session', 'transaction'] as const).map((mode) => ({ suite, mode, test, reason, atTimes: true }));
 }
 
+function firstCurrval(test: string): ExpectedFailure {
+  const reason =
+    'its first currval() comes after another client has had the server connection of its nextval()';
+  return { suite: 'regress', mode: 'transaction', test, reason, atTimes: true };
+}
+
 export const EXPECTED_FAILURES: readonly ExpectedFailure[] = [
   ...inPools('regress', 'guc', 'it has loaded PL/pgSQL, whose prefix of settings is reserved from then on'),
   ...inPools(
@@ -31,5 +37,12 @@ export const EXPECTED_FAILURES: readonly ExpectedFailure[] = [
     'temp',
     'it has its temporary schema, whose making would have kept a transaction from being prepared',
   ),
-  ...inPools('regress', 'stats', 'a new client is no new session in pg_stat_database'),
+  ...inPools(
+    'regress',
+    'stats',
+    'a new client is no new session, and counts of several processes come later',
+  ),
+  firstCurrval('constraints'),
+  firstCurrval('limit'),
+  firstCurrval('sequence'),
 ];

@@ -22,6 +22,8 @@ export interface SuiteOptions {
   readonly limitSeconds: number;
   /** For one test. */
   readonly testLimitSeconds: number;
+  /** For one step of an isolation test. */
+  readonly stepLimitSeconds: number;
 }
 
 const HELP = `
@@ -94,6 +96,7 @@ export function readOptions(argv: readonly string[]): SuiteOptions {
     .option('--no-neighbours', 'in transaction mode, leave out the clients that share the pool')
     .option('--limit <seconds>', 'for one suite', positive, 900)
     .option('--test-limit <seconds>', 'for one test', positive, 120)
+    .option('--step-limit <seconds>', 'for one step of an isolation test', positive, 20)
     .addHelpText('after', HELP)
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
   command.parse(argv, { from: 'user' });
@@ -109,5 +112,6 @@ export function readOptions(argv: readonly string[]): SuiteOptions {
     neighbours: given.neighbours,
     limitSeconds: given.limit,
     testLimitSeconds: given.testLimit,
+    stepLimitSeconds: given.stepLimit,
   };
 }

@@ -23,6 +23,8 @@ export interface SuiteRun {
   readonly limitMs: number;
   /** After which one test is killed, in ms. */
   readonly testLimitMs: number;
+  /** After which a step of an isolation test is cancelled, in ms; whole seconds. */
+  readonly stepLimitMs: number;
   /** Called after every test. */
   readonly outcome: (outcome: TestOutcome) => void;
 }
@@ -45,8 +47,6 @@ interface Suite {
   run(options: SuiteRun): Promise<SuiteResult>;
 }
 
-/** A step of an isolation test that takes longer is cancelled, in seconds: without a gateway none takes as long. */
-const ISOLATION_STEP_S = 20;
 /** As PostgreSQL's own call of libpq_pipeline. */
 const PIPELINE_ROWS = 700;
 
@@ -98,7 +98,10 @@ async function runDriver(
     ],
     {
       cwd: folder,
-      env: plainEnvironment({ ...libraries(checkout), PGISOLATIONTIMEOUT: String(ISOLATION_STEP_S) }),
+      env: plainEnvironment({
+        ...libraries(checkout),
+        PGISOLATIONTIMEOUT: String(options.stepLimitMs / 1000),
+      }),
       limitMs: options.limitMs,
       output: (text) => lines.take(text),
     },
