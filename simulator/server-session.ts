@@ -456,6 +456,8 @@ export class ServerSession implements Peer {
     this.ground.ledger.trace(() => `${this.label} hangs`);
     this.ground.ledger.note('a server falls silent');
     this.ground.ledger.serverTrouble = true;
+    // Its client may have its answer already, and the gateway ask something of its own.
+    this.chargeLoss();
     this.hung = true;
   }
 
