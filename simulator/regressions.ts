@@ -41,4 +41,9 @@ export const REGRESSIONS: readonly Regression[] = [
     hasSessionState: true,
     found: "a drain handed a server connection on with its last client's advisory locks",
   },
+  {
+    seed: 2004622,
+    hasSessionState: true,
+    found: 'a client that had ended, all answered, waited for what a silent server held for it',
+  },
 ];

@@ -17,6 +17,14 @@ export const GARBAGE: readonly Buffer[] = [
   [0x54, 0x7f, 0xff, 0xff, 0xff],
 ].map((bytes) => Buffer.from(bytes));
 
+/** How a session may end before its time, each as often as it stands here. */
+export const WAYS_TO_DIE = [
+  ...(['fatal', 'fatal', 'fatal', 'reset', 'close', 'half'] as const),
+  ...(['garbage', 'nonsense', 'nonsense'] as const),
+] as const;
+/** How long a server stays that has sent nonsense, in ms. */
+export const NONSENSE_MS_MAX = 300;
+
 const text = (words: string): Buffer => Buffer.from(words, 'latin1');
 
 /** Messages with a body that no server sends: the gateway may pass errors on, and must survive all of them. */

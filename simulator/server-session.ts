@@ -12,7 +12,7 @@ import { serverVersion } from './plan.js';
 import { PostgresSession } from './postgres-session.js';
 import type { Random } from './random.js';
 import type { CancelTask } from './schedule.js';
-import { GARBAGE, LAST_WORDS, NONSENSE } from './server-mishaps.js';
+import { GARBAGE, LAST_WORDS, NONSENSE, NONSENSE_MS_MAX, WAYS_TO_DIE } from './server-mishaps.js';
 import type { SessionObjects } from './session-objects.js';
 import { invalidParameter, SERVER_DEFAULTS } from './session-parameters.js';
 import type { Peer, SimConnection } from './sim-connection.js';
@@ -37,13 +37,6 @@ const FLUSHING: ReadonlySet<number> = new Set([
 const PINNING: ReadonlySet<Statement['kind']> = new Set([
   ...(['sql-prepare', 'create-temporary', 'lock', 'try-lock', 'declare', 'listen'] as const),
 ]);
-
-const WAYS_TO_DIE = [
-  ...(['fatal', 'fatal', 'fatal', 'reset', 'close', 'half'] as const),
-  ...(['garbage', 'nonsense', 'nonsense'] as const),
-] as const;
-/** How long a server stays that has sent nonsense, in ms. */
-const NONSENSE_MS_MAX = 300;
 
 export class ServerSession implements Peer {
   readonly label: string;
@@ -81,6 +74,8 @@ export class ServerSession implements Peer {
   private heldBytes = 0;
   private readonly backlog: Packet[] = [];
   private requestsTaken = 0;
+  /** Those of them that were its login. */
+  private loginRequests = 0;
   private charged = false;
   /** The statement of which the backlog is the answer. */
   private answering: Statement | null = null;
@@ -277,6 +272,7 @@ export class ServerSession implements Peer {
     this.session = new PostgresSession(this.parameters, this.server.lockKeeper(this), (situation) => {
       if (situation === 'state that is not reported is reset') ledger.note(situation);
     });
+    this.loginRequests = this.requestsTaken;
     this.answer(authenticationOk());
     for (const [name, value] of this.session.parameters.report()) {
       const told = name === 'server_version' ? serverVersion(this.ground.plan.server) : value;
@@ -463,7 +459,9 @@ export class ServerSession implements Peer {
 
   private dieSomehow(): void {
     if (this.dead || this.hung) return;
-    if (this.session === null) this.ground.ledger.serverTrouble = true;
+    // Before it was asked for anything the gateway may not even know yet that the login has succeeded.
+    const isNew = this.session === null || this.requestsTaken === this.loginRequests;
+    if (isNew) this.ground.ledger.serverTrouble = true;
     const how = this.random.pick(WAYS_TO_DIE);
     const [code, message] = this.random.pick(LAST_WORDS);
     this.die(how, code, message);

@@ -174,7 +174,7 @@ class World {
     if (reload !== null) this.schedule.after(reload.at, () => this.gateway.applySettings(reload.settings));
     this.turnUntil(() => this.everybodyGone, 'clients');
     if (this.broken) return;
-    this.passTime(this.ledger.serverTrouble ? STUCK_WITH_TROUBLE_MS : SETTLING_MS);
+    this.settle();
     if (this.broken) return;
     this.checkRest();
     this.operator.checkRest();
@@ -246,9 +246,11 @@ class World {
     }
   }
 
-  private passTime(ms: number): void {
-    const end = this.schedule.now + ms;
-    while (!this.broken && this.schedule.now < end) this.turn();
+  /** Trouble may come as late as now: a connection is dialled for a client that has gone. */
+  private settle(): void {
+    const startedAt = this.schedule.now;
+    const patience = () => (this.ledger.serverTrouble ? STUCK_WITH_TROUBLE_MS : SETTLING_MS);
+    while (!this.broken && this.schedule.now < startedAt + patience()) this.turn();
   }
 
   /** One turn of a driver's loop: everything that is due now, then housekeeping. False: only time has passed. */

@@ -167,7 +167,8 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     const { link, isSuspect, isPinned } = this;
     if (link === null || !(this.linkEndsWhenIdle || isSuspect || isPinned) || !this.isQuiet) return;
     if (this.exchange.doubtful) this.sendBarrier();
-    else if (isSuspect || (isPinned && this.mayBeUnpinned)) this.probe(link);
+    // Whoever has ended takes nothing along; what is left is removed.
+    else if (!link.inputEnded && (isSuspect || (isPinned && this.mayBeUnpinned))) this.probe(link);
     else if (this.linkEndsWhenIdle) this.owner.linkIdle(this);
   }
 
