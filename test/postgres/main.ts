@@ -68,7 +68,7 @@ async function runSuite(
       tests: options.tests,
       limitMs: options.limitSeconds * 1000,
       testLimitMs: options.testLimitSeconds * 1000,
-      stepLimitMs: options.stepLimitSeconds * 1000,
+      stepLimitMs: (options.stepLimitSeconds ?? (route.mode === 'transaction' ? 1 : 20)) * 1000,
       outcome: ({ test, passed }) => {
         done += 1;
         if (!passed) failed += 1;
