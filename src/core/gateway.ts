@@ -276,8 +276,6 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     this.clientCounts.enter(client.asked!);
     if (pool.sharesServers) {
       client.statements = new StatementTraffic(this.context, client, pool, client.database.totals);
-      client.tracksState = pool.limits.sessionState === 'transparent';
-      client.onPin = pool.limits.onPin;
     }
     pool.join(client);
     pool.welcome(client);

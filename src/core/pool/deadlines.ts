@@ -130,9 +130,12 @@ export class Deadlines {
       const isUser = client.userName === user.name;
       const timeoutMs = isUser ? shared : this.clientIdleTimeoutOf(client.userName);
       if (timeoutMs === 0) continue;
-      const holdsNone = client.link === null || client.link.isUntouched;
+      const { link } = client;
+      const isHeldIdle = link?.isPinned === true && link.isClean;
+      const holdsNone = link === null || link.isUntouched || isHeldIdle;
+      const idleSince = isHeldIdle ? Math.max(client.idleSince, link.timing.requestedAt) : client.idleSince;
       const isIdle = client.phase === 'ready' && holdsNone && !client.waiting;
-      const due = (isIdle ? client.idleSince : now) + timeoutMs;
+      const due = (isIdle ? idleSince : now) + timeoutMs;
       if (now < due) next = Math.min(next, due);
       else client.fail(CLIENT_IDLE);
     }

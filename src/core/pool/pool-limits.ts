@@ -92,6 +92,7 @@ export function leadElsewhere(before: PoolLimits, after: PoolLimits): boolean {
     before.localSocket !== after.localSocket ||
     before.serverDatabase !== after.serverDatabase ||
     before.connectQuery !== after.connectQuery ||
+    before.sessionState !== after.sessionState ||
     JSON.stringify([...before.startupParameters]) !== JSON.stringify([...after.startupParameters])
   );
 }

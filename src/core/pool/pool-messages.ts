@@ -40,6 +40,7 @@ export interface DescribedPool {
   readonly name: string;
   readonly limits: PoolLimits;
   readonly lastFailure: ErrorFields | null;
+  readonly servers: Iterable<{ readonly isPinned: boolean }>;
 }
 
 /** `query_wait_timeout`. */
@@ -71,6 +72,8 @@ function lastAttempt(failure: ErrorFields): string {
   return `The last attempt to connect failed: ${failure.message}`;
 }
 
-function sizeHint({ name, limits }: DescribedPool): string {
-  return `Pool ${name} may have ${limits.size} server connections (default_pool_size, pool_size).`;
+function sizeHint({ name, limits, servers }: DescribedPool): string {
+  const size = `Pool ${name} may have ${limits.size} server connections (default_pool_size, pool_size).`;
+  const pinned = [...servers].filter(({ isPinned }) => isPinned).length;
+  return pinned === 0 ? size : `${size} Sessions keep ${pinned} of them for themselves (SHOW PINS).`;
 }

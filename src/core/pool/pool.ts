@@ -138,6 +138,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   // --- Clients ------------------------------------------------------------------------------------------------
 
   join(client: Session): void {
+    client.follow(this.limits);
     this.clients.add(client);
   }
 
@@ -470,6 +471,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   applyLimits(limits: PoolLimits): void {
     const moved = leadElsewhere(this.limits, limits);
     this.limits = limits;
+    for (const client of this.clients) client.follow(limits);
     this.followSettings();
     if (!moved) return;
     this.greetings.forget();

@@ -12,7 +12,7 @@ import type { Database } from '../databases.js';
 import type { ParameterSet } from '../parameters.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { FoundState } from '../session-state.js';
-import type { OnPin } from '../settings.js';
+import type { OnPin, SessionStateMode } from '../settings.js';
 import { statementEffects } from '../statement-effects.js';
 import type { Statement } from '../statements.js';
 import { isOpaque, type TrackedClient, VirtualSession } from './virtual-session.js';
@@ -45,16 +45,25 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
     this.startupValues = empty;
   }
 
+  /** Non-null: its server connections are shared. */
+  abstract readonly statements: object | null;
   abstract send(message: Uint8Array): void;
   abstract fail(error: ErrorFields): void;
   /** Gives the linked server connection what the session has, where that differs. */
   protected abstract alignServer(server: ServerConnection): boolean;
   abstract linked(): void;
 
+  /** What becomes of its session, from its next statement on. */
+  follow({ sessionState, onPin }: { readonly sessionState: SessionStateMode; readonly onPin: OnPin }): void {
+    this.tracksState = sessionState === 'transparent' && this.statements !== null;
+    this.onPin = onPin;
+  }
+
   /** What RESET has to give it from now on. */
   noteStartupValues(): void {
     const { values } = this.parameters;
     const named = [...this.startupParameters.values.keys()].filter((name) => values.has(name));
+    if (named.length === 0) return;
     const entries = named.map((name) => [name, values.get(name) as string] as const);
     this.startupValues = this.context.parameterSets.of(new Map(entries));
   }

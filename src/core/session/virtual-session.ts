@@ -15,6 +15,13 @@ import { type FoundState, NO_ROLE, Pin, pinReasons, ROLE, SESSION_AUTHORIZATION 
 import type { OnPin } from '../settings.js';
 import { pinNotice, pinRefusal } from './session-errors.js';
 
+/** What `SET TRANSACTION` has left behind: it ended with the transaction. */
+const OF_THE_TRANSACTION = new Set([
+  'transaction_isolation',
+  'transaction_read_only',
+  'transaction_deferrable',
+]);
+
 /** Encodings in which a byte behind the first of a character may look like a quote or a backslash. */
 const OPAQUE_ENCODINGS = new Set(['SJIS', 'SHIFT_JIS_2004', 'BIG5', 'GBK', 'UHC', 'GB18030', 'JOHAB']);
 
@@ -112,7 +119,8 @@ export class VirtualSession {
     for (const [name, value] of settings) {
       const isItself = name === SESSION_AUTHORIZATION && value === server.loginUser;
       const isNobody = name === ROLE && value === NO_ROLE;
-      if (isItself || isNobody || this.followsByItself(name, value)) kept.delete(name);
+      const isOver = OF_THE_TRANSACTION.has(name);
+      if (isItself || isNobody || isOver || this.followsByItself(name, value)) kept.delete(name);
     }
     return kept;
   }
