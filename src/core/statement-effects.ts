@@ -6,8 +6,16 @@ import { SEARCHED_BYTES_MAX } from './limits.js';
 /** A sequence that was used counts only when its value is asked for. */
 const CONCERNING = ~(SessionEffect.SEQUENCE_SET | SessionEffect.INSERT);
 
-/** {@link SessionEffect} bits of the text `bytes[start, end)`, in an encoding whose bytes below 128 are ASCII; 0: none. */
-export function statementEffects(bytes: Uint8Array, start: number, end: number): number {
+/**
+ * {@link SessionEffect} bits of the text `bytes[start, end)`, in an encoding whose bytes below 128 are ASCII; 0: none.
+ * @param standardStrings `standard_conforming_strings` is known to be on
+ */
+export function statementEffects(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  standardStrings = false,
+): number {
   if (end - start > SEARCHED_BYTES_MAX) return SessionEffect.STATE;
-  return sessionEffects(bytes, start, end) & CONCERNING;
+  return sessionEffects(bytes, start, end, standardStrings) & CONCERNING;
 }

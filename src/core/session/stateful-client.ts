@@ -15,7 +15,8 @@ import type { FoundState } from '../session-state.js';
 import type { OnPin, SessionStateMode } from '../settings.js';
 import { statementEffects } from '../statement-effects.js';
 import type { Statement } from '../statements.js';
-import { isOpaque, type TrackedClient, VirtualSession } from './virtual-session.js';
+import { textRules } from './text-rules.js';
+import { type TrackedClient, VirtualSession } from './virtual-session.js';
 
 export abstract class StatefulClient extends FrameReader implements TrackedClient {
   link: ServerConnection | null = null;
@@ -80,7 +81,8 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
   /** What the text `bytes[start, end)` may leave in the session (`SessionEffect`); 0 also where that is nobody's concern. */
   protected effectsOf(bytes: Uint8Array, start: number, end: number): number {
     if (!this.tracksState) return SessionEffect.NONE;
-    return isOpaque(this.parameters) ? SessionEffect.STATE : statementEffects(bytes, start, end);
+    const { isOpaque, standardStrings } = textRules(this.parameters);
+    return isOpaque ? SessionEffect.STATE : statementEffects(bytes, start, end, standardStrings);
   }
 
   parseEffects(bytes: Uint8Array, start: number, end: number): number {
@@ -89,7 +91,7 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
 
   uses({ effects, definition }: Statement): void {
     if (effects !== SessionEffect.NONE) this.sent(effects, definition);
-    else if (isOpaque(this.parameters)) this.sent(SessionEffect.STATE, definition);
+    else if (textRules(this.parameters).isOpaque) this.sent(SessionEffect.STATE, definition);
   }
 
   sent(effects: number, definition: Uint8Array): void {

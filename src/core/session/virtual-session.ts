@@ -22,9 +22,6 @@ const OF_THE_TRANSACTION = new Set([
   'transaction_deferrable',
 ]);
 
-/** Encodings in which a byte behind the first of a character may look like a quote or a backslash. */
-const OPAQUE_ENCODINGS = new Set(['SJIS', 'SHIFT_JIS_2004', 'BIG5', 'GBK', 'UHC', 'GB18030', 'JOHAB']);
-
 /** The client, as this sees it. */
 export interface TrackedClient {
   readonly link: ServerConnection | null;
@@ -143,19 +140,6 @@ export class VirtualSession {
       client.reportParameter(name, value);
     }
   }
-}
-
-/** Most clients have one and the same set of parameters. */
-let judged: ParameterSet | null = null;
-let judgedOpaque = false;
-
-/** Whether statements of a client with these parameters can't be read (its client_encoding). */
-export function isOpaque(parameters: ParameterSet): boolean {
-  if (parameters !== judged) {
-    judged = parameters;
-    judgedOpaque = OPAQUE_ENCODINGS.has(parameters.values.get('client_encoding') ?? '');
-  }
-  return judgedOpaque;
 }
 
 function sizeOf({ settings }: FoundState): number {
