@@ -50,17 +50,19 @@ async function findContenders(
     contenders.push({ name: PGBOUNCER, start: () => startPgBouncer(pgbouncer, around) });
   }
   const failures: Error[] = [];
-  for (const driver of options.drivers) {
-    const contender = { name: sluiceName(driver), start: () => startSluice(driver, around) };
+  const also = options.also === null ? [null] : [null, options.also];
+  for (const [driver, setting] of options.drivers.flatMap((name) => also.map((it) => [name, it] as const))) {
+    const name = sluiceName(driver, setting);
+    const contender = { name, start: () => startSluice(driver, around, setting) };
     try {
       await (await contender.start()).stop();
       contenders.push(contender);
     } catch (error) {
       failures.push(error as Error);
-      remarks.push(`${sluiceName(driver)} does not run here, and is left out.`);
+      remarks.push(`${name} does not run here, and is left out.`);
     }
   }
-  const nothingRuns = failures.length === options.drivers.length;
+  const nothingRuns = failures.length === options.drivers.length * also.length;
   if (failures.length > 0 && (options.driversAsked || nothingRuns)) throw failures[0]!;
   for (const failure of failures) say(failure.message);
   return { contenders, remarks };

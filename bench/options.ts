@@ -34,6 +34,8 @@ export interface BenchOptions {
   readonly serverWay: ServerWay;
   /** Clients speak TLS with the poolers, by a certificate with such a key; null: they don't. */
   readonly tls: KeyKind | null;
+  /** A setting with which each driver of Sluice runs once more, `name=value`; null: none. */
+  readonly also: string | null;
   readonly quick: boolean;
   readonly pgbouncer: string | undefined;
   readonly postgres: string | undefined;
@@ -108,6 +110,7 @@ interface Parsed {
   scale: number;
   unix?: true;
   tcp?: true;
+  also?: string;
   tls?: KeyKind | true;
   quick?: true;
   pgbouncer?: string;
@@ -152,6 +155,10 @@ function command(): Command {
         'clients speak TLS with the poolers, by a certificate with such a key (ec)',
       ).choices(KEY_KINDS),
     )
+    .option(
+      '--also <setting>',
+      'each driver of Sluice once more, with one setting changed (session_state=classic)',
+    )
     .option('--quick', 'short runs: figures for orientation only')
     .addOption(new Option('--pgbouncer <path>', "PgBouncer's executable (else from PATH)").env('PGBOUNCER'))
     .option(
@@ -190,6 +197,7 @@ export function readOptions(argv: readonly string[]): BenchOptions {
     stallSeconds: parsed.stallSeconds,
     scale: parsed.scale,
     serverWay: parsed.unix === true ? 'unix' : parsed.tcp === true ? 'tcp' : 'own',
+    also: parsed.also ?? null,
     quick,
     pgbouncer: parsed.pgbouncer,
     postgres: parsed.postgres,

@@ -147,9 +147,9 @@ export async function startPgBouncer(executable: string, around: Surroundings): 
   return readyTarget(daemon, port, /process up/, around);
 }
 
-/** The name of Sluice on a driver, as results show it. */
-export function sluiceName(driver: DriverName): string {
-  return `Sluice ${driver}`;
+/** The name of Sluice on a driver, as results show it. `also`: see {@link startSluice}. */
+export function sluiceName(driver: DriverName, also: string | null = null): string {
+  return also === null ? `Sluice ${driver}` : `Sluice ${driver}, ${also}`;
 }
 
 /** The built command line of this checkout (this file runs as dist/bench/poolers.js). */
@@ -189,12 +189,20 @@ export function sluiceArguments(
   ];
 }
 
-/** Starts Sluice as a user would. Throws with its output if it does not come up. */
-export async function startSluice(driver: DriverName, around: Surroundings): Promise<Target> {
+/**
+ * Starts Sluice as a user would. Throws with its output if it does not come up.
+ * @param also one more setting, `name=value`
+ */
+export async function startSluice(
+  driver: DriverName,
+  around: Surroundings,
+  also: string | null = null,
+): Promise<Target> {
   const port = await freePort();
   const usersFile = await writeUsersFile(around.folder);
-  const args = [SLUICE_MAIN, ...sluiceArguments(driver, port, usersFile, around)];
-  const daemon = new Daemon(sluiceName(driver), process.execPath, args, { cwd: around.folder });
+  const more = also === null ? [] : ['--set', also];
+  const args = [SLUICE_MAIN, ...sluiceArguments(driver, port, usersFile, around), ...more];
+  const daemon = new Daemon(sluiceName(driver, also), process.execPath, args, { cwd: around.folder });
   const target = await readyTarget(daemon, port, /listening on/, around);
   const used = /\bdriver (uring|epoll|node)\b/.exec(daemon.output)?.[1];
   if (used !== undefined && used !== driver) {
