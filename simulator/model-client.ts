@@ -452,6 +452,8 @@ function isUnasked(message: string | undefined): boolean {
 function matches(expected: Packet, actual: Packet): boolean {
   if (expected.bytes.equals(actual.bytes)) return true;
   if (expected.type !== Backend.ErrorResponse || actual.type !== Backend.ErrorResponse) return false;
-  const code = readFields(expected).get('C');
-  return code === readFields(actual).get('C') && WORDS_MAY_DIFFER.has(code ?? '');
+  const [code, actualCode] = [expected, actual].map((error) => readFields(error).get('C'));
+  // A statement that the gateway prepares again may read what has gone since: that shows before its parameters are counted.
+  if (code === '08P01' && actualCode === '42P01') return true;
+  return code === actualCode && WORDS_MAY_DIFFER.has(code ?? '');
 }
