@@ -19,6 +19,8 @@ export const GATEWAY_PROGRAM = fileURLToPath(new URL('../../src/cli/main.js', im
 const TROUBLE = [/"level":"(?:error|fatal)"/, /\b\w*Error: /, /^\s+at .+:\d+:\d+\)?$/];
 
 const START_LIMIT_MS = 20_000;
+/** More than the ten seconds that it gives clients for taking their last message. */
+const END_LIMIT_MS = 20_000;
 
 export interface GatewayOptions {
   readonly io: Driver;
@@ -134,7 +136,7 @@ export class GatewayUnderTest {
     }
     this.#child.kill('SIGTERM');
     try {
-      await until('the gateway to end after SIGTERM', () => this.ended, 10_000);
+      await until('the gateway to end after SIGTERM', () => this.ended, END_LIMIT_MS);
     } catch (error) {
       this.#child.kill('SIGKILL');
       throw error;
