@@ -9,7 +9,7 @@ import * as Request from './request-queue.js';
 export class ServerStatements {
   readonly named: PreparedStatements;
   /** The unnamed statement, by its client's copy of the definition; 'unknown' when it can't be told; null: none. */
-  unnamed: Buffer | 'unknown' | null = null;
+  unnamed: object | 'unknown' | null = null;
   /** The named statement that was used last, by a Bind or a Describe. */
   latest: Statement | null = null;
   private readonly catalogue: StatementCatalogue;

@@ -183,8 +183,7 @@ export class StatementTraffic {
   }
 
   private parseUnnamed(link: ServerConnection, bytes: Uint8Array, start: number, end: number): Verdict {
-    this.unnamed.effects = this.session.parseEffects(bytes, start, end);
-    const definition = this.unnamed.parse(bytes, start, end, link.exchange.batch);
+    const definition = this.unnamed.parse(this.session, bytes, start, end, link.exchange.batch);
     link.statements.unnamed = definition;
     link.expect(Request.PARSE_UNNAMED);
     if (dropsAll(bytes, start, end)) link.exchange.dropsAll();
@@ -232,8 +231,10 @@ export class StatementTraffic {
     if (nameEnd === portalEnd + 1) {
       if (this.isUnnamedUnsettled(link)) return this.session.waitForAnswers();
       this.useUnnamed(link, bytes, position);
-      if (this.unnamed.effects !== 0 && this.unnamed.now !== null)
-        this.session.sent(this.unnamed.effects, this.unnamed.now);
+      const definition = this.unnamed.now;
+      if (definition !== null && definition.effects !== 0) {
+        this.session.sent(definition.effects, definition.bytes);
+      }
       link.expect(Request.BIND);
       return FORWARD;
     }
@@ -453,7 +454,7 @@ export class StatementTraffic {
     if (link.statements.unnamed === definition) return;
     if (definition !== null) {
       link.expect(Request.PARSE_UNNAMED | Request.SWALLOWED);
-      this.session.insert(bytes, position, parseMessage(NO_NAME, definition));
+      this.session.insert(bytes, position, parseMessage(NO_NAME, definition.bytes));
       link.statements.unnamed = definition;
     } else {
       link.expect(Request.CLOSE | Request.SWALLOWED);

@@ -3,29 +3,54 @@
  * It lives across a Sync, when another server connection may serve, so its definition is kept.
  */
 import { sameBytes } from '../../wire/bytes.js';
+import type { ParameterSet } from '../parameters.js';
+
+/** What a Parse of it has said. */
+export interface UnnamedDefinition {
+  /** The message's body behind the name. */
+  readonly bytes: Buffer;
+  /** The client's when it was sent: its text is read by them. */
+  readonly parameters: ParameterSet;
+  /** What it may leave in its session (`SessionEffect`). */
+  readonly effects: number;
+}
+
+/** Its client. */
+export interface Parsing {
+  readonly parameters: ParameterSet;
+  parseEffects(bytes: Uint8Array, start: number, end: number): number;
+}
 
 export class UnnamedStatement {
-  /** The definition (a Parse body behind the name), as of the last answer; null: there is none. */
-  private settled: Buffer | null = null;
+  /** The definition as of the last answer; null: there is none. */
+  private settled: UnnamedDefinition | null = null;
   /** What unanswered Parse messages will make of it, oldest first; null where it has been destroyed since. */
-  private pending: (Buffer | null)[] | null = null;
+  private pending: (UnnamedDefinition | null)[] | null = null;
   /** The batch of the newest of them. */
   private batch = 0;
-  /** What the one parsed last may do to its session (`SessionEffect`). */
-  effects = 0;
 
   /** The one that a Bind sent now would mean. */
-  get now(): Buffer | null {
+  get now(): UnnamedDefinition | null {
     const { pending } = this;
     return pending === null || pending.length === 0 ? this.settled : pending[pending.length - 1]!;
   }
 
-  /** A Parse is sent. A driver that sends the same statement again and again allocates nothing here. */
-  parse(bytes: Uint8Array, start: number, end: number, batch: number): Buffer {
+  /** A Parse is sent. For a driver that sends the same statement again and again, nothing is allocated or searched here. */
+  parse(client: Parsing, bytes: Uint8Array, start: number, end: number, batch: number): UnnamedDefinition {
     const latest = this.now;
+    const { parameters } = client;
     const isSame =
-      latest !== null && latest.length === end - start && sameBytes(latest, 0, bytes, start, end - start);
-    const definition = isSame ? latest : Buffer.from(bytes.subarray(start, end));
+      latest !== null &&
+      latest.parameters === parameters &&
+      latest.bytes.length === end - start &&
+      sameBytes(latest.bytes, 0, bytes, start, end - start);
+    const definition = isSame
+      ? latest
+      : {
+          bytes: Buffer.from(bytes.subarray(start, end)),
+          parameters,
+          effects: client.parseEffects(bytes, start, end),
+        };
     this.expect(definition, batch);
     return definition;
   }
@@ -35,7 +60,7 @@ export class UnnamedStatement {
     this.expect(null, batch);
   }
 
-  private expect(definition: Buffer | null, batch: number): void {
+  private expect(definition: UnnamedDefinition | null, batch: number): void {
     this.pending ??= [];
     this.pending.push(definition);
     this.batch = batch;
