@@ -539,6 +539,18 @@ static void finish_inline_sends(struct reactor *r) {
   u->inline_urgent = false;
 }
 
+/* Events of one connection in a row count as one: a stream is passed on at once, and nobody else's work waits with it. */
+static uint32_t connections_with_events(const struct reactor *r) {
+  uint32_t count = 0;
+  int32_t last = -1;
+  for (uint32_t i = 0; i < r->event_count; i++) {
+    int32_t connection = r->events[4 * i + 1];
+    if (connection != last) count++;
+    last = connection;
+  }
+  return count;
+}
+
 static void adapt_batch(struct uring *u, uint32_t waited_for, uint32_t events) {
   if (events < waited_for && waited_for > 1) {
     u->batch = events > 0 ? events : 1;
@@ -562,7 +574,7 @@ static void uring_turn(struct reactor *r, int64_t deadline) {
     submit(u, minimum, IORING_ENTER_GETEVENTS, deadline - r->now);
     bool all_read = read_completions(r);
     if (all_read && unsubmitted(u) == 0) finish_inline_sends(r);
-    adapt_batch(u, minimum, r->event_count);
+    adapt_batch(u, minimum, connections_with_events(r));
     r->now = clock_ms();
     if (r->event_count > 0 || r->now >= deadline) return;
   }
