@@ -57,7 +57,7 @@ export class VirtualSession {
     this.server = client.link;
   }
 
-  /** A statement is sent whose text, `bytes[start, end)`, may have these effects . */
+  /** A statement is sent whose text, `bytes[start, end)`, may have these effects. */
   sent(effects: number, bytes: Uint8Array, start: number, end: number): void {
     const server = this.client.link as ServerConnection;
     server.isSuspect = true;
