@@ -339,21 +339,20 @@ async function survivesFullArena(driver: DriverName): Promise<void> {
   });
   const { closeReasons } = await forward.until('eviction', (stats) => stats.closeReasons.length > 0);
   assert.match(closeReasons[0]!, /buffer memory is exhausted/);
-  // The kernel still takes some for the others for a while, which is progress like a reader's.
-  let last = -1;
-  await forward.until('stalling', ({ receivedBytes }) => {
-    const isSteady = receivedBytes === last;
-    last = receivedBytes;
-    return isSteady;
-  });
-  // The newest reader, which reads on, gets its bytes nevertheless.
-  const reader = net.connect(forward.port, '127.0.0.1');
-  assert.ok((await readSome(reader, 50 << 20)).length >= 50 << 20);
-  for (const socket of [...readers, reader]) socket.destroy();
+  // Who reads on is served, though not always the first: one that is slower for a moment than the kernel is with the bytes of
+  // those that have stalled counts as stalled for longer, and is given up like them. Each time there are fewer.
+  let bytesRead = 0;
+  for (let tries = 0; bytesRead < 50 << 20 && tries < readers.length; tries++) {
+    const reader = net.connect(forward.port, '127.0.0.1');
+    bytesRead = (await readSome(reader, 50 << 20).catch(() => Buffer.alloc(0))).length;
+    reader.destroy();
+  }
+  for (const socket of readers) socket.destroy();
   const { violations } = await forward.until('closing', ({ open }) => open === 0);
-  assert.deepEqual(violations, []);
   await forward.stop();
   source.close();
+  assert.deepEqual(violations, []);
+  assert.ok(bytesRead >= 50 << 20, `${bytesRead} bytes came`);
 }
 
 /** Descriptors are limited for a whole process, so this one has a process of its own. */
