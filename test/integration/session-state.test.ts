@@ -300,6 +300,18 @@ onEveryDriver('on_pin', {}, (stage) => {
     });
   });
 
+  test('what a client leaves goes whole, though server_reset_query takes less', async () => {
+    const weak = { server_reset_query: 'RESET ALL', default_pool_size: 1 };
+    await withGateway({ io: stage.io, server: stage.server, settings: weak }, async (gateway) => {
+      const one = await RawClient.login(gateway);
+      await one.query('CREATE TEMP TABLE t (i int)');
+      await one.close();
+      const two = await RawClient.login(gateway);
+      assert.equal(firstError(await two.query('SELECT * FROM t')).code, '42P01');
+      await two.close();
+    });
+  });
+
   test('classic: everything stays on the server connection', async () => {
     const classic = { session_state: 'classic', default_pool_size: 1 };
     await withGateway({ io: stage.io, server: stage.server, settings: classic }, async (gateway) => {

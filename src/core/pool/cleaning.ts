@@ -23,6 +23,8 @@ export interface CleanedPool {
   opened(server: ServerConnection): void;
 }
 
+const DISCARD_ALL = 'DISCARD ALL';
+
 export class Cleaning {
   /** Server connections that are being tested: whoever waits may get one of them. */
   testing = 0;
@@ -54,7 +56,7 @@ export class Cleaning {
     else if (server.isClean) {
       if (this.pool.sharesServers && !server.needsReset && !serverResetQueryAlways) this.pool.used(server);
       else if (serverResetQuery === '') this.withoutReset(server);
-      else this.run(server, 'reset', serverResetQuery);
+      else this.run(server, 'reset', this.resetQuery(server));
     } else if (server.canRollBack) this.run(server, 'rollback', 'ROLLBACK');
     else server.close(NOT_READY);
   }
@@ -73,10 +75,17 @@ export class Cleaning {
     else this.pool.available(server);
   }
 
+  /** What a session has left on a shared connection goes whole, though the settings may be content with less. */
+  private resetQuery(server: ServerConnection): string {
+    const isLeft = this.pool.sharesServers && server.needsReset;
+    return isLeft ? DISCARD_ALL : this.context.settings.serverResetQuery;
+  }
+
   private wasReset(server: ServerConnection): void {
+    const query = this.resetQuery(server);
     server.needsReset = false;
     // What another reset query has left is still known, and taken back when a client comes.
-    if (/^\s*discard\s+all\s*;?\s*$/i.test(this.context.settings.serverResetQuery)) {
+    if (/^\s*discard\s+all\s*;?\s*$/i.test(query)) {
       server.settings = this.context.parameterSets.empty;
     }
   }
