@@ -36,6 +36,8 @@ export interface GatewayOptions {
   readonly port?: number;
   /** Names and secrets (passwords or verifiers); makes an `auth_file`. */
   readonly users?: Readonly<Record<string, string>>;
+  /** Modules that each of its threads loads first. */
+  readonly preload?: readonly string[];
   /** Lines of the log that would otherwise fail the test at {@link GatewayUnderTest.stop}. */
   readonly expectedTrouble?: readonly RegExp[];
 }
@@ -74,7 +76,9 @@ export class GatewayUnderTest {
     };
     if (options.users !== undefined) settings.auth_file = writeUsers(options.users);
     for (const [name, value] of Object.entries(settings)) args.push('--set', `${name}=${value}`);
-    const child = start(process.execPath, [GATEWAY_PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const flags = (options.preload ?? []).flatMap((module) => ['--import', module]);
+    const program = [...flags, GATEWAY_PROGRAM, ...args];
+    const child = start(process.execPath, program, { stdio: ['ignore', 'pipe', 'pipe'] });
     const gateway = new GatewayUnderTest(port, child, options.expectedTrouble ?? []);
     await until(
       'the gateway to listen',

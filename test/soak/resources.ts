@@ -19,9 +19,9 @@ function descriptorsOf(gateway: GatewayUnderTest): number {
 }
 
 /**
- * Waits until the number of descriptors has fallen to `wanted` and stays there, and takes the least memory of that time: a
- * process that rests lets its garbage collector run, but nobody can make it. Where it doesn't fall so far, the answer
- * comes when there is no hope left.
+ * Waits until the number of descriptors has fallen to `wanted` and stays there, and takes the least memory of that time,
+ * in which the process has collected its garbage (collect-garbage.ts). Where the number doesn't fall so far, the answer comes
+ * when there is no hope left.
  */
 export async function settledResources(gateway: GatewayUnderTest, wanted: number): Promise<Resources> {
   const deadline = performance.now() + PATIENCE_MS;

@@ -50,6 +50,7 @@ export interface SoakReport {
   readonly failures: readonly string[];
 }
 
+const COLLECT_GARBAGE = new URL('./collect-garbage.js', import.meta.url).href;
 const BYSTANDERS = 6;
 const BAD_LOGINS_PER_SECOND = 1000;
 const SERVER_IDLE_TIMEOUT = '1s';
@@ -71,6 +72,7 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
       server: [],
       file,
       settings: { auth_type: 'scram-sha-256' },
+      preload: [COLLECT_GARBAGE],
       // The storm's mistakes, and what a server that falls silent leads to.
       expectedTrouble: [/sluice\.yaml/, /configuration was not reloaded/],
     });
