@@ -1,4 +1,5 @@
 /** The statements by which sessions keep something behind a transaction: settings, temporary tables, locks and more. */
+import { REPLAY_SETTING } from '../src/core/session-state.js';
 import { parseSelect, type Select } from './select-sql.js';
 
 /** Custom settings exist once they are set; their names have a dot. */
@@ -158,7 +159,7 @@ const LOCK_KINDS: Readonly<Record<string, 'lock' | 'try-lock' | 'unlock'>> = {
 export function parseProbe(text: string): StateStatement | null {
   if (!text.startsWith(PROBE)) return null;
   const customNames = [...text.matchAll(CURRENT_SETTING)].map((call) => unquoteText('', call[1]!));
-  return { kind: 'probe', token: '', customNames };
+  return { kind: 'probe', token: '', customNames: customNames.filter((name) => name !== REPLAY_SETTING) };
 }
 
 /** @param command the statement without the comment that holds its `token`. */

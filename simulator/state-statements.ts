@@ -1,4 +1,5 @@
 /** What the statements do that change or show what a model session keeps. */
+import { REPLAY_SETTING } from '../src/core/session-state.js';
 import * as Packets from './packets.js';
 import type { PostgresSession } from './postgres-session.js';
 import type { Cursor, SessionObjects, TemporaryTable } from './session-objects.js';
@@ -6,7 +7,15 @@ import { isInvalid, spelling } from './session-parameters.js';
 import { isCustom, type SettingChange, type StateStatement } from './state-sql.js';
 import { StatementError } from './statement-error.js';
 
-const PROBE_COLUMNS = ['settings', 'temporary', 'locks', 'cursors', 'prepared', 'channels'] as const;
+const PROBE_COLUMNS = [
+  'settings',
+  'temporary',
+  'locks',
+  'cursors',
+  'prepared',
+  'channels',
+  'replay',
+] as const;
 
 type Kind = StateStatement['kind'];
 type OfKind<K extends Kind> = Extract<StateStatement, { readonly kind: K }>;
@@ -142,12 +151,13 @@ const RUNS: { readonly [K in Kind]: Run<K> } = {
   probe: ({ parameters, objects }, { customNames }) => [
     'SELECT 1',
     [
-      Buffer.from(JSON.stringify(parameters.found(customNames))).toString('hex'),
+      hexOfJson(parameters.found(customNames)),
       truth(objects.tables.size > 0),
       truth(objects.locks.count > 0),
       truth(objects.heldCursors > 0),
       truth(objects.statements.size > 0),
-      truth(objects.channels.size > 0),
+      objects.channels.size > 0 ? hexOfJson([...objects.channels.keys()]) : '',
+      parameters.value(REPLAY_SETTING) ?? '',
     ],
   ],
 };
@@ -245,5 +255,7 @@ function preparedToken(objects: SessionObjects, name: string): string {
   if (token === undefined) throw new StatementError('26000', `prepared statement "${name}" does not exist`);
   return token;
 }
+
+const hexOfJson = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('hex');
 
 const truth = (value: boolean): string => (value ? 't' : 'f');

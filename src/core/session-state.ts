@@ -50,7 +50,17 @@ export interface FoundState {
   readonly settings: ReadonlyMap<string, string>;
   /** {@link Pin} bits. */
   readonly pins: number;
+  /** The channels that the server connection listens to. */
+  readonly channels: readonly string[];
+  /** What {@link REPLAY_SETTING} says. */
+  readonly replay: string;
 }
+
+/**
+ * Made where a client's channels are listened to again for an UNLISTEN that is to come, in its transaction: it is there
+ * afterwards if that has been carried out. Never twice the same.
+ */
+export const REPLAY_SETTING = 'sluice.replay';
 
 /** Settings that say who the session is: others are made before these take effect, and after they are taken back. */
 export const ROLE = 'role';

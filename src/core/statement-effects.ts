@@ -6,6 +6,11 @@ import { SEARCHED_BYTES_MAX } from './limits.js';
 /** A sequence that was used counts only when its value is asked for. */
 const CONCERNING = ~(SessionEffect.SEQUENCE_SET | SessionEffect.INSERT);
 
+/** Whether something may be left in the session. */
+export function mayStay(effects: number): boolean {
+  return (effects & ~SessionEffect.NOTIFY) !== 0;
+}
+
 /**
  * {@link SessionEffect} bits of the text `bytes[start, end)`, in an encoding whose bytes below 128 are ASCII; 0: none.
  * @param standardStrings `standard_conforming_strings` is known to be on

@@ -163,9 +163,9 @@ pg_try_advisory_xact_lock_shared
 lo_close lo_creat lo_create lo_export lo_from_bytea lo_get lo_import lo_lseek lo_lseek64 lo_open lo_put
 lo_tell lo_tell64 lo_truncate lo_truncate64 lo_unlink loread lowrite
 `,
-  // Snapshots are exported until the transaction ends, and notifications are sent when it does.
+  // Snapshots are exported until the transaction ends.
   `
-pg_export_snapshot pg_notify
+pg_export_snapshot
 `,
   // What is written to the log or told to other processes.
   `

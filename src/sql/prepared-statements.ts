@@ -51,7 +51,8 @@ const KINDS_OF_TABLE = new Set(['global', 'local', 'temp', 'temporary', 'unlogge
 
 type Command = Omit<PreparedStatementCommand, 'doubtful'>;
 
-class Cursor {
+/** Steps over the tokens of a text. */
+export class Cursor {
   readonly #lexer = new Lexer();
   token: number = TOKEN.END;
 

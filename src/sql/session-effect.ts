@@ -29,4 +29,6 @@ export const SessionEffect = {
   INSERT: 256,
   /** Something may stay where no query finds it: setseed(), a backup under way, replication origins and slots. */
   UNSEEN: 512,
+  /** NOTIFY or pg_notify(): nothing stays, but listeners hear of it. */
+  NOTIFY: 1024,
 } as const;

@@ -15,6 +15,7 @@ const {
   CUSTOM_SETTING,
   INSERT,
   UNSEEN,
+  NOTIFY,
 } = SessionEffect;
 
 function effectsOf(sql: string): number {
@@ -70,7 +71,6 @@ const HARMLESS = [
   "SELECT set_config('role', $1, true), set_config('my.setting', 'x', TRUE)",
   'SELECT pg_advisory_xact_lock(1), pg_try_advisory_xact_lock_shared(2)',
   "PREPARE TRANSACTION 'x'; COMMIT PREPARED 'x'",
-  'NOTIFY a',
   "SELECT 'SET x = 1; LISTEN y', $$ SELECT f(1) $$, $a$ $$ f( $a$, E'\\' f(', U&'f(' /* SET /* f( */ LOAD */ -- f(",
   "SELECT 'a\\b' || 'c\\\\' || 'd''e'",
   'SELECT 1.5e-3, .5, 2., $1, x[1:2] FROM t',
@@ -153,6 +153,11 @@ describe('what statements leave in their session', () => {
     assertEffects(STATE | PREPARED, ['CREATE TABLE t AS EXECUTE a (1)']);
     assertEffects(PREPARED, ['PREPARE a AS SELECT 1', 'PREPARE a (int) AS SELECT $1', 'DEALLOCATE ALL']);
     assertEffects(PREPARED, ['PREPARE transaction AS SELECT 1']);
+  });
+
+  test('NOTIFY', () => {
+    assertEffects(NOTIFY, ['NOTIFY a', "notify a, 'b'", "SELECT pg_notify('a', b) FROM t"]);
+    assertEffects(NOTIFY | LISTEN, ['LISTEN a; NOTIFY a']);
   });
 
   test('sequences', () => {

@@ -249,6 +249,9 @@ class EffectScan {
       case FUNCTION.SEQUENCE_READ:
         this.#effects |= SessionEffect.SEQUENCE_READ;
         return;
+      case FUNCTION.NOTIFY:
+        this.#effects |= SessionEffect.NOTIFY;
+        return;
       case FUNCTION.SET_CONFIG:
         this.#effects |= this.#setConfig.open(this.#depth);
         return;

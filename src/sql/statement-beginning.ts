@@ -144,6 +144,9 @@ export class StatementBeginning {
       case VERB.LISTEN:
         this.effects |= SessionEffect.LISTEN;
         break;
+      case VERB.NOTIFY:
+        this.effects |= SessionEffect.NOTIFY;
+        break;
       case VERB.LOAD:
         this.effects |= SessionEffect.STATE | SessionEffect.LOAD;
         break;

@@ -62,6 +62,8 @@ export const FUNCTION = {
   /** currval, lastval */
   SEQUENCE_READ: 4,
   UNSEEN: 5,
+  /** pg_notify */
+  NOTIFY: 6,
 } as const;
 
 /** What a word is where a statement begins, and at the few places behind that. */
@@ -98,6 +100,7 @@ export const VERB = {
   TEMPORARY: 23,
   /** `SET seed`: what setseed() sets, and pg_settings doesn't show. */
   SEED: 24,
+  NOTIFY: 25,
 } as const;
 
 const WORDS_OF_ROLE: readonly (readonly [role: number, words: string])[] = [
@@ -152,12 +155,13 @@ const WORDS_OF_FUNCTION: readonly (readonly [kind: number, words: string])[] = [
   [FUNCTION.SET_CONFIG, 'set_config'],
   [FUNCTION.SEQUENCE_SET, 'nextval setval'],
   [FUNCTION.SEQUENCE_READ, 'currval lastval'],
+  [FUNCTION.NOTIFY, 'pg_notify'],
 ];
 
 const WORDS_OF_VERB: readonly (readonly [verb: number, words: string])[] = [
   [
     VERB.HARMLESS,
-    `abort begin checkpoint commit delete end fetch insert lock merge move notify release rollback savepoint show start
+    `abort begin checkpoint commit delete end fetch insert lock merge move release rollback savepoint show start
      truncate update`,
   ],
   [VERB.QUERY, 'select table values with'],
@@ -165,6 +169,7 @@ const WORDS_OF_VERB: readonly (readonly [verb: number, words: string])[] = [
   [VERB.RESET, 'reset'],
   [VERB.DISCARD, 'discard'],
   [VERB.LISTEN, 'listen unlisten'],
+  [VERB.NOTIFY, 'notify'],
   [VERB.LOAD, 'load'],
   [VERB.PREPARE, 'prepare'],
   [VERB.DEALLOCATE, 'deallocate'],

@@ -106,5 +106,5 @@ function readProbe(body: Buffer): object {
     // The probe has them in their smallest unit.
     return name === 'work_mem' || name === 'statement_timeout' ? name : `${name} = ${value}`;
   });
-  return { settings: settings.sort(), pins: found.pins };
+  return { settings: settings.sort(), pins: found.pins, channels: [...found.channels].sort() };
 }

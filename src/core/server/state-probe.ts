@@ -6,10 +6,12 @@ import { latin1 } from '../../wire/bytes.js';
 import { buildQuery } from '../../wire/client-messages.js';
 import { ProtocolViolation } from '../../wire/protocol-violation.js';
 import { readDataRow } from '../../wire/server-message-readers.js';
-import { type FoundState, Pin, quoteText } from '../session-state.js';
+import { type FoundState, Pin, quoteText, REPLAY_SETTING } from '../session-state.js';
 
 /** Marks the query in the server's log and in `pg_stat_activity`. */
 const MARK = '/* sluice: session state */';
+
+const NO_CHANNELS: readonly string[] = [];
 
 /** What `pg_settings` shows, and the two that it does not. */
 const SETTINGS = `SELECT name, setting FROM pg_catalog.pg_settings WHERE source OPERATOR(pg_catalog.=) 'session'
@@ -17,6 +19,10 @@ const SETTINGS = `SELECT name, setting FROM pg_catalog.pg_settings WHERE source 
  UNION SELECT 'session_authorization', pg_catalog.current_setting('session_authorization')`;
 
 /** In hexadecimal digits of its UTF-8: the session may have any client_encoding. */
+function hexOfJson(expression: string): string {
+  return `pg_catalog.encode(pg_catalog.convert_to(${expression}::pg_catalog.text, 'UTF8'), 'hex')`;
+}
+
 function settingsColumn(names: Iterable<string>): string {
   let all = SETTINGS;
   for (const name of names) {
@@ -24,7 +30,7 @@ function settingsColumn(names: Iterable<string>): string {
     all += `\n UNION SELECT ${quoted}, pg_catalog.current_setting(${quoted}, true)`;
   }
   const pairs = 'pg_catalog.json_agg(pg_catalog.json_build_array(name, setting))';
-  return `(SELECT pg_catalog.encode(pg_catalog.convert_to(${pairs}::pg_catalog.text, 'UTF8'), 'hex') FROM (${all}) AS s)`;
+  return `(SELECT ${hexOfJson(pairs)} FROM (${all}) AS s)`;
 }
 
 const TEMPORARY = ['class', 'proc', 'type']
@@ -39,14 +45,16 @@ const LOCKS = `EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype OPERATOR(p
  AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid())`;
 const CURSORS = 'EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable)';
 const PREPARED = 'EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql)';
-const CHANNELS = 'EXISTS (SELECT FROM pg_catalog.pg_listening_channels())';
+const CHANNELS = `(SELECT ${hexOfJson('pg_catalog.json_agg(c)')} FROM pg_catalog.pg_listening_channels() AS c)`;
+const REPLAY = `pg_catalog.current_setting('${REPLAY_SETTING}', true)`;
 
 /** The pins that the columns behind the first one stand for, in their order. */
-const COLUMN_PINS = [Pin.TEMPORARY, Pin.LOCK, Pin.CURSOR, Pin.PREPARED, Pin.CHANNEL] as const;
+const COLUMN_PINS = [Pin.TEMPORARY, Pin.LOCK, Pin.CURSOR, Pin.PREPARED] as const;
+const COLUMNS = COLUMN_PINS.length + 3;
 
 /** @param names settings with a dot in their names, which `pg_settings` doesn't show */
 export function probeText(names: Iterable<string>): string {
-  const columns = [settingsColumn(names), TEMPORARY, LOCKS, CURSORS, PREPARED, CHANNELS];
+  const columns = [settingsColumn(names), TEMPORARY, LOCKS, CURSORS, PREPARED, CHANNELS, REPLAY];
   return `${MARK} SELECT ${columns.join(',\n ')}`;
 }
 
@@ -60,13 +68,14 @@ export function buildProbe(names: ReadonlySet<string> | null): Uint8Array {
 /** Reads the probe's row, the body `bytes[start, end)` of a DataRow; null when it is none. */
 export function readProbeRow(bytes: Uint8Array, start: number, end: number): FoundState | null {
   const columns = readColumns(bytes, start, end);
-  const settings = columns?.length === COLUMN_PINS.length + 1 ? readSettings(columns[0]!) : null;
-  if (columns === null || settings === null) return null;
-  let pins: number = Pin.NONE;
+  const settings = columns?.length === COLUMNS ? readSettings(columns[0]!) : null;
+  const channels = settings === null ? null : readChannels(columns![COLUMNS - 2]!);
+  if (columns === null || settings === null || channels === null) return null;
+  let pins: number = channels.length > 0 ? Pin.CHANNEL : Pin.NONE;
   COLUMN_PINS.forEach((pin, i) => {
     if (columns[i + 1] === 't') pins |= pin;
   });
-  return { settings, pins };
+  return { settings, pins, channels, replay: columns[COLUMNS - 1]! };
 }
 
 function readColumns(bytes: Uint8Array, start: number, end: number): string[] | null {
@@ -82,12 +91,28 @@ function readColumns(bytes: Uint8Array, start: number, end: number): string[] | 
 
 function readSettings(hex: string): Map<string, string> | null {
   const settings = new Map<string, string>();
+  const pairs = readList(hex);
+  if (pairs === null) return null;
+  for (const pair of pairs) {
+    if (!Array.isArray(pair)) return null;
+    const [name, value] = pair;
+    if (typeof value === 'string') settings.set(name, value);
+  }
+  return settings;
+}
+
+/** None where there is no list. */
+function readChannels(hex: string): readonly string[] | null {
+  if (hex === '') return NO_CHANNELS;
+  const channels = readList(hex);
+  return channels?.every((name) => typeof name === 'string') ? (channels as string[]) : null;
+}
+
+function readList(hex: string): unknown[] | null {
   try {
-    for (const [name, value] of JSON.parse(Buffer.from(hex, 'hex').toString('utf8')) as [string, unknown][]) {
-      if (typeof value === 'string') settings.set(name, value);
-    }
+    const list = JSON.parse(Buffer.from(hex, 'hex').toString('utf8'));
+    return Array.isArray(list) ? list : null;
   } catch {
     return null;
   }
-  return settings;
 }

@@ -24,6 +24,7 @@ import type { ServerLoss } from '../link.js';
 import type { ClientRequest } from '../server/exchange.js';
 import * as Request from '../server/request-queue.js';
 import type { ServerConnection } from '../server/server-connection.js';
+import { mayStay } from '../statement-effects.js';
 import type { Statement } from '../statements.js';
 import type { ClientEncryption } from './client-encryption.js';
 import type { ClientLogin, LoginStep } from './client-login.js';
@@ -454,7 +455,7 @@ export class Session extends StatefulClient implements StatementClient, LoginTar
       if (!this.acquire()) return BLOCK;
       const [from, to] = [position + HEADER_BYTES, position + total - 1];
       const effects = this.effectsOf(bytes, from, to);
-      if (effects !== 0) this.tracked.sent(effects, bytes, from, to);
+      if (mayStay(effects)) this.tracked.sent(effects, bytes, from, to);
     }
     return this.request(Request.QUERY, this.statements?.queryComes() ?? null);
   }

@@ -13,7 +13,7 @@ import type { ParameterSet } from '../parameters.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { FoundState } from '../session-state.js';
 import type { OnPin, SessionStateMode } from '../settings.js';
-import { statementEffects } from '../statement-effects.js';
+import { mayStay, statementEffects } from '../statement-effects.js';
 import type { Statement } from '../statements.js';
 import { textRules } from './text-rules.js';
 import { type TrackedClient, VirtualSession } from './virtual-session.js';
@@ -95,7 +95,9 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
   }
 
   sent(effects: number, definition: Uint8Array): void {
-    if (this.tracksState) this.tracked.sent(effects, definition, 0, definition.indexOf(0));
+    if (this.tracksState && mayStay(effects)) {
+      this.tracked.sent(effects, definition, 0, definition.indexOf(0));
+    }
   }
 
   stateFound(found: FoundState | null): void {
