@@ -19,6 +19,7 @@ import { SERVER_DEFAULTS } from './session-parameters.js';
 import type { Peer, SimConnection } from './sim-connection.js';
 import { CLIENT_HELLO } from './sim-io.js';
 import { tokenOwners } from './sql.js';
+import { asRefused, isStrict } from './strict-mode.js';
 import { describePacket } from './trace.js';
 
 /** The gateway answers for itself, or has renamed statements: the code counts, not the words. */
@@ -36,6 +37,7 @@ export class ModelClient implements Peer {
   /** It has broken the protocol, on purpose: whatever becomes of it is right. */
   misbehaved = false;
   private halfClosed = false;
+  private readonly strict: boolean;
   private readonly ground: Ground;
   private readonly random: Random;
   private readonly framer: Framer;
@@ -60,6 +62,7 @@ export class ModelClient implements Peer {
   /** @param onSettled called when everything is answered (also: when logged in), to go on. */
   constructor(ground: Ground, id: number, identity: ClientIdentity, onSettled: () => void) {
     this.ground = ground;
+    this.strict = isStrict(ground.plan);
     this.id = id;
     this.identity = identity;
     this.label = `client ${id}`;
@@ -139,7 +142,7 @@ export class ModelClient implements Peer {
     this.settledNow = false;
     for (const message of packets) {
       this.ground.ledger.trace(() => `${this.label} -> ${describePacket(message, false)}`);
-      this.reference.push(message);
+      this.reference.push(this.strict ? asRefused(message) : message);
     }
     this.connection.toGateway.write(Buffer.concat(packets.map((message) => message.bytes)));
     this.settle();
@@ -455,5 +458,7 @@ function matches(expected: Packet, actual: Packet): boolean {
   const [code, actualCode] = [expected, actual].map((error) => readFields(error).get('C'));
   // A statement that the gateway prepares again may read what has gone since: that shows before its parameters are counted.
   if (code === '08P01' && actualCode === '42P01') return true;
+  // In strict mode the gateway says what it was refused for.
+  if (code === '42703' && actualCode === '0A000') return true;
   return code === actualCode && WORDS_MAY_DIFFER.has(code ?? '');
 }

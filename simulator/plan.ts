@@ -6,6 +6,7 @@ import {
   NO_EXTRA_SETTINGS,
   type OnPin,
   type PoolMode,
+  type SessionStateMode,
   type TlsSettings,
   type UserSecret,
   type UserSettings,
@@ -105,7 +106,7 @@ export interface Plan {
   readonly reload: { readonly at: number; readonly settings: GatewaySettings } | null;
 }
 
-/** So many of the seeds have it; the others are divided between the two values of `session_state`. */
+/** So many of the seeds have it; the others are divided between `classic` and the values with which it follows. */
 const STATE_SHARE = 0.6;
 
 /** Longer than anything takes where servers answer. */
@@ -115,6 +116,9 @@ const OPERATOR_SALT = 0x0be_7a7;
 const LIMITS_SALT = 0x11_3175;
 const LOOKUP_SALT = 0x10_0c_0d;
 const STATE_SALT = 0x0d_d57a;
+const STRICT_SALT = 0x57_21c7;
+/** So many of the seeds in which state would follow its client refuse it. */
+const STRICT_SHARE = 0.15;
 const SOCKET_SALT = 0x50c_4e7;
 const PROTOCOL_SALT = 0x3_0_32;
 /** So many of the seeds have servers on this machine. */
@@ -146,7 +150,7 @@ export function makePlan(seed: number, random: Random, forced: Forced): Plan {
   const hasSessionState = forced.hasSessionState ?? isStateful;
   const settings: GatewaySettings = {
     ...(new Random(seed ^ LOOKUP_SALT).chance(0.2) ? withLookups(placed) : placed),
-    sessionState: hasSessionState || stateful.chance(0.5) ? 'transparent' : 'classic',
+    sessionState: hasSessionState || stateful.chance(0.5) ? followed(seed) : 'classic',
     onPin: stateful.weighted<OnPin>([
       [8, 'allow'],
       [1, 'notice'],
@@ -179,6 +183,10 @@ export function makePlan(seed: number, random: Random, forced: Forced): Plan {
     shutdownAt: random.chance(0.15) ? random.int(1, 2000) : null,
     reload: random.chance(0.15) ? makeReload(random, settings) : null,
   };
+}
+
+function followed(seed: number): SessionStateMode {
+  return new Random(seed ^ STRICT_SALT).chance(STRICT_SHARE) ? 'strict' : 'transparent';
 }
 
 function makeSettings(

@@ -5,7 +5,7 @@ import type { Portal, PostgresSession } from './postgres-session.js';
 import type { SessionObjects } from './session-objects.js';
 import type { Select, Statement } from './sql.js';
 import { runState, stateColumns, temporaryTable } from './state-statements.js';
-import { missingRelation, StatementError, syntaxError } from './statement-error.js';
+import { missingColumn, missingRelation, StatementError, syntaxError } from './statement-error.js';
 
 /** The names of a statement's columns; null when it returns no rows, or can't be run. */
 export function columnsOf(session: PostgresSession, statement: Statement | null): readonly string[] | null {
@@ -17,6 +17,7 @@ export function columnsOf(session: PostgresSession, statement: Statement | null)
     case 'notice':
       return ['token'];
     case 'missing':
+    case 'refused':
     case 'syntax':
     case 'notify':
     case 'insert':
@@ -37,6 +38,7 @@ export function columnsOf(session: PostgresSession, statement: Statement | null)
 /** As the planner finds them at Parse: throws {@link StatementError} when the statement reads what isn't there. */
 export function checkRelations(objects: SessionObjects, statement: Statement): void {
   if (statement.kind === 'missing') throw missingRelation(statement);
+  if (statement.kind === 'refused') throw missingColumn();
   if (statement.kind === 'read-temporary') temporaryTable(objects, statement.name, 'relation');
 }
 
@@ -71,6 +73,8 @@ export function runStatement(
       throw new StatementError('22012', `division by zero (${statement.token})`);
     case 'missing':
       throw missingRelation(statement);
+    case 'refused':
+      throw missingColumn();
     case 'notice':
       session.out.push(Packets.notice('NOTICE', '00000', `noticed ${statement.token}`));
       session.out.push(Packets.dataRow([statement.token]));

@@ -14,6 +14,8 @@ export type Statement =
   | { readonly kind: 'fail'; readonly token: string }
   | { readonly kind: 'missing'; readonly token: string }
   | { readonly kind: 'syntax'; readonly token: string }
+  /** What stands for a statement that is not allowed (`session_state = strict`). */
+  | { readonly kind: 'refused'; readonly token: '' }
   | { readonly kind: 'notice'; readonly token: string }
   | { readonly kind: 'notify'; readonly token: string }
   | { readonly kind: 'insert'; readonly token: string }
@@ -34,6 +36,8 @@ const NOTIFY = /^NOTIFY channel, '([^']*)'$/;
 const INSERT = /^INSERT INTO t VALUES \((\$1|'[^']*')\)$/;
 const COMMENT = /^(.*?)(?: \/\* (\S+) \*\/)?$/s;
 const COPY_OUT = /^COPY rows\((\d+), (\d+)\) TO STDOUT$/;
+/** The gateway sends it, and no server knows the column. */
+export const REFUSED_TEXT = 'SELECT "refused by session_state = strict"';
 const SAVEPOINT = /^(SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO SAVEPOINT) (\w+)$/;
 
 /** The numbers of all clients whose tokens are in the text. */
@@ -62,6 +66,7 @@ function parseStatement(text: string): Statement {
 }
 
 function parseRows(text: string): Statement | null {
+  if (text === REFUSED_TEXT) return { kind: 'refused', token: '' };
   const select = parseSelect(text);
   if (select !== null) return select;
   let match = CALL.exec(text);

@@ -450,6 +450,7 @@ function newCounters(): Counters {
     serverConnectFailures: 0,
     queryWaitTimeouts: 0,
     sessionsPinned: 0,
+    statementsRefused: 0,
     cancelRequests: 0,
   };
 }

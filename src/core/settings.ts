@@ -14,7 +14,7 @@ export type PoolMode = 'session' | 'transaction' | 'statement';
  * What becomes of a session where server connections are shared: `transparent` makes it follow its client, `classic` leaves
  * it on the server connection, as PgBouncer does.
  */
-export type SessionStateMode = 'transparent' | 'classic';
+export type SessionStateMode = 'transparent' | 'strict' | 'classic';
 
 /** What a client meets whose session keeps a server connection: nothing, a notice, or its end. */
 export type OnPin = 'allow' | 'notice' | 'refuse';

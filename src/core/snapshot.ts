@@ -45,6 +45,8 @@ export interface Counters {
   queryWaitTimeouts: number;
   /** How often a session began to keep its server connection behind its transactions. */
   sessionsPinned: number;
+  /** Statements that `session_state = strict` has refused. */
+  statementsRefused: number;
   cancelRequests: number;
 }
 

@@ -1,42 +1,9 @@
 /** The names of made-up settings in a text, for the question to the server whether they are set. Off the hot path. */
-import { decodeText } from '../wire/text.js';
-import { Lexer, TOKEN } from './lexer.js';
+import { TOKEN } from './lexer.js';
+import { dottedName, type Token, tokensOf } from './tokens.js';
 
 /** Behind these words of SET and RESET comes the setting's name, if what follows is not a dot. */
 const SCOPES = new Set(['local', 'session']);
-
-interface Token {
-  readonly kind: number;
-  /** Folded to lower case if it is a WORD; without the quotes if it is QUOTED or a plain LITERAL. */
-  readonly text: string;
-  /** The text is what is meant: not so for a literal with a prefix. */
-  readonly isPlain: boolean;
-}
-
-function tokensOf(bytes: Uint8Array, start: number, end: number, standardStrings: boolean): Token[] | null {
-  const lexer = new Lexer();
-  const tokens: Token[] = [];
-  lexer.begin(bytes, start, end);
-  for (let kind = lexer.next(); kind !== TOKEN.END; kind = lexer.next()) {
-    if (kind === TOKEN.UNCERTAIN) return null;
-    const text = decodeText(bytes, lexer.start, lexer.position);
-    tokens.push({ kind, text: textOf(kind, text), isPlain: kind !== TOKEN.LITERAL || text.startsWith("'") });
-  }
-  return lexer.doubtful && !standardStrings ? null : tokens;
-}
-
-function textOf(kind: number, text: string): string {
-  if (kind === TOKEN.WORD) return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
-  if (kind === TOKEN.QUOTED) return text.slice(1, -1).replaceAll('""', '"');
-  return kind === TOKEN.LITERAL && text.startsWith("'") ? text.slice(1, -1).replaceAll("''", "'") : text;
-}
-
-/** A name and its dots from `at` on. */
-function dottedName(tokens: readonly Token[], at: number): string {
-  let name = tokens[at]?.text ?? '';
-  for (let dot = at + 1; tokens[dot]?.kind === TOKEN.DOT; dot += 2) name += `.${tokens[dot + 1]?.text ?? ''}`;
-  return name;
-}
 
 /** The name behind SET or RESET at `at`. */
 function assignedName(tokens: readonly Token[], at: number): string {

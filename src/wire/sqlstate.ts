@@ -32,6 +32,7 @@ export const SqlState = Object.freeze({
   deadlock_detected: '40P01',
   syntax_error: '42601',
   insufficient_privilege: '42501',
+  undefined_column: '42703',
   undefined_object: '42704',
   duplicate_prepared_statement: '42P05',
   insufficient_resources: '53000',

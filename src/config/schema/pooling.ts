@@ -5,7 +5,7 @@ import { count, NO_LIMIT, OURS, onOff, seconds, setting } from './setting.js';
 /** The pooling modes, as in PgBouncer. */
 export const POOL_MODES = ['session', 'transaction', 'statement'] as const;
 /** What becomes of a session where server connections are shared. */
-export const SESSION_STATES = ['transparent', 'classic'] as const;
+export const SESSION_STATES = ['transparent', 'strict', 'classic'] as const;
 /** What a client meets whose session keeps a server connection. */
 export const ON_PIN = ['allow', 'notice', 'refuse'] as const;
 /** Largest pool; a size of 0 stands for it. */
@@ -29,14 +29,14 @@ export const poolingSettings = {
     group: POOLING,
     type: `one of ${SESSION_STATES.join(', ')}`,
     description:
-      'What becomes of a session in transaction and statement mode. `transparent`: settings follow the client to its next server connection, and what cannot follow (temporary tables, advisory locks, `LISTEN`, ...) keeps its server connection as long as it is there (`SHOW PINS`). `classic`: all of it stays on the server connection, for whoever gets that next, as with PgBouncer.',
+      'What becomes of a session in transaction and statement mode. `transparent`: settings follow the client to its next server connection, and what cannot follow (temporary tables, advisory locks, `LISTEN`, ...) keeps its server connection as long as it is there (`SHOW PINS`). `strict`: a statement that would leave something in the session is refused with SQLSTATE 0A000, which names it and says what to use instead ([sessions.md](sessions.md#strict)). `classic`: all of it stays on the server connection, for whoever gets that next, as with PgBouncer.',
     pgbouncer: `${OURS} A \`pgbouncer.ini\` without it means \`classic\`.`,
   }),
   on_pin: setting(oneOf(ON_PIN), 'allow', {
     group: POOLING,
     type: `one of ${ON_PIN.join(', ')}`,
     description:
-      'What a client meets whose session, with `session_state = transparent`, has to keep its server connection behind a transaction: nothing (`allow`), a notice with the reason (`notice`), or the end of its connection with SQLSTATE 0A000 (`refuse`).',
+      'What a client meets whose session has to keep its server connection behind a transaction (not with `session_state = classic`): nothing (`allow`; with `session_state = strict` a notice), a notice with the reason (`notice`), or the end of its connection with SQLSTATE 0A000 (`refuse`).',
     pgbouncer: OURS,
   }),
   default_pool_size: count(POOLING, 20, [0, POOL_SIZE_MAX], {

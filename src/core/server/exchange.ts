@@ -48,6 +48,15 @@ interface Barrier {
 /** A simple Query within a batch: it destroys the unnamed statement, unless it is skipped. */
 export const QUERY_IN_BATCH = Object.freeze({ what: 'query' });
 
+/** A client's statement in whose place one was sent that fails (session/strict-mode.ts). */
+export interface RefusedStatement {
+  readonly what: 'refused';
+  /** What the client is told then. */
+  readonly answer: Uint8Array;
+  /** As {@link QUERY_IN_BATCH}. */
+  readonly inBatch: boolean;
+}
+
 /** The Sync of a batch that is repeated: its answer has been given with the repetition. */
 const REPEATED = Object.freeze({ what: 'repeated' });
 
@@ -56,11 +65,12 @@ export type RequestDetail =
   | OwnQuery
   | StateProbe
   | Barrier
+  | RefusedStatement
   | typeof QUERY_IN_BATCH
   | typeof REPEATED;
 
 /** What may be known of a client's request. */
-export type ClientRequest = StatementRequest | typeof QUERY_IN_BATCH;
+export type ClientRequest = StatementRequest | RefusedStatement | typeof QUERY_IN_BATCH;
 
 /** A request that the server has refused (the first) or skipped. */
 export interface SkippedRequest {
@@ -298,7 +308,7 @@ export class Exchange {
     this.ignoredSyncs = 0;
     if (!ends || (detail?.what === 'barrier' && !detail.reached)) return 'stray';
     if (detail?.what === 'barrier') this.doubtful = false;
-    if (kind === Request.QUERY && (detail === null || detail.what === 'query')) this.clientQueries -= 1;
+    if (kind === Request.QUERY && isClients(detail)) this.clientQueries -= 1;
     return 'answer';
   }
 
@@ -330,6 +340,16 @@ export class Exchange {
 /** The client's name that a request defines or closes. */
 function namesFor(detail: RequestDetail | null): string | null {
   return detail !== null && 'clientName' in detail ? detail.clientName : null;
+}
+
+/** A Query with this detail is the client's, and not one of ours. */
+function isClients(detail: RequestDetail | null): boolean {
+  return detail === null || detail.what === 'query' || detail.what === 'refused';
+}
+
+/** It destroys the unnamed statement unless it is skipped. */
+export function destroysUnnamed(detail: RequestDetail | null): boolean {
+  return detail?.what === 'query' || (detail?.what === 'refused' && detail.inBatch);
 }
 
 function endsBatch(request: number): boolean {

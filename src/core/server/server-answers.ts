@@ -18,16 +18,16 @@ import {
   type TellingTag,
   tellingTag,
 } from './command-tags.js';
-import { Exchange, syntheticAnswer } from './exchange.js';
+import { destroysUnnamed, Exchange, syntheticAnswer } from './exchange.js';
 import { HeldBatch } from './held-batch.js';
 import { releasePolicy } from './release.js';
 import * as Request from './request-queue.js';
 import {
   connectionFailure,
-  duplicateRefused,
   isTransactionStatus,
   protocolFailure,
   readReported,
+  refusedInClientsWords,
 } from './server-errors.js';
 import type { ServerStatements } from './server-statements.js';
 import { isStalePlan, repeatableBatch } from './stale-plans.js';
@@ -234,7 +234,7 @@ export abstract class ServerAnswers extends FrameReader {
     if (meaning !== 'answer') return meaning === 'stray' ? FORWARD : this.unexpected(Backend.ReadyForQuery);
     const detail = this.exchange.firstDetail;
     const verdict = this.complete();
-    if (detail?.what === 'query') this.link?.unnamedAnswered('parsed');
+    if (destroysUnnamed(detail)) this.link?.unnamedAnswered('parsed');
     if (detail?.what === 'own') this.ownQueryDone(detail.error);
     else if (detail?.what === 'probe') this.probed(detail.found);
     else if (detail?.what !== 'repeated') this.timing.answered(status, this.context.io.now());
@@ -268,7 +268,7 @@ export abstract class ServerAnswers extends FrameReader {
     }
     if (isStalePlan(this.lastError) && this.planRefused()) return SWALLOW;
     for (const skipped of this.exchange.failed()) this.statements.undo(skipped, this.link);
-    const inClientsWords = detail === null ? null : duplicateRefused(detail, this.lastError);
+    const inClientsWords = detail === null ? null : refusedInClientsWords(detail, this.lastError);
     if (inClientsWords !== null) {
       this.flushRun(bytes, position);
       this.forward(inClientsWords, 0, inClientsWords.length);

@@ -17,8 +17,12 @@ export function protocolFailure(what: string): ErrorFields {
   return { severity: 'FATAL', code: SqlState.protocol_violation, message };
 }
 
-/** The server's refusal of a statement name that is taken, with the client's name in it; null: another error. */
-export function duplicateRefused(request: RequestDetail, error: ErrorFields | null): Buffer | null {
+/**
+ * The server's refusal of what stands for something of the client's, as that: of a statement name that is taken, with the
+ * client's name in it; of a statement that was sent for one that is not allowed. Null: another error.
+ */
+export function refusedInClientsWords(request: RequestDetail, error: ErrorFields | null): Uint8Array | null {
+  if (request.what === 'refused') return error?.code === SqlState.undefined_column ? request.answer : null;
   if (request.what !== 'duplicate' || error?.code !== SqlState.duplicate_prepared_statement) return null;
   const message = `prepared statement "${request.clientName}" already exists`;
   return buildErrorResponse({ ...error, message });

@@ -2,7 +2,7 @@
 import type { Database } from '../databases.js';
 import type { ClientEnd } from '../link.js';
 import type { Statement, StatementCatalogue } from '../statements.js';
-import type { Exchange, SkippedRequest } from './exchange.js';
+import { destroysUnnamed, type Exchange, type SkippedRequest } from './exchange.js';
 import { type Missing, type PreparedEntry, PreparedStatements } from './prepared.js';
 import * as Request from './request-queue.js';
 
@@ -109,7 +109,7 @@ export class ServerStatements {
       kind === Request.PARSE_UNNAMED || kind === Request.QUERY || (kind === Request.CLOSE && detail === null);
     if (concernsUnnamed) this.unnamed = 'unknown';
     if (request === Request.PARSE_UNNAMED) link?.unnamedAnswered(refused ? 'refused' : 'skipped');
-    if (detail?.what === 'query') link?.unnamedAnswered('skipped');
+    if (destroysUnnamed(detail)) link?.unnamedAnswered('skipped');
     else if (detail?.what === 'parse') {
       if (detail.entry !== null) this.named.notParsed(detail.entry);
       if (detail.clientName !== null) link?.forgetStatement(detail.clientName, detail.statement);

@@ -38,6 +38,7 @@ import type { Replication } from './startup-parameters.js';
 import { StatefulClient } from './stateful-client.js';
 import type { StatementClient } from './statement-client.js';
 import type { StatementTraffic } from './statement-traffic.js';
+import { refuseQuery } from './strict-mode.js';
 
 type Phase = 'login' | 'welcoming' | 'ready' | 'closed';
 
@@ -455,6 +456,10 @@ export class Session extends StatefulClient implements StatementClient, LoginTar
       if (!this.acquire()) return BLOCK;
       const [from, to] = [position + HEADER_BYTES, position + total - 1];
       const effects = this.effectsOf(bytes, from, to);
+      const answer = this.refusalOf(effects, bytes, from, to);
+      if (answer !== null) {
+        return refuseQuery(this, bytes, position, answer, this.statements?.queryComes() != null);
+      }
       if (mayStay(effects)) this.tracked.sent(effects, bytes, from, to);
     }
     return this.request(Request.QUERY, this.statements?.queryComes() ?? null);

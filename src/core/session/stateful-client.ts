@@ -9,12 +9,14 @@ import { FrameReader } from '../../wire/framing.js';
 import { buildParameterStatus } from '../../wire/server-messages.js';
 import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
+import { SEARCHED_BYTES_MAX } from '../limits.js';
 import type { ParameterSet } from '../parameters.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { FoundState } from '../session-state.js';
 import type { OnPin, SessionStateMode } from '../settings.js';
 import { mayStay, statementEffects } from '../statement-effects.js';
 import type { Statement } from '../statements.js';
+import { strictRefusal } from './strict-mode.js';
 import { textRules } from './text-rules.js';
 import { type TrackedClient, VirtualSession } from './virtual-session.js';
 
@@ -26,6 +28,8 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
   settings: ParameterSet;
   /** Its session follows it from one server connection to another (`session_state`). */
   tracksState = false;
+  /** What would outlast its transaction is refused (`session_state = strict`). */
+  isStrict = false;
   /** What it meets when its session keeps the server connection. */
   onPin: OnPin = 'allow';
   /** Null until it has sent something that may have changed its session. */
@@ -56,8 +60,10 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
 
   /** What becomes of its session, from its next statement on. */
   follow({ sessionState, onPin }: { readonly sessionState: SessionStateMode; readonly onPin: OnPin }): void {
-    this.tracksState = sessionState === 'transparent' && this.statements !== null;
-    this.onPin = onPin;
+    this.tracksState = sessionState !== 'classic' && this.statements !== null;
+    this.isStrict = this.tracksState && sessionState === 'strict';
+    // What strict mode couldn't read must not stay unnoticed.
+    this.onPin = this.isStrict && onPin === 'allow' ? 'notice' : onPin;
   }
 
   /** What RESET has to give it from now on. */
@@ -83,6 +89,17 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
     if (!this.tracksState) return SessionEffect.NONE;
     const { isOpaque, standardStrings } = textRules(this.parameters);
     return isOpaque ? SessionEffect.STATE : statementEffects(bytes, start, end, standardStrings);
+  }
+
+  /** What it is told if `bytes[start, end)`, a text with these effects, is refused; null: it is not. */
+  refusalOf(effects: number, bytes: Uint8Array, start: number, end: number): Uint8Array | null {
+    if (!this.isStrict || effects === SessionEffect.NONE) return null;
+    const { isOpaque, standardStrings } = textRules(this.parameters);
+    // Of a longer one not all may have come.
+    const isUnread = isOpaque || end - start > SEARCHED_BYTES_MAX;
+    const answer = isUnread ? null : strictRefusal(bytes, start, end, standardStrings);
+    if (answer !== null) this.context.counters.statementsRefused += 1;
+    return answer;
   }
 
   parseEffects(bytes: Uint8Array, start: number, end: number): number {

@@ -6,10 +6,10 @@
  * One instance a client; it is given whole or partial messages by the session and answers with a verdict on them.
  */
 
+import { SessionEffect } from '../../sql/session-effect.js';
 import * as Backend from '../../wire/backend.js';
-import { copyBytes, latin1, sameBytes, zeroByte } from '../../wire/bytes.js';
+import { latin1, sameBytes, zeroByte } from '../../wire/bytes.js';
 import { BLOCK, FORWARD, HEADER_BYTES, MORE, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
-import * as Frontend from '../../wire/frontend.js';
 import type { GatewayContext } from '../context.js';
 import type { Totals } from '../databases.js';
 import { dropsAll } from '../drop-all.js';
@@ -21,7 +21,9 @@ import type { ServerConnection } from '../server/server-connection.js';
 import { mayDescribePortal } from '../server/stale-plans.js';
 import { closeMessage, describeMessage, parseMessage, STATEMENT } from '../server/statement-messages.js';
 import { SERVER_NAME_PREFIX, type Statement } from '../statements.js';
+import { bindHead } from './bind-head.js';
 import type { StatementClient } from './statement-client.js';
+import { refuseParse } from './strict-mode.js';
 import { UnnamedStatement } from './unnamed-statement.js';
 
 /** The names in Bind must fit into this many bytes. */
@@ -29,13 +31,6 @@ const NAMES_BYTES_MAX = 64 * 1024;
 /** A longer name isn't passed on; servers know one by its first 63 bytes alone (NAMEDATALEN). */
 const SENT_NAME_BYTES_MAX = 8192;
 const NO_NAME = Uint8Array.of(0);
-
-const SCRATCH_BYTES = 1024;
-const sharedScratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
-
-function scratch(length: number): Buffer {
-  return length <= SCRATCH_BYTES ? sharedScratch : Buffer.allocUnsafe(length);
-}
 
 export class StatementTraffic {
   private readonly context: GatewayContext;
@@ -133,7 +128,7 @@ export class StatementTraffic {
     }
     if (name === '') {
       if (!this.session.ensureLink()) return BLOCK;
-      return this.parseUnnamed(this.session.link as ServerConnection, bytes, nameEnd + 1, last);
+      return this.parseUnnamed(this.session.link as ServerConnection, bytes, position, nameEnd + 1, last);
     }
     return this.parseNamed(name, namesake, bytes, position, nameEnd + 1, last);
   }
@@ -148,6 +143,13 @@ export class StatementTraffic {
   ): Verdict {
     if (this.session.link === null && this.size === 0) {
       this.renames = this.context.settings.maxPreparedStatements > 0;
+    }
+    if (this.session.isStrict) {
+      const answer = this.refusal(this.session.parseEffects(bytes, start, end), bytes, start, end);
+      if (answer !== null) {
+        if (!this.session.ensureLink()) return BLOCK;
+        return refuseParse(this.session, bytes, position, answer, Request.PARSE);
+      }
     }
     if (!this.renames) return this.session.request(Request.PARSE);
     if (this.isNameUnsettled(name)) return this.session.waitForAnswers();
@@ -182,12 +184,27 @@ export class StatementTraffic {
     return SWALLOW;
   }
 
-  private parseUnnamed(link: ServerConnection, bytes: Uint8Array, start: number, end: number): Verdict {
+  private parseUnnamed(
+    link: ServerConnection,
+    bytes: Uint8Array,
+    position: number,
+    start: number,
+    end: number,
+  ): Verdict {
     const definition = this.unnamed.parse(this.session, bytes, start, end, link.exchange.batch);
     link.statements.unnamed = definition;
+    if (definition.effects !== SessionEffect.NONE && this.session.isStrict) {
+      const answer = this.refusal(definition.effects, bytes, start, end);
+      if (answer !== null) return refuseParse(this.session, bytes, position, answer, Request.PARSE_UNNAMED);
+    }
     link.expect(Request.PARSE_UNNAMED);
     if (dropsAll(bytes, start, end)) link.exchange.dropsAll();
     return FORWARD;
+  }
+
+  /** `bytes[start, end)`: a Parse body behind the name. */
+  private refusal(effects: number, bytes: Uint8Array, start: number, end: number): Uint8Array | null {
+    return this.session.refusalOf(effects, bytes, start, zeroByte(bytes, start, end));
   }
 
   /** Whether the transaction has failed, and whether the name is taken still, must be certain. */
@@ -251,12 +268,8 @@ export class StatementTraffic {
     if (describes && link.exchange.outstanding === 1 && link.status === Backend.Idle) {
       link.held.begin(link.exchange.batch);
     }
-    // By hand, since every use of a prepared statement comes here: header, portal and our name, then the rest as it is.
-    const head = scratch(portalEnd + 1 - position + serverName.length);
-    head[0] = Frontend.Bind;
-    head.writeInt32BE(total - 1 - (nameEnd - portalEnd) + serverName.length, 1);
-    let length = copyBytes(bytes, position + HEADER_BYTES, portalEnd + 1, head, HEADER_BYTES);
-    length = copyBytes(serverName, 0, serverName.length, head, length);
+    const head = bindHead(total, bytes, position, portalEnd, nameEnd, serverName);
+    const length = portalEnd + 1 - position + serverName.length;
     this.session.replaceBeginning(bytes, position, head, length, nameEnd + 1);
     return FORWARD;
   }
