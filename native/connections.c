@@ -148,15 +148,42 @@ void connection_stalled(struct reactor *r, struct connection *c) {
   stall_append(r, c);
 }
 
-bool evict_longest_stalled(struct reactor *r) {
+static struct connection *longest_stalled(struct reactor *r) {
   for (uint32_t slot = r->stall_first; slot != NO_SLOT; slot = r->connections[slot].stall_next) {
     struct connection *c = &r->connections[slot];
-    if (c->state == STATE_CLOSING || c->state == STATE_CLOSED) continue;
-    if (events_have_room(r)) emit(r, EVENT_EVICTED, (int32_t)slot, (int32_t)c->queued, 0);
-    connection_failed(r, c, ENOBUFS);
-    return true;
+    if (c->state != STATE_CLOSING && c->state != STATE_CLOSED) return c;
   }
-  return false;
+  return NULL;
+}
+
+static void evict(struct reactor *r, struct connection *c) {
+  if (events_have_room(r)) emit(r, EVENT_EVICTED, (int32_t)slot_of(r, c), (int32_t)c->queued, 0);
+  c->flags |= EVICTED;
+  r->evicting++;
+  connection_failed(r, c, ENOBUFS);
+}
+
+void evict_longest_stalled(struct reactor *r) {
+  struct connection *c = longest_stalled(r);
+  if (c) evict(r, c);
+}
+
+/* A reader that has taken something so lately is only slow for a moment, as far as anybody can know ... */
+#define STALL_GRACE_MS 100
+/* ... but nobody is heard meanwhile, so that a shortage of so long ends the patience. */
+#define SHORTAGE_PATIENCE_MS 1000
+
+int64_t evict_patiently(struct reactor *r) {
+  if (r->now - r->shortage_seen > SHORTAGE_PATIENCE_MS) r->shortage_since = r->now;
+  r->shortage_seen = r->now;
+  struct connection *c = longest_stalled(r);
+  /* What the last one held comes back first. */
+  if (!c || r->evicting > 0) return INT64_MAX;
+  int64_t due = c->stalled_since + STALL_GRACE_MS, end = r->shortage_since + SHORTAGE_PATIENCE_MS;
+  if (end < due) due = end;
+  if (r->now < due) return due;
+  evict(r, c);
+  return INT64_MAX;
 }
 
 void check_stalled_finishers(struct reactor *r) {
@@ -444,6 +471,11 @@ bool connection_close_now(struct reactor *r, struct connection *c) {
     c->fd = -1;
     c->interest = 0;
     accepting_retry(r, true);
+  }
+  if (c->flags & EVICTED) {
+    c->flags &= ~EVICTED;
+    r->evicting--;
+    connection_drop_queue(r, c);
   }
   c->state = STATE_CLOSED;
   emit(r, EVENT_CLOSED, (int32_t)slot_of(r, c), c->error, 0);

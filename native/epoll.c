@@ -6,6 +6,7 @@
 #include "reactor.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -17,6 +18,8 @@
 #define RECEIVES_PER_TURN 8
 /* A receive buffer with less room than this is replaced. */
 #define LEAST_ROOM 4096u
+/* Without a buffer, who can't be heard would be reported again at once. */
+#define STARVED_NAP_MS 1
 /* user data of what is no connection: listeners count on from LISTENER_KEY */
 #define WAKE_KEY (1ull << 62)
 #define LISTENER_KEY (1ull << 63)
@@ -25,6 +28,7 @@ struct epoll {
   int fd;
   int32_t buffer;      /* the receive buffer being filled, or -1 */
   uint32_t filled;
+  bool starved;        /* somebody could not be heard in this turn for want of a buffer */
   struct epoll_event ready[READY_CAPACITY];
 };
 
@@ -107,8 +111,9 @@ static void receive(struct reactor *r, struct connection *c) {
   struct epoll *e = r->driver_state;
   for (int i = 0; i < RECEIVES_PER_TURN && events_have_room(r); i++) {
     if (!have_receive_buffer(r)) {
-      evict_longest_stalled(r); /* level-triggered: this connection is heard again in the next turn */
-      return;
+      e->starved = true;
+      evict_patiently(r);
+      return; /* level-triggered: this connection is heard again in the next turn */
     }
     uint32_t offset = ((uint32_t)e->buffer << BUFFER_SHIFT) + e->filled;
     uint32_t room = BUFFER_BYTES - e->filled;
@@ -198,6 +203,8 @@ static void epoll_turn(struct reactor *r, int64_t deadline) {
     settle_all(r);
     if (r->listeners_changed) arm_listeners(r);
     bool idle = r->event_count == 0 && r->attention_count == 0 && r->now < deadline;
+    if (idle && e->starved) poll(NULL, 0, STARVED_NAP_MS);
+    e->starved = false;
     int count = epoll_wait(e->fd, e->ready, READY_CAPACITY, idle ? (int)(deadline - r->now) : 0);
     r->now = clock_ms();
     for (int i = 0; i < count && events_have_room(r); i++) dispatch(r, &e->ready[i]);

@@ -92,6 +92,7 @@ enum connection_flag {
   CONNECT_CANCELLING = 1 << 17,
   ORDERLY = 1 << 16,       /* finished: everything was sent */
   HEARD = 1 << 18,         /* uring: is in the list of those to be looked at for a missed end */
+  EVICTED = 1 << 19,       /* is being closed to get its buffers back */
 };
 
 struct tls;
@@ -182,6 +183,8 @@ struct reactor {
   uint32_t pausing_count;
   uint32_t stall_first, stall_last; /* least recent progress first */
   int64_t stall_check_at;
+  uint32_t evicting;       /* connections that are EVICTED */
+  int64_t shortage_since, shortage_seen; /* ms: when the arena ran empty, and when it was last seen to be */
   uint32_t high_water, low_water;
 
   /* listeners */
@@ -258,8 +261,11 @@ bool connection_close_now(struct reactor *r, struct connection *c);
 /* Fills `vectors` with the oldest unsent ranges, up to `send_limit`; returns how many, and their bytes. */
 uint32_t gather_segments(const struct reactor *r, const struct connection *c, struct iovec *vectors, uint32_t limit,
                          uint32_t *bytes);
-/* Cuts off the reader that has been stalled longest, to get buffers back. */
-bool evict_longest_stalled(struct reactor *r);
+/* Cuts off the reader that has been stalled longest, to get buffers back at once. */
+void evict_longest_stalled(struct reactor *r);
+/* The same where buffers can be waited for. Returns when to come again, in ms, if there still is none: readers that are
+   slow for a moment only are given that moment. */
+int64_t evict_patiently(struct reactor *r);
 void check_stalled_finishers(struct reactor *r);
 
 /* sockets.c */

@@ -350,8 +350,10 @@ static void retire_provided(struct reactor *r) {
   buffer_release(r, u->provided[u->provided_head++ & (RING_ENTRIES - 1)].id);
 }
 
-static void provide_buffers(struct reactor *r) {
+/* Returns when it is to be called again at the latest, in ms. */
+static int64_t provide_buffers(struct reactor *r) {
   struct uring *u = r->driver_state;
+  int64_t again = INT64_MAX;
   while (provided_count(u) < u->provided_target) {
     int32_t buffer = buffer_take(r, RESERVED_BUFFERS);
     if (buffer < 0) break;
@@ -363,12 +365,13 @@ static void provide_buffers(struct reactor *r) {
     u->provided_tail++;
   }
   __atomic_store_n(&u->provided[0].tail, u->provided_tail, __ATOMIC_RELEASE);
-  if (u->starved_count > 0 && provided_count(u) == 0) evict_longest_stalled(r);
+  if (u->starved_count > 0 && provided_count(u) == 0) again = evict_patiently(r);
   while (u->starved_count > 0 && provided_count(u) > 0) {
     struct connection *c = &r->connections[u->starved[--u->starved_count]];
     c->flags &= ~STARVED;
     if (c->state != STATE_FREE && c->state != STATE_CLOSED) attend(r, c);
   }
+  return again;
 }
 
 static void starve(struct reactor *r, struct connection *c) {
@@ -565,7 +568,8 @@ static void uring_turn(struct reactor *r, int64_t deadline) {
   struct uring *u = r->driver_state;
   if (r->now >= u->missed_ends_at) find_missed_ends(r);
   for (;;) {
-    provide_buffers(r);
+    int64_t again = provide_buffers(r);
+    if (again < deadline) deadline = again;
     settle_all(r);
     if (r->listeners_changed) arm_listeners(r);
     if (!u->wake_armed) arm_wake(r);
