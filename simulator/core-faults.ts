@@ -4,6 +4,7 @@
  */
 import { Pool } from '../src/core/pool/pool.js';
 import { ProtocolPolicy } from '../src/core/pool/protocol-policy.js';
+import { errorGuard } from '../src/core/server/error-guard.js';
 import { Exchange } from '../src/core/server/exchange.js';
 import { ShortcutLogin } from '../src/core/server/identified-login.js';
 import { type PreparedEntry, PreparedStatements } from '../src/core/server/prepared.js';
@@ -107,6 +108,15 @@ export const CORE_FAULTS = {
     if (client.phase === 'ready') client.parameters = server.parameters;
     return original(...args);
   }),
+  'what a session has set is not guarded against errors': {
+    install() {
+      const { around } = errorGuard;
+      errorGuard.around = (query) => query;
+      return () => {
+        errorGuard.around = around;
+      };
+    },
+  },
   'a notice counts as an answer': inMethod(
     ServerConnection.prototype,
     'message',

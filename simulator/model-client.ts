@@ -295,6 +295,7 @@ export class ModelClient implements Peer {
     if (message.type === Backend.NotificationResponse && message.bytes.includes('async ')) return;
     if (message.type === Backend.NoticeResponse && isUnasked(readFields(message).get('M'))) return;
     if (this.isNameless(message)) return;
+    if (isUnserved(message)) return this.takeUnserved(message);
     if (this.isCancelled(message)) return this.takeCancelled(message);
     this.advance();
     const expected = this.expected.shift();
@@ -332,6 +333,21 @@ export class ModelClient implements Peer {
     if (!isNameless || ledger.lossCredits === 0) return false;
     ledger.note('an error without SQLSTATE');
     return true;
+  }
+
+  /** Its session was refused by a server connection: nothing has run of what is answered so. */
+  private takeUnserved(message: Packet): void {
+    this.ground.ledger.note('a client is told that its session was refused');
+    while (this.expected.length === 0 && this.reference.next === 'instant') this.stepReference();
+    const isOver = this.expected.at(-1)?.type === Backend.ReadyForQuery;
+    if (this.expected.length === 0 && this.reference.next === 'nothing') {
+      return this.violation('was refused a session, but has asked for nothing');
+    }
+    const fields = readFields(message);
+    if (!isOver) this.reference.refuseBatch(fields.get('C')!, fields.get('M')!);
+    this.expected = isOver ? this.expected.slice(-1) : [];
+    this.expected.push(...this.reference.out.splice(0).filter(({ type }) => !REFUSED_BATCH_SHOWS.has(type)));
+    this.settle();
   }
 
   private isCancelled(message: Packet): boolean {
@@ -387,6 +403,8 @@ export class ModelClient implements Peer {
     if (this.misbehaved || this.ground.ledger.shuttingDown) return;
     if (this.halfClosed && this.settledNow && fatal === null) return;
     if (this.isEndedByOperator(fatal)) return;
+    // The second time in a row.
+    if (fatal?.get('H')?.includes(UNSERVED_HINT) === true) return;
     if (isEndedByLimit(this.ground.plan.settings, fatal?.get('M') ?? null)) return;
     if (!wasReady && this.mayBeRefused(fatal)) return;
     if (this.hasWaitedTooLong(fatal)) {
@@ -446,6 +464,16 @@ const UNWELCOME: ReadonlySet<string> = new Set(['28P01', '3D000', '22023', '5330
 const NEWEST_MINOR_VERSION = 2;
 const ACCEPTED = 0x53;
 const REFUSED = 0x4e;
+
+/** The error itself has come by then. */
+const REFUSED_BATCH_SHOWS: ReadonlySet<number> = new Set([Backend.ErrorResponse, Backend.ParameterStatus]);
+
+/** The gateway could not give a server connection what the client has set. */
+function isUnserved(error: Packet): boolean {
+  return error.type === Backend.ErrorResponse && readFields(error).get('H')?.includes(UNSERVED_HINT) === true;
+}
+
+const UNSERVED_HINT = 'could not be given what this session has set';
 
 /** A notice that answers nothing: the server's own, or the gateway's. */
 function isUnasked(message: string | undefined): boolean {

@@ -55,6 +55,11 @@ export class PostgresSession {
   private extended = false;
   /** Messages of the extended protocol have come, and not yet the Sync that ends them. */
   private batchOpen = false;
+  /** What was prepared when the batch began, and whether its first message takes the unnamed one away. */
+  private statementsBefore: ReadonlyMap<string, Prepared> = new Map();
+  private destroysUnnamed: boolean | null = null;
+  /** Several statements of one Query have an implicit transaction block around them. */
+  isImplicitBlock = false;
   terminated = false;
 
   constructor(startup: ReadonlyMap<string, string>, locks: LockKeeper, note: Note) {
@@ -140,12 +145,35 @@ export class PostgresSession {
     this.raise('57014', 'canceling statement due to user request');
   }
 
+  /** The statement that is next is refused. */
+  refuseNext(code: string, message: string): void {
+    this.script?.shift();
+    this.raise(code, message);
+  }
+
+  /**
+   * What is being dealt with, which began outside of a transaction, fails at its first message. What is still in `out` must
+   * have been dropped.
+   */
+  refuseBatch(code: string, message: string): void {
+    this.statements.clear();
+    for (const [name, prepared] of this.statementsBefore) this.statements.set(name, prepared);
+    if (this.destroysUnnamed) this.statements.delete('');
+    if (this.skipping) this.out.push(Packets.errorResponse('ERROR', code, message));
+    else this.raise(code, message);
+  }
+
   /** Ends the statement whose answer is only partly out. What is still in `out` must have been dropped. */
   cancelCurrent(): void {
     this.raise('57014', 'canceling statement due to user request');
   }
 
   private raise(code: string, message: string): void {
+    if (this.parameters.value('exit_on_error') === 'on') {
+      this.out.push(Packets.errorResponse('FATAL', code, message));
+      this.terminated = true;
+      return;
+    }
     this.out.push(Packets.errorResponse('ERROR', code, message));
     this.copyIn = null;
     if (this.inBlock) {
@@ -177,6 +205,9 @@ export class PostgresSession {
   /** Ends an implicit transaction, and says what the state is. */
   private ready(): void {
     this.batchOpen = false;
+    this.destroysUnnamed = null;
+    this.isImplicitBlock = false;
+    this.statementsBefore = new Map(this.statements);
     if (!this.inBlock) {
       this.state.commit();
       this.portals.clear();
@@ -218,6 +249,8 @@ export class PostgresSession {
       return;
     }
     const { bytes } = message;
+    this.destroysUnnamed ??=
+      message.type === Frontend.Query || (message.type === Frontend.Parse && bytes[5] === 0);
     this.extended = true;
     this.batchOpen ||= EXTENDED.has(message.type);
     switch (message.type) {
@@ -250,6 +283,7 @@ export class PostgresSession {
     this.statements.delete('');
     const script = parseScript(text);
     this.script = script;
+    this.isImplicitBlock = script.length > 1;
     this.emptyScript = script.length === 0;
     const broken = script.find((statement) => statement.kind === 'syntax');
     if (broken !== undefined) throw syntaxError(broken);

@@ -13,8 +13,9 @@ import { PostgresSession } from './postgres-session.js';
 import type { Random } from './random.js';
 import type { CancelTask } from './schedule.js';
 import { GARBAGE, LAST_WORDS, NONSENSE, NONSENSE_MS_MAX, WAYS_TO_DIE } from './server-mishaps.js';
+import { SessionAlignment } from './session-alignment.js';
 import type { SessionObjects } from './session-objects.js';
-import { invalidParameter, SERVER_DEFAULTS } from './session-parameters.js';
+import { invalidParameter } from './session-parameters.js';
 import type { Peer, SimConnection } from './sim-connection.js';
 import type { Statement } from './sql.js';
 import { tokenOwners } from './sql.js';
@@ -54,6 +55,7 @@ export class ServerSession implements Peer {
   private readonly random: Random;
   private readonly framer: Framer;
   private readonly ownership: Ownership;
+  private readonly alignment: SessionAlignment;
   private newProtocol = false;
   private check: PasswordCheck | null = null;
   private session: PostgresSession | null = null;
@@ -103,6 +105,7 @@ export class ServerSession implements Peer {
     );
     const sessionPooling = ground.plan.settings.poolMode === 'session';
     this.ownership = new Ownership(ground.ledger, sessionPooling, this.label);
+    this.alignment = new SessionAlignment(ground.plan.seed, processId, ground.ledger);
     connection.toGateway.onProgress = () => this.proceed();
   }
 
@@ -327,18 +330,14 @@ export class ServerSession implements Peer {
     const input = session.nextInput;
     this.answering = session.nextStatement;
     this.checkOwner(session, this.answering);
-    if (this.answering?.kind === 'set-config' && this.answering.token === '') {
-      this.ground.ledger.note('a server connection takes on the parameters of its client');
-      if (this.answering.changes.some(({ name }) => !SERVER_DEFAULTS.has(name))) {
-        this.ground.ledger.note('a server connection takes on what its client has set');
-      }
-    }
     if (this.answering !== null && PINNING.has(this.answering.kind)) this.pinned = true;
     else if (this.answering?.kind === 'discard-all') this.pinned &&= this.answering.token !== '';
-    session.step();
+    if (!this.alignment.meets(session, this.answering, this.isFollowed)) session.step();
     this.answerAll(session);
     if (input === Frontend.Flush) this.releaseHeld();
     if (session.terminated) {
+      // What it has not read is answered with a reset, which may overtake its last words.
+      if (this.isFollowed) this.chargeLoss();
       this.end();
       this.ground.io.peerCloses(this.connection);
     } else if (this.random.chance(this.ground.plan.server.asides)) this.aside();
@@ -391,13 +390,13 @@ export class ServerSession implements Peer {
 
   private write(message: Packet): void {
     this.ground.ledger.trace(() => `${this.label} -> ${describePacket(message, true)}`);
-    if (message.type === Backend.ReadyForQuery && message.bytes[5] === Backend.Idle && this.hasMoreToDo) {
+    if (message.type === Backend.ReadyForQuery && message.bytes[5] === Backend.Idle && this.isFollowed) {
       this.ground.ledger.note('a server is idle between two batches of a pipeline');
     }
     this.connection.toGateway.write(message.bytes);
   }
 
-  private get hasMoreToDo(): boolean {
+  private get isFollowed(): boolean {
     return (this.session?.pending ?? 0) > 0 || this.requestsTaken < this.ownership.requestsSent;
   }
 

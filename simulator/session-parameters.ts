@@ -20,6 +20,7 @@ const UNREPORTED_DEFAULTS: ReadonlyMap<string, string> = new Map([
   ['work_mem', '4MB'],
   ['search_path', '"$user", public'],
   ['statement_timeout', '0'],
+  ['exit_on_error', 'off'],
 ]);
 
 export const UNREPORTED_NAMES: readonly string[] = [...UNREPORTED_DEFAULTS.keys()];

@@ -26,7 +26,7 @@ type Run<K extends Kind> = (session: PostgresSession, statement: OfKind<K>) => R
 
 const RUNS: { readonly [K in Kind]: Run<K> } = {
   set(session, { name, value, local }) {
-    if (local && !session.inBlock) {
+    if (local && !session.inBlock && !session.isImplicitBlock) {
       session.warn('25P01', 'SET LOCAL can only be used in transaction blocks');
     }
     change(session, [{ name, value, local }]);

@@ -15,5 +15,7 @@ export const EVICTED = 'evicted';
 export const NOT_READY = 'client disconnect while server was not ready';
 export const QUERY_IN_PROGRESS = 'client disconnected with queries in progress';
 export const UNFINISHED_INPUT = 'client disconnect before everything was sent to the server';
+/** It could not be given what its client's session has. */
+export const UNFIT = 'invalid server parameter';
 /** It has gone without a word. */
 export const CRASHED = 'server conn crashed?';

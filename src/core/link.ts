@@ -5,6 +5,7 @@
 import type { ErrorFields } from '../wire/error-fields.js';
 import type { ConnectionId } from './io.js';
 import type { ParameterSet } from './parameters.js';
+import type { Exchange, SkippedRequest } from './server/exchange.js';
 import type { FoundState } from './session-state.js';
 import type { Statement } from './statements.js';
 
@@ -16,6 +17,14 @@ export interface ServerLoss {
   readonly midMessage: boolean;
   readonly requestInFlight: boolean;
   readonly reason: string;
+}
+
+/** What is owed to a client by a server connection that is no more. */
+export interface Owed {
+  /** Its oldest request is the gateway's own that has failed. */
+  readonly exchange: Exchange;
+  /** For requests that have not taken effect. */
+  undo(skipped: SkippedRequest): void;
 }
 
 /** The client, as its server connection sees it. */
@@ -42,8 +51,11 @@ export interface ClientEnd {
   fromServer(bytes: Uint8Array, start: number, end: number): boolean;
   /** The server can take more again. */
   serverDrained(): void;
-  /** The gateway's own preparation of the server connection is over. */
-  setupDone(error: ErrorFields | null): void;
+  /**
+   * The server connection could not be given this client's session, and serves it no more: nothing of what it has sent over
+   * it has run. `mayStay`: all that it has on servers follows it.
+   */
+  unserved(refusal: ErrorFields, owed: Owed | null, mayStay: boolean): void;
   /** A Parse did not happen: the name is free again. */
   forgetStatement(name: string, statement: Statement): void;
   /** A Close did not happen: the name still stands. */

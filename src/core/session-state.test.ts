@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ParameterSets } from './parameters.js';
-import { differenceQuery, Pin, pinReasons } from './session-state.js';
+import { differenceBetween, Pin, pinReasons, type StateHolder } from './session-state.js';
 
 const sets = new ParameterSets();
 const set = (values: Record<string, string>) => sets.of(new Map(Object.entries(values)));
@@ -17,7 +17,11 @@ function calls(query: string | null): string[] {
   );
 }
 
-describe('differenceQuery', () => {
+/** The query alone. */
+const differenceQuery = (wanted: StateHolder, actual: StateHolder) =>
+  differenceBetween(wanted, actual)?.query ?? null;
+
+describe('differenceBetween', () => {
   test('names only what differs', () => {
     const query = differenceQuery(holder({ TimeZone: 'UTC', DateStyle: 'ISO' }), holder({ TimeZone: 'UTC' }));
     assert.equal(query, "SELECT pg_catalog.set_config('DateStyle', 'ISO', false)");

@@ -77,55 +77,67 @@ export interface StateHolder {
   readonly settings: ParameterSet;
 }
 
-/**
- * The query that gives a server connection what `wanted` has; null when there is no difference. `set_config` and not SET,
- * since it takes lists (search_path) in the form that they are reported, and everything in one statement: all or nothing.
- */
-export function differenceQuery(wanted: StateHolder, actual: StateHolder): string | null {
-  const calls = reportedCalls(wanted.parameters, actual.parameters);
-  if (wanted.settings !== actual.settings) addSettings(calls, wanted, actual);
-  return calls.length === 0 ? null : `SELECT ${calls.join(', ')}`;
+/** What a server connection must be given to have what another session has. */
+export interface Difference {
+  readonly query: string;
+  /** The names of what it changes. */
+  readonly names: readonly string[];
 }
 
-function reportedCalls(wanted: ParameterSet, actual: ParameterSet): string[] {
-  const calls: string[] = [];
-  if (wanted === actual) return calls;
+/** A call of `set_config`; null: the value with which the session began, as RESET gives it. */
+type Change = readonly [name: string, literal: string | null];
+
+/**
+ * What gives a server connection what `wanted` has; null when there is no difference. `set_config` and not SET, since it
+ * takes lists (search_path) in the form that they are reported, and everything in one statement: all or nothing.
+ */
+export function differenceBetween(wanted: StateHolder, actual: StateHolder): Difference | null {
+  const changes = reportedChanges(wanted.parameters, actual.parameters);
+  if (wanted.settings !== actual.settings) addSettings(changes, wanted, actual);
+  if (changes.length === 0) return null;
+  const calls = changes.map(setConfig).join(', ');
+  return { query: `SELECT ${calls}`, names: [...new Set(changes.map(([name]) => name))] };
+}
+
+function reportedChanges(wanted: ParameterSet, actual: ParameterSet): Change[] {
+  const changes: Change[] = [];
+  if (wanted === actual) return changes;
   for (const [name, value] of wanted.values) {
-    if (isSettable(name) && actual.values.get(name) !== value)
-      calls.push(setConfig(name, quoteLiteral(value)));
+    if (isSettable(name) && actual.values.get(name) !== value) changes.push([name, quoteLiteral(value)]);
   }
-  return calls;
+  return changes;
 }
 
 function addSettings(
-  calls: string[],
+  changes: Change[],
   { settings: { values: wanted }, parameters }: StateHolder,
   { settings: { values: actual } }: StateHolder,
 ): void {
   const names = new Set([...actual.keys(), ...wanted.keys()]);
   const changed = [...names].filter((name) => wanted.get(name) !== actual.get(name));
   if (changed.length === 0) return;
-  for (const name of changed) {
+  const change = (name: string) => {
     const value = wanted.get(name);
-    if (IDENTITY.has(name)) continue;
-    if (value !== undefined) calls.push(setConfig(name, quoteText(value)));
-    else if (!parameters.values.has(name)) calls.push(setConfig(name, RESET));
-  }
+    if (value !== undefined) changes.push([name, quoteText(value)]);
+    else if (!parameters.values.has(name)) changes.push([name, null]);
+  };
+  for (const name of changed) if (!IDENTITY.has(name) && name !== EXIT_ON_ERROR) change(name);
   // As who it logged in: only so may it set what it once could, and become somebody else.
   for (const name of [SESSION_AUTHORIZATION, ROLE]) {
-    if (actual.has(name)) calls.unshift(setConfig(name, RESET));
+    if (actual.has(name)) changes.unshift([name, null]);
   }
   for (const name of [SESSION_AUTHORIZATION, ROLE]) {
     const value = wanted.get(name);
-    if (value !== undefined) calls.push(setConfig(name, quoteText(value)));
+    if (value !== undefined) changes.push([name, quoteText(value)]);
   }
+  // A client's own is not to end what guards the others.
+  if (changed.includes(EXIT_ON_ERROR)) change(EXIT_ON_ERROR);
 }
 
-/** What `set_config` takes for RESET: the value with which the session began. */
-const RESET = 'NULL';
+const EXIT_ON_ERROR = 'exit_on_error';
 
-function setConfig(name: string, literal: string): string {
-  return `pg_catalog.set_config(${quoteText(name)}, ${literal}, false)`;
+function setConfig([name, literal]: Change): string {
+  return `pg_catalog.set_config(${quoteText(name)}, ${literal ?? 'NULL'}, false)`;
 }
 
 /** A text that means the same whatever standard_conforming_strings and client_encoding are. */

@@ -8,9 +8,13 @@ export class FaultProxy {
   readonly port: number;
   /** At most so many bytes are passed on in one piece, each in a packet of its own; 0: as they come. */
   pieceBytes = 0;
+  /** What has come from the clients, while it is not null. */
+  heard: string | null = null;
   readonly #server: Server;
   readonly #target: { host: string; port: number };
   readonly #sockets = new Set<Socket>();
+  /** Those of them that lead to the server. */
+  readonly #servers = new Set<Socket>();
   #stalled = false;
   #refusing = false;
 
@@ -46,6 +50,14 @@ export class FaultProxy {
     }
   }
 
+  /** While true, nothing that the server says reaches anybody. */
+  mute(muted: boolean): void {
+    for (const socket of this.#servers) {
+      if (muted) socket.pause();
+      else socket.resume();
+    }
+  }
+
   /** While true, new connections are reset at once. */
   refuse(refusing: boolean): void {
     this.#refusing = refusing;
@@ -63,6 +75,11 @@ export class FaultProxy {
       return;
     }
     const server = createConnection({ ...this.#target, allowHalfOpen: true });
+    this.#servers.add(server);
+    server.on('close', () => this.#servers.delete(server));
+    client.on('data', (chunk: Buffer) => {
+      if (this.heard !== null) this.heard += chunk.toString('latin1');
+    });
     this.#pass(client, server);
     this.#pass(server, client);
   }

@@ -19,12 +19,13 @@ import type { Database } from '../databases.js';
 import type { Hosts } from '../hosts.js';
 import { recordReserve } from '../journal.js';
 import type { ParameterSet } from '../parameters.js';
+import type { OwnQuery } from '../server/exchange.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { ServerOwner } from '../server/server-owner.js';
 import type { Session } from '../session/session.js';
 import type { ClientPool } from '../session/session-owner.js';
-import { differenceQuery } from '../session-state.js';
 import type { UserSettings } from '../settings.js';
+import { align, alignmentDone } from './alignment.js';
 import type { Capacity, CappedPool, Share } from './capacity.js';
 import { Cleaning } from './cleaning.js';
 import { Deadlines } from './deadlines.js';
@@ -148,7 +149,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     if (known !== undefined && !this.linksAtLogin(this)) {
       client.parameters = known;
       this.owner.greet(client);
-    } else if (this.acquire(client)) this.go(client);
+    } else if (this.acquire(client)) this.goOn(client);
   }
 
   acquire(client: Session): boolean {
@@ -200,17 +201,12 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     return this.align(client, server);
   }
 
-  /** Returns false when a query of ours does it, after which {@link ownQueryDone} is called. */
+  /** Returns false when the client must wait for it; then {@link goOn} is called. */
   align(client: Session, server: ServerConnection): boolean {
-    if (client.parameters === server.parameters && client.settings === server.settings) return true;
-    const query = differenceQuery(client, server);
-    if (query === null) return true;
-    server.linkEndsWhenIdle = false;
-    server.runOwnQuery(query);
-    return false;
+    return align(client, server);
   }
 
-  private go(client: Session): void {
+  goOn(client: Session): void {
     if (client.phase !== 'welcoming') return client.linked();
     this.greetings.learn(client.startupParameters, client.parameters);
     if (this.sharesServers) this.giveBack(client);
@@ -281,19 +277,12 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     else this.available(server);
   }
 
-  ownQueryDone(server: ServerConnection, error: ErrorFields | null): void {
+  ownQueryDone(server: ServerConnection, query: OwnQuery): void {
     const client = server.link as Session | null;
-    if (client === null) {
-      // Its client has left while it was being prepared: it comes back through finishedAlone().
-      if (server.finishing) return;
-      return this.cleaning.done(server, error);
-    }
-    server.linkEndsWhenIdle = this.sharesServers && !server.isPinned;
-    if (error !== null) return client.setupDone(error);
-    // The server's spelling is the truth from now on: UTF8 for a client that asked for utf-8.
-    client.parameters = server.parameters;
-    server.settings = client.settings;
-    this.go(client);
+    if (query.alignment !== null) alignmentDone(this, server, query, query.alignment);
+    else if (client !== null) {
+      if (query.error !== null) client.fail(query.error);
+    } else if (!server.finishing) this.cleaning.done(server, query.error);
   }
 
   serverGone(server: ServerConnection, error: ErrorFields | null): void {
@@ -364,7 +353,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     while (this.resting.length > 0 && !this.database.paused) {
       const client = this.waiters.shift();
       if (client === null) break;
-      if (this.link(client, this.resting.take() as ServerConnection)) this.go(client);
+      if (this.link(client, this.resting.take() as ServerConnection)) this.goOn(client);
     }
     this.dispatching = false;
     if (this.resting.length > 0) this.capacity.rested();

@@ -5,6 +5,7 @@
 import * as Backend from '../../wire/backend.js';
 import type { ErrorFields } from '../../wire/error-fields.js';
 import { buildCloseComplete, buildParseComplete } from '../../wire/server-messages.js';
+import type { ParameterSet } from '../parameters.js';
 import type { FoundState } from '../session-state.js';
 import type { Statement } from '../statements.js';
 import { NO_BATCH, type PreparedEntry } from './prepared.js';
@@ -26,9 +27,22 @@ export interface StatementRequest {
   readonly batch: number;
 }
 
+/** What a query of the gateway's own gives its server connection: a client's session, as far as that differs. */
+export interface Alignment {
+  /** What the server connection then has of settings that it does not report. */
+  readonly settings: ParameterSet;
+  /** What is changed, for people. */
+  readonly names: readonly string[];
+  /** An error ends the server process (error-guard.ts). */
+  readonly isGuarded: boolean;
+  /** The client's messages are held back until it is done. */
+  readonly isAwaited: boolean;
+}
+
 /** A query of the gateway's own: the link's preparation, the reset query, a ROLLBACK. */
 export interface OwnQuery {
   readonly what: 'own';
+  readonly alignment: Alignment | null;
   error: ErrorFields | null;
 }
 
@@ -214,9 +228,9 @@ export class Exchange {
     this.push(kind | Request.SYNTHETIC, detail);
   }
 
-  expectOwn(): void {
+  expectOwn(alignment: Alignment | null): void {
     this.batch += 1;
-    this.push(Request.QUERY | Request.SWALLOWED, { what: 'own', error: null });
+    this.push(Request.QUERY | Request.SWALLOWED, { what: 'own', alignment, error: null });
   }
 
   expectProbe(): void {

@@ -18,7 +18,7 @@ import {
   type TellingTag,
   tellingTag,
 } from './command-tags.js';
-import { destroysUnnamed, Exchange, syntheticAnswer } from './exchange.js';
+import { type Alignment, destroysUnnamed, Exchange, type OwnQuery, syntheticAnswer } from './exchange.js';
 import { HeldBatch } from './held-batch.js';
 import { releasePolicy } from './release.js';
 import * as Request from './request-queue.js';
@@ -82,7 +82,9 @@ export abstract class ServerAnswers extends FrameReader {
   /** Closes the connection; `reason` is for the log. */
   abstract close(reason: string): void;
   /** A query of the gateway's own is over. */
-  protected abstract ownQueryDone(error: ErrorFields | null): void;
+  protected abstract ownQueryDone(query: OwnQuery): void;
+  /** The server ends instead of being given its client's session; the connection is closed behind it. */
+  protected abstract alignmentFailed(error: ErrorFields, alignment: Alignment): void;
 
   /**
    * Nobody else may say anything to the linked client: in the middle of an answer it would be read as a part of that, and
@@ -235,7 +237,7 @@ export abstract class ServerAnswers extends FrameReader {
     const detail = this.exchange.firstDetail;
     const verdict = this.complete();
     if (destroysUnnamed(detail)) this.link?.unnamedAnswered('parsed');
-    if (detail?.what === 'own') this.ownQueryDone(detail.error);
+    if (detail?.what === 'own') this.ownQueryDone(detail);
     else if (detail?.what === 'probe') this.probed(detail.found);
     else if (detail?.what !== 'repeated') this.timing.answered(status, this.context.io.now());
     return verdict;
@@ -251,6 +253,11 @@ export abstract class ServerAnswers extends FrameReader {
       if (end - position < total) return WHOLE;
       this.lastError = readErrorFields(bytes, position + HEADER_BYTES, position + total);
       if (isFatal(this.lastError)) {
+        const { firstDetail } = this.exchange;
+        if (firstDetail?.what === 'own' && firstDetail.alignment !== null && this.link !== null) {
+          this.alignmentFailed(this.lastError, firstDetail.alignment);
+          return END;
+        }
         this.closeReason = 'server told of its end';
         // Behind the end of a transaction it concerns nobody: its client will be served by another connection.
         const isOver = this.linkEndsWhenIdle && releasePolicy.isReleasable(this);

@@ -6,20 +6,27 @@ import * as Backend from '../../wire/backend.js';
 import { buildQuery } from '../../wire/client-messages.js';
 import type { ErrorFields } from '../../wire/error-fields.js';
 import { HEADER_BYTES, type Verdict } from '../../wire/framing.js';
-import { CRASHED } from '../close-reasons.js';
+import { CRASHED, UNFIT } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
 import type { ConnectionId, ReportSubject, ServerAddress, TlsFacts } from '../io.js';
 import { type Recorded, recordClosing, recordNewServer } from '../journal.js';
 import { PINNED_PROBE_MS, SERVER_LOGIN_MESSAGE_BYTES_MAX } from '../limits.js';
-import type { ClientEnd } from '../link.js';
+import type { ClientEnd, Owed } from '../link.js';
 import type { PoolMode } from '../settings.js';
-import { type ClientRequest, type StatementRequest, syntheticAnswer } from './exchange.js';
+import type { GuardState } from './error-guard.js';
+import {
+  type Alignment,
+  type ClientRequest,
+  type OwnQuery,
+  type StatementRequest,
+  syntheticAnswer,
+} from './exchange.js';
 import { EMPTY_QUERY, END_OF_INPUT, TERMINATE } from './own-messages.js';
 import { PoolPlace } from './pool-place.js';
 import { releasePolicy } from './release.js';
 import { ServerAnswers } from './server-answers.js';
 import type { ServerEncryption } from './server-encryption.js';
-import { connectionFailure, openingReason } from './server-errors.js';
+import { alignmentRefusal, connectionFailure, openingReason } from './server-errors.js';
 import type { LoginDialogue, LoginProgress } from './server-login.js';
 import { type OpeningConnection, ServerOpening } from './server-opening.js';
 import type { ServerOwner } from './server-owner.js';
@@ -66,6 +73,9 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   lastAnswerAt = 0;
   /** Its client has gone, and what it asked for is still being answered. */
   finishing = false;
+  guard: GuardState = 'untried';
+  /** Why it can't be given its client's session. */
+  private refusal: ErrorFields | null = null;
 
   constructor(
     context: GatewayContext,
@@ -210,6 +220,12 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     return this.isQuiet && !this.exchange.doubtful;
   }
 
+  /** Its client has done nothing on it yet: a query of ours, at most, is under way. */
+  get isFresh(): boolean {
+    const { outstanding, runsOwnQuery } = this.exchange;
+    return this.isClean || (outstanding === 1 && runsOwnQuery);
+  }
+
   get status(): number {
     return this.exchange.status;
   }
@@ -305,10 +321,16 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
 
   /** Tells the pool, then the client. */
   private depart(error: ErrorFields | null, reason: string): void {
-    const { link, midMessage, toldFatal: told } = this;
+    const { link, midMessage, toldFatal: told, refusal } = this;
     this.link = null;
     this.owner.serverGone(this, error);
-    link?.serverLost({ told, midMessage, requestInFlight: this.exchange.outstanding > 0, reason });
+    if (refusal !== null) link?.unserved(refusal, this.owedTo(link), !this.isPinned);
+    else link?.serverLost({ told, midMessage, requestInFlight: this.exchange.outstanding > 0, reason });
+  }
+
+  private owedTo(link: ClientEnd): Owed {
+    const { exchange, statements } = this;
+    return { exchange, undo: (skipped) => statements.undo(skipped, link) };
   }
 
   private end(): void {
@@ -365,11 +387,13 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   }
 
   /** Runs a query of the gateway's own; {@link ServerOwner.ownQueryDone} tells the end. */
-  runOwnQuery(sql: string): void {
+  runOwnQuery(sql: string, alignment: Alignment | null = null): void {
     // Every simple Query destroys the unnamed statement (protocol chapter, "Extended Query").
     this.statements.unnamed = null;
     this.place.ownWorkAt = this.context.io.now();
-    this.exchange.expectOwn();
+    // What the client sends behind it begins now.
+    if (this.link !== null && alignment?.isAwaited !== true) this.timing.asked(this.place.ownWorkAt, true);
+    this.exchange.expectOwn(alignment);
     this.send(buildQuery(sql));
   }
 
@@ -410,8 +434,19 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     return super.message(type, total, bytes, position, end);
   }
 
-  protected ownQueryDone(error: ErrorFields | null): void {
-    this.owner.ownQueryDone(this, error);
+  protected ownQueryDone(query: OwnQuery): void {
+    this.owner.ownQueryDone(this, query);
+  }
+
+  protected alignmentFailed(error: ErrorFields, { names }: Alignment): void {
+    this.refusal = alignmentRefusal(error, names);
+    this.context.io.report({
+      level: 'warn',
+      message: `a client's session is refused: ${error.message}`,
+      subject: this.subject,
+      facts: { settings: names.join(', '), sqlstate: error.code },
+    });
+    this.close(UNFIT);
   }
 
   loggedIn(login: LoginDialogue): void {

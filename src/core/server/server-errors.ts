@@ -28,6 +28,14 @@ export function refusedInClientsWords(request: RequestDetail, error: ErrorFields
   return buildErrorResponse({ ...error, message });
 }
 
+/** The server's error for a client whose session it could not be given. @param names of what differed */
+export function alignmentRefusal(error: ErrorFields, names: readonly string[]): ErrorFields {
+  const what = names.join(', ');
+  const ours = `The server connection could not be given what this session has set (${what}): nothing was run. If that fails again, the session ends.`;
+  const hint = error.hint === undefined ? ours : `${error.hint} ${ours}`;
+  return { ...error, severity: 'ERROR', hint };
+}
+
 /** Whether ReadyForQuery may say this of a transaction. */
 export function isTransactionStatus(status: number): boolean {
   return (

@@ -1,5 +1,6 @@
 import type { ErrorFields } from '../../wire/error-fields.js';
 import type { Database } from '../databases.js';
+import type { OwnQuery } from './exchange.js';
 
 /** A pool, as its server connections see it. */
 export interface ServerOwner<Server> {
@@ -15,8 +16,8 @@ export interface ServerOwner<Server> {
   linkIdle(server: Server): void;
   /** What its departed client had asked for is done. */
   finishedAlone(server: Server): void;
-  /** A query of the gateway's own is over; `error` when it failed. */
-  ownQueryDone(server: Server, error: ErrorFields | null): void;
+  /** A query of the gateway's own is over; with its `error` when it failed. */
+  ownQueryDone(server: Server, query: OwnQuery): void;
   cancelEnded(server: Server): void;
   /** Why a connection is closed that could not be opened, for the log. */
   openingFailure(error: ErrorFields): string;

@@ -4,6 +4,6 @@
  * own rules, which are the two ends' business.
  */
 import { FORWARD } from '../../wire/framing.js';
-import type { MessageHandler } from './session.js';
+import type { MessageHandler } from './message-handler.js';
 
 export const REPLICATION_PIPE: MessageHandler = { message: () => FORWARD };

@@ -3,16 +3,7 @@
  * Named prepared statements are renamed on the way where links end with transactions (statement-traffic.ts).
  */
 import { buildErrorResponse, type ErrorFields } from '../../wire/error-fields.js';
-import {
-  BLOCK,
-  END,
-  FORWARD,
-  FrameReader,
-  HEADER_BYTES,
-  SWALLOW,
-  type Verdict,
-  WHOLE,
-} from '../../wire/framing.js';
+import { BLOCK, END, FORWARD, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
 import { MAX_MESSAGE_BYTES } from '../../wire/limits.js';
 import type { CancelKey } from '../cancel-keys.js';
@@ -42,11 +33,6 @@ import { refuseQuery } from './strict-mode.js';
 
 type Phase = 'login' | 'welcoming' | 'ready' | 'closed';
 
-/** Judges messages as {@link FrameReader.message} does. */
-export interface MessageHandler {
-  message(type: number, total: number, bytes: Uint8Array, position: number, end: number): Verdict;
-}
-
 export class Session extends StatefulClient implements StatementClient, LoginTarget {
   readonly connection: ConnectionId;
   readonly id: number;
@@ -59,8 +45,6 @@ export class Session extends StatefulClient implements StatementClient, LoginTar
   console: ConsoleSession | null = null;
   /** Whether it speaks the streaming replication protocol. */
   replication: Replication = 'none';
-  /** Non-null: takes its messages instead of the link, once it is logged in. */
-  bypass: MessageHandler | null = null;
   /** The minor version of protocol 3 that it speaks. */
   protocolMinor = 0;
   /** It has brought a cancel request, and is told nothing. */
@@ -70,8 +54,6 @@ export class Session extends StatefulClient implements StatementClient, LoginTar
   readonly createdAt: number;
   /** Since when it waits for a server connection, in ms. */
   waitingSince = 0;
-  /** Since when it has needed no server connection, in ms; only meaningful while it has none. */
-  idleSince = 0;
   waiting = false;
   nextWaiter: this | null = null;
   previousWaiter: this | null = null;
@@ -263,11 +245,6 @@ export class Session extends StatefulClient implements StatementClient, LoginTar
     this.dropBody();
     if (!this.isBlocked) this.resumeReading();
     if (this.inputEnded && !this.isBlocked) this.close(this.farewell);
-  }
-
-  setupDone(error: ErrorFields | null): void {
-    if (error !== null) this.fail(error);
-    else this.linked();
   }
 
   serverLost(loss: ServerLoss): void {

@@ -4,20 +4,23 @@
  */
 import { SessionEffect } from '../../sql/session-effect.js';
 import { zeroByte } from '../../wire/bytes.js';
-import type { ErrorFields } from '../../wire/error-fields.js';
-import { FrameReader } from '../../wire/framing.js';
+import { buildErrorResponse, type ErrorFields } from '../../wire/error-fields.js';
+import { FrameReader, type Verdict } from '../../wire/framing.js';
 import { buildParameterStatus } from '../../wire/server-messages.js';
 import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
 import { SEARCHED_BYTES_MAX } from '../limits.js';
+import type { Owed } from '../link.js';
 import type { ParameterSet } from '../parameters.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { FoundState } from '../session-state.js';
 import type { OnPin, SessionStateMode } from '../settings.js';
 import { mayStay, statementEffects } from '../statement-effects.js';
 import type { Statement } from '../statements.js';
+import type { MessageHandler } from './message-handler.js';
 import { strictRefusal } from './strict-mode.js';
 import { textRules } from './text-rules.js';
+import { UnservedRequests } from './unserved-requests.js';
 import { type TrackedClient, VirtualSession } from './virtual-session.js';
 
 export abstract class StatefulClient extends FrameReader implements TrackedClient {
@@ -34,6 +37,12 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
   onPin: OnPin = 'allow';
   /** Null until it has sent something that may have changed its session. */
   virtual: VirtualSession | null = null;
+  /** Non-null: takes its messages instead of the link, once it is logged in. */
+  bypass: MessageHandler | null = null;
+  /** Since when it has needed no server connection, in ms; only meaningful while it has none. */
+  idleSince = 0;
+  /** The server connection that it met last could not be given its session. */
+  private wasUnserved = false;
   /** The reported parameters that its startup packet named, as it spelled the values. */
   startupParameters: ParameterSet;
   /** The same in the server's spelling: what RESET has to give it. */
@@ -54,6 +63,10 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
   abstract readonly statements: object | null;
   abstract send(message: Uint8Array): void;
   abstract fail(error: ErrorFields): void;
+  abstract readonly phase: string;
+  abstract protocolViolation(message: string): Verdict;
+  abstract answersCame(): void;
+  abstract unnamedAnswered(how: 'refused'): void;
   /** Gives the linked server connection what the session has, where that differs. */
   protected abstract alignServer(server: ServerConnection): boolean;
   abstract linked(): void;
@@ -123,6 +136,25 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
     if (link === null || !(link.isPinned || this.isBlocked)) return;
     // It goes on with the server connection that it has; otherwise the next one will be made to fit.
     if (this.alignServer(link) && this.isBlocked) this.linked();
+  }
+
+  /** The linked server connection has what the session has. */
+  served(): void {
+    this.wasUnserved = false;
+  }
+
+  /** Once is an error, as a cancelled query is one; a client that would meet nothing but errors is ended. */
+  unserved(refusal: ErrorFields, owed: Owed | null, mayStay: boolean): void {
+    this.link = null;
+    const isOver = this.wasUnserved || this.phase !== 'ready' || this.context.farewell !== null;
+    if (isOver || !mayStay) return this.fail(refusal);
+    this.wasUnserved = true;
+    this.idleSince = this.context.io.now();
+    this.dropBody();
+    const requests = new UnservedRequests(this, buildErrorResponse(refusal));
+    if (owed !== null) requests.answer(owed);
+    this.answersCame();
+    requests.finish();
   }
 
   isReported(name: string): boolean {

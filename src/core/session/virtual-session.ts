@@ -69,7 +69,7 @@ export class VirtualSession {
 
   /** From now on it keeps its server connection. What another client has got from a sequence there is not this one's. */
   private readsSequence(server: ServerConnection): void {
-    if ((this.lasting & Pin.SEQUENCE) === 0 && server.isForeign && server.isClean) {
+    if ((this.lasting & Pin.SEQUENCE) === 0 && server.isForeign && server.isFresh) {
       server.runOwnQuery('DISCARD SEQUENCES');
     }
     this.lasting |= Pin.SEQUENCE;

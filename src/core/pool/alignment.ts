@@ -1,0 +1,79 @@
+/**
+ * Gives server connections what their clients' sessions have, before anything of these runs there. The query that does it
+ * goes together with the client's first message: if it fails the server process ends, and nothing behind it runs
+ * (error-guard.ts). Only the first of a server connection is waited for, since it tells whether the guard is to be had, and
+ * the trial of what a new client asks for, which may well fail.
+ */
+import type { ErrorFields } from '../../wire/error-fields.js';
+import { errorGuard } from '../server/error-guard.js';
+import type { Alignment, OwnQuery } from '../server/exchange.js';
+import type { ServerConnection } from '../server/server-connection.js';
+import { alignmentRefusal } from '../server/server-errors.js';
+import type { Session } from '../session/session.js';
+import { differenceBetween } from '../session-state.js';
+
+/** The pool, as this sees it. */
+export interface AligningPool {
+  /** Whether links end with transactions. */
+  readonly sharesServers: boolean;
+  /** The linked server connection has what its client's session has. */
+  goOn(client: Session): void;
+  /** Ends the link of a client that has run nothing over it. */
+  giveBack(client: Session): void;
+}
+
+/** False when the client must wait; {@link alignmentDone} lets it go on. */
+export function align(client: Session, server: ServerConnection): boolean {
+  if (client.parameters === server.parameters && client.settings === server.settings) return true;
+  const difference = differenceBetween(client, server);
+  if (difference === null) return true;
+  const isTrial = client.phase === 'welcoming';
+  const isGuarded = !isTrial && server.guard !== 'refused';
+  const isAwaited = isTrial || server.guard !== 'works';
+  if (isAwaited) server.linkEndsWhenIdle = false;
+  const { query, names } = difference;
+  const alignment = { settings: client.settings, names, isGuarded, isAwaited };
+  server.runOwnQuery(isGuarded ? errorGuard.around(query) : query, alignment);
+  return !isAwaited;
+}
+
+/** The query is over, and the server connection with it is not. */
+export function alignmentDone(
+  pool: AligningPool,
+  server: ServerConnection,
+  { error }: OwnQuery,
+  alignment: Alignment,
+): void {
+  const client = server.link as Session | null;
+  const { isAwaited, isGuarded, settings } = alignment;
+  if (error === null) server.settings = settings;
+  if (error === null && isGuarded) server.guard = 'works';
+  // Its client has left while it was being prepared: it comes back through finishedAlone().
+  if (client === null) return;
+  if (isAwaited) server.linkEndsWhenIdle = pool.sharesServers && !server.isPinned;
+  if (error !== null) return refused(pool, client, server, error, alignment);
+  // The server's spelling is the truth from now on: UTF8 for a client that asked for utf-8.
+  client.parameters = server.parameters;
+  client.served();
+  if (isAwaited) pool.goOn(client);
+}
+
+/** An error that has ended nobody: the guard was not in force, or there was none. */
+function refused(
+  pool: AligningPool,
+  client: Session,
+  server: ServerConnection,
+  error: ErrorFields,
+  { isAwaited, isGuarded, names }: Alignment,
+): void {
+  if (isGuarded) server.guard = 'refused';
+  // What its client has sent may have run, without what it has set.
+  if (!isAwaited) return client.fail(error);
+  if (isGuarded) {
+    if (align(client, server)) pool.goOn(client);
+    return;
+  }
+  if (client.phase !== 'ready' || server.isPinned) return client.fail(error);
+  pool.giveBack(client);
+  client.unserved(alignmentRefusal(error, names), null, true);
+}

@@ -1,0 +1,110 @@
+/**
+ * What a client has asked of a server connection that could not be given its session: nothing of it has run. Everything
+ * that it had sent by then is answered as PostgreSQL would answer what fails at once: one ErrorResponse and one
+ * ReadyForQuery for each Query and FunctionCall, and for what goes with each Sync.
+ */
+import { HEADER_BYTES, MORE, SWALLOW, type Verdict } from '../../wire/framing.js';
+import * as Frontend from '../../wire/frontend.js';
+import type { Owed } from '../link.js';
+import * as Request from '../server/request-queue.js';
+import { READY_IDLE } from './fixed-answers.js';
+import type { MessageHandler } from './message-handler.js';
+import { SKIPPED } from './message-rules.js';
+
+/** The client, as this sees it. */
+export interface UnservedClient {
+  /** Non-null: takes its messages. */
+  bypass: MessageHandler | null;
+  send(message: Uint8Array): void;
+  /** A Parse of the unnamed statement has been refused. */
+  unnamedAnswered(how: 'refused'): void;
+  protocolViolation(message: string): Verdict;
+}
+
+/** Takes the client's messages until it is done: see {@link UnservedRequests.finish}. */
+export class UnservedRequests implements MessageHandler {
+  private readonly client: UnservedClient;
+  private readonly error: Uint8Array;
+  /** The error is sent, and the Sync has not come. */
+  private isSkipping = false;
+  private hasAnswered = false;
+  /** It ends with the next answer that is complete. */
+  private isLast = false;
+
+  /** @param error the ErrorResponse */
+  constructor(client: UnservedClient, error: Uint8Array) {
+    this.client = client;
+    this.error = error;
+    client.bypass = this;
+  }
+
+  /** Answers what was sent to the server. Nothing is owed behind it. */
+  answer({ exchange, undo }: Owed): void {
+    while (exchange.outstanding > 0) {
+      const { first, firstKind } = exchange;
+      const isOurs = (first & Request.SWALLOWED) !== 0;
+      if (firstKind === Request.QUERY || firstKind === Request.FUNCTION_CALL) {
+        if (!isOurs) this.whole();
+        exchange.complete();
+      } else if (firstKind === Request.SYNC) {
+        if (!isOurs) this.sync();
+        exchange.complete();
+      } else {
+        this.part();
+        for (const skipped of exchange.failed()) undo(skipped);
+      }
+    }
+  }
+
+  message(type: number, _total: number, bytes: Uint8Array, position: number, end: number): Verdict {
+    const name = position + HEADER_BYTES;
+    if (type === Frontend.Parse && name >= end) return MORE;
+    // As it does where they fail at once.
+    const destroysUnnamed = type === Frontend.Query || (type === Frontend.Parse && bytes[name] === 0);
+    if (destroysUnnamed && !this.isSkipping) this.client.unnamedAnswered('refused');
+    if (type === Frontend.Sync) this.sync();
+    else if (!SKIPPED.has(type)) {
+      return this.client.protocolViolation(`invalid frontend message type ${type}`);
+    } else if (!this.isSkipping) {
+      if (type === Frontend.Query || type === Frontend.FunctionCall) this.whole();
+      else if (PARTS.has(type)) this.part();
+    }
+    return SWALLOW;
+  }
+
+  /** All that the client has sent by now has been judged. What is not answered yet will be, and that is all. */
+  finish(): void {
+    this.isLast = true;
+    if (this.hasAnswered && !this.isSkipping) this.client.bypass = null;
+  }
+
+  private whole(): void {
+    this.client.send(this.error);
+    this.ready();
+  }
+
+  private part(): void {
+    this.client.send(this.error);
+    this.isSkipping = true;
+  }
+
+  private sync(): void {
+    this.isSkipping = false;
+    this.ready();
+  }
+
+  private ready(): void {
+    this.client.send(READY_IDLE);
+    this.hasAnswered = true;
+    if (this.isLast) this.client.bypass = null;
+  }
+}
+
+/** What is answered together, at a Sync. */
+const PARTS: ReadonlySet<number> = new Set([
+  Frontend.Parse,
+  Frontend.Bind,
+  Frontend.Describe,
+  Frontend.Close,
+  Frontend.Execute,
+]);
