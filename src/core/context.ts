@@ -5,6 +5,7 @@ import type { FailedLogins } from './failed-logins.js';
 import type { Io } from './io.js';
 import type { LocalSockets } from './local-sockets.js';
 import type { ParameterSets } from './parameters.js';
+import type { PinCounts } from './pin-counts.js';
 import type { LearntScramKeys } from './scram-keys.js';
 import type { GatewaySettings } from './settings.js';
 import type { SlowAnswers } from './slow-answers.js';
@@ -18,6 +19,7 @@ export interface GatewayContext {
   readonly catalogue: StatementCatalogue;
   readonly parameterSets: ParameterSets;
   readonly counters: Counters;
+  readonly pinCounts: PinCounts;
   /** Work that is done outside of the reactor. */
   readonly slow: SlowAnswers;
   /** Unix sockets of servers that are configured by a loopback address. */

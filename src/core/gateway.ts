@@ -24,6 +24,7 @@ import type { ConnectionId, Io, IoEvents, TlsFacts } from './io.js';
 import { ADVANCE_MS_MAX, POOLS_MAX, REFUSED_CLIENTS_MAX } from './limits.js';
 import { LocalSockets } from './local-sockets.js';
 import { ParameterSets } from './parameters.js';
+import { PinCounts } from './pin-counts.js';
 import { Capacity } from './pool/capacity.js';
 import type { Pool, PoolOwner } from './pool/pool.js';
 import { Pools } from './pools.js';
@@ -84,6 +85,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
       catalogue: new StatementCatalogue(),
       parameterSets: new ParameterSets(),
       counters: newCounters(),
+      pinCounts: new PinCounts(),
       newId: () => ++this.lastId,
       slow: new SlowAnswers(io),
       localSockets: new LocalSockets(),

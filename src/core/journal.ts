@@ -6,6 +6,7 @@ import type { ErrorFields } from '../wire/error-fields.js';
 import { SqlState } from '../wire/sqlstate.js';
 import type { GatewayContext } from './context.js';
 import type { ConnectionId, ReportSubject } from './io.js';
+import { pinAdvice, pinReasons } from './session-state.js';
 
 /** A client or server connection, as the log names it. */
 export interface Recorded {
@@ -65,6 +66,24 @@ export function recordServerFailure(context: GatewayContext, pool: string, error
     ? `server connection failed: ${message}`
     : `server login failed: ${severity} ${message}`;
   context.io.report({ level: 'warn', message: what, facts: { pool, sqlstate: code } });
+}
+
+/** A server has refused to tell what a session holds. */
+export function recordProbeFailure(
+  { io }: GatewayContext,
+  subject: ReportSubject,
+  error: ErrorFields | null,
+): void {
+  const message = `the state of a session could not be asked for: ${error?.message ?? 'no answer'}`;
+  io.report({ level: 'warn', message, subject, facts: { sqlstate: error?.code ?? '' } });
+}
+
+/** A session keeps its server connection for what it has no room to be followed by. */
+export function recordPin({ io }: GatewayContext, subject: ReportSubject, pins: number): void {
+  const advice = pinAdvice(pins);
+  if (advice === '') return;
+  const message = `a session keeps its server connection: ${pinReasons(pins)}`;
+  io.report({ level: 'warn', message: `${message}. ${advice}`, subject });
 }
 
 /** A client has waited for so long that its pool uses the reserve. */

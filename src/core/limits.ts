@@ -91,6 +91,9 @@ export const GOOD_ADDRESS_MS = 600_000;
 /** What a session may have set and take to another server connection; with more its link is pinned. Bytes. */
 export const STATE_BYTES_MAX = 16 * 1024;
 
+/** A longer answer to the question for it is not read: its settings come as JSON in hexadecimal digits. Bytes. */
+export const STATE_ROW_BYTES_MAX = 4 * STATE_BYTES_MAX;
+
 /** Settings with a dot in their names that are asked for behind one client's transactions; with more its link is pinned. */
 export const CUSTOM_SETTINGS_MAX = 100;
 

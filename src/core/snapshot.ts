@@ -1,4 +1,5 @@
 import type { HostSnapshot } from './hosts.js';
+import type { PinFigures } from './pin-counts.js';
 import type { HostBalancing, PoolMode } from './settings.js';
 
 /** What one gateway is doing at a moment: the single source of console, metrics, dashboard and logs. */
@@ -68,6 +69,8 @@ export interface Snapshot {
   readonly hosts: readonly HostSnapshot[];
   readonly peers: readonly PeerSnapshot[];
   readonly counters: Readonly<Counters>;
+  /** The reasons for which sessions keep their server connections, as far as they have occurred. */
+  readonly pins: readonly PinFigures[];
   /** The gateway's clock, in ms, to which the times of connections are to be compared. */
   readonly now: number;
   readonly state: 'active' | 'paused' | 'suspended';

@@ -62,6 +62,7 @@ export function takeSnapshot(gateway: Observed, withConnections: boolean): Snaps
     users: usersOf(pools, gateway.clientCounts),
     peers: gateway.cancels.peers(),
     counters: { ...context.counters },
+    pins: context.pinCounts.figures([...sessions].map(({ virtual }) => virtual?.pins ?? Pin.NONE)),
     now,
     state: gateway.administration.state,
     connections: withConnections ? listConnections(gateway, pools, now) : null,

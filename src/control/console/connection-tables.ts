@@ -11,9 +11,10 @@ const COLUMNS = `
 const BUFFERS = 'recv_pos:i pkt_pos:i pkt_remain:i send_pos:i send_remain:i pkt_avail:i send_avail:i';
 
 export const CLIENTS: Table = {
-  columns: columns(COLUMNS),
+  columns: columns(`${COLUMNS} pin_reason pinned_since`),
   needsConnections: true,
-  rows: (facts) => clientsOf(facts),
+  rows: (facts) =>
+    clientsOf(facts).map((it, i) => [...it, ...pinOf(facts.snapshot.connections!.clients[i]!, facts)]),
 };
 
 export const SERVERS: Table = {
@@ -44,14 +45,12 @@ export const PINS: Table = {
       .filter(({ pinned }) => pinned !== '')
       .map((it) => {
         const heldMs = snapshot.now - it.pinnedAt;
-        const since = clockTime(new Date(takenAt.getTime() - heldMs));
         const pid = pids.get(it.link ?? 0) ?? 0;
         return row(
           it.id,
           it.user,
           it.database,
-          it.pinned,
-          since,
+          ...pinOf(it, { snapshot, takenAt }),
           Math.floor(heldMs / 1000),
           pid,
           it.applicationName,
@@ -59,6 +58,12 @@ export const PINS: Table = {
       });
   },
 };
+
+/** Why it is pinned and since when; empty where it isn't. */
+function pinOf(it: ConnectionSnapshot, { snapshot, takenAt }: Pick<Facts, 'snapshot' | 'takenAt'>): Row {
+  if (it.pinned === '') return row('', '');
+  return row(it.pinned, clockTime(new Date(takenAt.getTime() - (snapshot.now - it.pinnedAt))));
+}
 
 const withBuffers = (rows: readonly Row[]): Row[] =>
   rows.map((it) => [...it, ...BUFFERS.split(' ').map(() => '0')]);

@@ -25,6 +25,8 @@ export interface Health extends Readiness {
   readonly pools: number | null;
   /** Events since the start, among them how often a limit was met. */
   readonly counters: Readonly<Counters> | null;
+  /** Why clients keep their server connections, now and since the start. */
+  readonly pins: Snapshot['pins'] | null;
 }
 
 /** Asks the data plane; null when it has ended or is silent. */
@@ -65,6 +67,7 @@ export async function readHealth(operator: Operator): Promise<Health> {
     serverConnections: snapshot?.servers ?? null,
     pools: snapshot?.pools.length ?? null,
     counters: snapshot?.counters ?? null,
+    pins: snapshot?.pins ?? null,
   };
 }
 

@@ -7,10 +7,11 @@ import { type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
 import { END, FORWARD, FrameReader, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
 import type { GatewayContext } from '../context.js';
 import type { ReportSubject } from '../io.js';
-import { ERROR_BYTES_READ_MAX, STATE_BYTES_MAX } from '../limits.js';
+import { recordProbeFailure } from '../journal.js';
+import { ERROR_BYTES_READ_MAX, STATE_ROW_BYTES_MAX } from '../limits.js';
 import type { ClientEnd } from '../link.js';
 import type { ParameterSet } from '../parameters.js';
-import type { FoundState } from '../session-state.js';
+import { type FoundState, TOO_LARGE } from '../session-state.js';
 import {
   mayBeTelling,
   mayChangeColumns,
@@ -173,7 +174,11 @@ export abstract class ServerAnswers extends FrameReader {
   /** A row for the gateway itself. */
   private ownRow(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
     const detail = this.exchange.firstDetail;
-    if (detail?.what !== 'probe' || total > STATE_BYTES_MAX) return SWALLOW;
+    if (detail?.what !== 'probe') return SWALLOW;
+    if (total > STATE_ROW_BYTES_MAX) {
+      detail.found = TOO_LARGE;
+      return SWALLOW;
+    }
     if (end - position < total) return WHOLE;
     detail.found = readProbeRow(bytes, position + HEADER_BYTES, position + total);
     return SWALLOW;
@@ -268,7 +273,10 @@ export abstract class ServerAnswers extends FrameReader {
     if (this.exchange.outstanding === 0) return this.unexpected(Backend.ErrorResponse);
     const detail = this.exchange.firstDetail;
     if (detail?.what === 'barrier') return this.unexpected(Backend.ErrorResponse);
-    if (detail?.what === 'probe') return SWALLOW;
+    if (detail?.what === 'probe') {
+      recordProbeFailure(this.context, this.subject, this.lastError);
+      return SWALLOW;
+    }
     if (detail?.what === 'own') {
       detail.error = this.lastError;
       return SWALLOW;

@@ -9,6 +9,7 @@ import { FrameReader, type Verdict } from '../../wire/framing.js';
 import { buildParameterStatus } from '../../wire/server-messages.js';
 import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
+import type { ReportSubject } from '../io.js';
 import { SEARCHED_BYTES_MAX } from '../limits.js';
 import type { Owed } from '../link.js';
 import type { ParameterSet } from '../parameters.js';
@@ -61,6 +62,7 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
 
   /** Non-null: its server connections are shared. */
   abstract readonly statements: object | null;
+  abstract get subject(): ReportSubject;
   abstract send(message: Uint8Array): void;
   abstract fail(error: ErrorFields): void;
   abstract readonly phase: string;

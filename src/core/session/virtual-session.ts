@@ -8,10 +8,20 @@ import { customSettingNames } from '../../sql/custom-setting-names.js';
 import { SessionEffect } from '../../sql/session-effect.js';
 import type { ErrorFields } from '../../wire/error-fields.js';
 import type { GatewayContext } from '../context.js';
+import type { ReportSubject } from '../io.js';
+import { recordPin } from '../journal.js';
 import { CUSTOM_SETTINGS_MAX, STATE_BYTES_MAX } from '../limits.js';
 import type { ParameterSet } from '../parameters.js';
 import type { ServerConnection } from '../server/server-connection.js';
-import { type FoundState, NO_ROLE, Pin, pinReasons, ROLE, SESSION_AUTHORIZATION } from '../session-state.js';
+import {
+  type FoundState,
+  NO_ROLE,
+  Pin,
+  pinReasons,
+  ROLE,
+  SESSION_AUTHORIZATION,
+  TOO_LARGE,
+} from '../session-state.js';
 import type { OnPin } from '../settings.js';
 import { pinNotice, pinRefusal } from './session-errors.js';
 
@@ -26,6 +36,7 @@ const OF_THE_TRANSACTION = new Set([
 export interface TrackedClient {
   readonly link: ServerConnection | null;
   readonly onPin: OnPin;
+  readonly subject: ReportSubject;
   parameters: ParameterSet;
   settings: ParameterSet;
   /** What its startup packet named, in the server's spelling. */
@@ -61,7 +72,7 @@ export class VirtualSession {
   sent(effects: number, bytes: Uint8Array, start: number, end: number): void {
     const server = this.client.link as ServerConnection;
     server.isSuspect = true;
-    if ((effects & SessionEffect.UNSEEN) !== 0) this.lasting |= Pin.UNKNOWN;
+    if ((effects & SessionEffect.UNSEEN) !== 0) this.lasting |= Pin.UNSEEN;
     if ((effects & SessionEffect.LOAD) !== 0) this.lasting |= Pin.LIBRARY;
     if ((effects & SessionEffect.SEQUENCE_READ) !== 0) this.readsSequence(server);
     if ((effects & SessionEffect.CUSTOM_SETTING) !== 0) this.noteCustomSettings(bytes, start, end);
@@ -79,26 +90,34 @@ export class VirtualSession {
     const names = customSettingNames(bytes, start, end);
     this.customSettings ??= new Set();
     for (const name of names ?? []) this.customSettings.add(name);
-    if (names !== null && this.customSettings.size <= CUSTOM_SETTINGS_MAX) return;
+    if (names === null) this.lasting |= Pin.SETTING_NAMES;
+    else if (this.customSettings.size > CUSTOM_SETTINGS_MAX) this.lasting |= Pin.SETTINGS_COUNT;
+    else return;
     this.customSettings = null;
-    this.lasting |= Pin.UNKNOWN;
   }
 
   /** What the server has said of the session. */
   found(found: FoundState | null): void {
     const server = this.client.link as ServerConnection;
     let pins = this.lasting;
-    if (found === null || sizeOf(found) > STATE_BYTES_MAX) {
-      pins |= Pin.UNKNOWN;
+    if (found === null) {
+      pins |= Pin.UNANSWERED;
+    } else if (found === TOO_LARGE || sizeOf(found) > STATE_BYTES_MAX) {
+      pins |= found.pins | Pin.SETTINGS_SIZE;
     } else {
       pins |= found.pins;
       this.client.settings = this.context.parameterSets.of(this.settingsToKeep(server, found));
       server.settings = this.client.settings;
       this.restoreStartupValues(server, found);
     }
+    const added = pins & ~this.pins;
     const isNew = this.pins === Pin.NONE && pins !== Pin.NONE;
     this.pins = pins;
     server.pin(pins !== Pin.NONE);
+    if (added !== Pin.NONE) {
+      this.context.pinCounts.add(added);
+      recordPin(this.context, this.client.subject, added);
+    }
     if (isNew) this.pinned();
   }
 
