@@ -1,9 +1,22 @@
 /**
  * The import directions of ARCHITECTURE.md: each folder of src/ may import itself and what stands before it here.
  */
-const FOLDERS = ['wire', 'sql', 'core', 'cluster', 'config', 'stores', 'reactor', 'control', 'agent', 'cli'];
+const FOLDERS = [
+  'wire',
+  'sql',
+  'routing',
+  'core',
+  'cluster',
+  'config',
+  'stores',
+  'grammar',
+  'reactor',
+  'control',
+  'agent',
+  'cli',
+];
 /** Machines without I/O: they get time, randomness and connections from outside. */
-const PURE = 'wire|sql|core|cluster';
+const PURE = 'wire|sql|routing|core|cluster';
 
 const upward = FOLDERS.slice(0, -1).map((folder, index) => ({
   name: `no-upward-import-from-${folder}`,
@@ -59,7 +72,8 @@ module.exports = {
     },
     {
       name: 'pure-folders-without-io',
-      comment: 'wire, sql, core and cluster import no module of Node.js but buffer, crypto and assert',
+      comment:
+        'wire, sql, routing, core and cluster import no module of Node.js but buffer, crypto and assert',
       severity: 'error',
       from: { path: `^src/(${PURE})/`, pathNot: '\\.test\\.ts$' },
       to: { dependencyTypes: ['core'], pathNot: '^(node:)?(buffer|crypto|assert|assert/strict)$' },

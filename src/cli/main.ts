@@ -10,6 +10,7 @@ import { SLUICE_VERSION } from '../control/version.js';
 import { registerCheck } from './check-command.js';
 import { registerConfig } from './config-command.js';
 import { registerPgbouncer, runPgbouncer } from './pgbouncer.js';
+import { registerRoute } from './route-command.js';
 import { registerServe } from './serve.js';
 import { registerUp } from './up.js';
 import { UsageError } from './usage-error.js';
@@ -22,6 +23,7 @@ Examples:
   sluice serve sluice.yaml                               the same from a file
   sluice pgbouncer -d /etc/pgbouncer/pgbouncer.ini       in PgBouncer's place
   sluice check sluice.yaml                               do the pools fit the servers?
+  sluice route "SELECT * FROM accounts"                  primary or standby, and why
   sluice config docs                                     every setting, explained
 
 Applications connect to port 6432 instead of 5432; nothing else changes for them.`;
@@ -40,6 +42,7 @@ async function main(argv: readonly string[]): Promise<number> {
   registerUp(program);
   registerServe(program);
   registerCheck(program);
+  registerRoute(program);
   registerConfig(program);
   registerPgbouncer(program);
   if (argv.length <= 2) {

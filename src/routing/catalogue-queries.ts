@@ -1,0 +1,151 @@
+/**
+ * The queries that fill a catalogue (PostgreSQL 13 and newer). They need no privilege, and take their arguments from
+ * {@link CATALOGUE_ARGUMENTS}. Whoever runs them pins the search_path first, by {@link PIN_SEARCH_PATH}, on a connection of
+ * his own: then operators and types are PostgreSQL's, whatever a database's users have made.
+ */
+import { HARMLESS_VOLATILE_FUNCTIONS, NODE_DEPENDENT_FUNCTIONS } from './node-functions.js';
+
+/** Temporary objects come last, so that nobody's stands before PostgreSQL's. */
+export const PIN_SEARCH_PATH = "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false)";
+
+/** A database with more relations or functions than this has no catalogue, and all its statements go to the primary. */
+export const CATALOGUE_ROWS_MAX = 200_000;
+
+/** `$1` and `$2` of {@link RELATIONS_QUERY} and {@link HIDDEN_CALLS_QUERY}. */
+export const CATALOGUE_ARGUMENTS: readonly [string[], string[]] = [
+  [...HARMLESS_VOLATILE_FUNCTIONS],
+  [...NODE_DEPENDENT_FUNCTIONS],
+];
+
+/** An aggregate is called stable whatever the functions of which it consists. */
+const IS_VOLATILE = `(p.provolatile = 'v' OR p.prokind = 'a' AND EXISTS (
+  SELECT FROM pg_catalog.pg_aggregate AS a JOIN pg_catalog.pg_proc AS part
+    ON part.oid IN (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn, a.aggmtransfn,
+      a.aggminvtransfn, a.aggmfinalfn)
+  WHERE a.aggfnoid = p.oid AND part.provolatile = 'v'))`;
+
+/** Functions outside of pg_catalog, and those that somebody has put into it. A row: {@link FunctionRow}. */
+export const FUNCTIONS_QUERY = `
+SELECT n.nspname AS schema, p.proname AS name, p.pronargs - p.pronargdefaults AS arguments_min,
+  CASE WHEN p.provariadic <> 0 THEN 100 ELSE p.pronargs END AS arguments_max, bool_or(${IS_VOLATILE}) AS volatile
+FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+WHERE p.prokind <> 'p' AND (n.nspname <> 'pg_catalog' OR p.oid >= 16384)
+GROUP BY 1, 2, 3, 4
+LIMIT ${CATALOGUE_ROWS_MAX + 1}`;
+
+/** A row of {@link FUNCTIONS_QUERY}. */
+export interface FunctionRow {
+  readonly schema: string;
+  readonly name: string;
+  readonly arguments_min: number;
+  readonly arguments_max: number;
+  readonly volatile: boolean;
+}
+
+/** Functions that must not run on a standby, and in words why. */
+const BAD_FUNCTIONS = `bad_function AS MATERIALIZED (
+  SELECT p.oid, n.nspname || '.' || p.proname AS name,
+    CASE WHEN n.nspname = 'pg_catalog' AND p.proname = ANY ($2::text[])
+      THEN 'which tells of the server' ELSE 'which is volatile' END AS why
+  FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+  WHERE CASE WHEN n.nspname = 'pg_catalog' AND p.oid < 16384
+    THEN p.proname = ANY ($2::text[]) OR (p.provolatile = 'v' AND p.proname <> ALL ($1::text[]))
+    ELSE ${IS_VOLATILE} END)`;
+
+/** The functions that a stored expression calls stand in it as `:funcid 1234`, whoever wrote them and however hidden. */
+const CALLS = `':(?:funcid|opfuncid|hashfuncid|negfuncid|aggfnoid|winfnoid) (\\d+)'`;
+
+/**
+ * All relations but indexes and temporary ones, with what keeps them from being read on a standby: their own kind, or what
+ * lies below them (partitions, the relations and functions of a view, of a row security policy). A row:
+ * {@link RelationRow}.
+ *
+ * current_setting() in a view or policy reads one of the application's own settings if its name is a literal with a dot.
+ */
+export const RELATIONS_QUERY = `
+WITH RECURSIVE ${BAD_FUNCTIONS},
+expression AS (
+  SELECT v.oid AS relation, r.ev_action::text AS tree, 'view' AS place
+  FROM pg_catalog.pg_class AS v JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = v.oid AND r.ev_type = '1'
+  WHERE v.relkind = 'v'
+  UNION ALL
+  SELECT t.oid, p.polqual::text, 'policy'
+  FROM pg_catalog.pg_class AS t JOIN pg_catalog.pg_policy AS p ON p.polrelid = t.oid
+  WHERE t.relrowsecurity AND p.polcmd IN ('*', 'r') AND p.polqual IS NOT NULL),
+called AS (
+  SELECT DISTINCT e.relation, m.part[1]::oid AS function
+  FROM expression AS e CROSS JOIN LATERAL regexp_matches(e.tree, ${CALLS}, 'g') AS m (part)),
+edge AS (
+  SELECT DISTINCT e.relation, m.part[1]::oid AS below
+  FROM expression AS e CROSS JOIN LATERAL regexp_matches(e.tree, ':relid (\\d+)', 'g') AS m (part)
+  UNION SELECT inhparent, inhrelid FROM pg_catalog.pg_inherits),
+reads_setting AS (
+  SELECT DISTINCT c.relation FROM called AS c JOIN pg_catalog.pg_proc AS p ON p.oid = c.function
+  WHERE p.proname = 'current_setting' AND p.pronamespace = 'pg_catalog'::regnamespace),
+definition AS (
+  SELECT s.relation, pg_get_viewdef(s.relation) AS words
+  FROM reads_setting AS s JOIN pg_catalog.pg_class AS c ON c.oid = s.relation WHERE c.relkind = 'v'
+  UNION ALL
+  SELECT s.relation, pg_get_expr(p.polqual, p.polrelid)
+  FROM reads_setting AS s JOIN pg_catalog.pg_policy AS p ON p.polrelid = s.relation WHERE p.polqual IS NOT NULL),
+root AS (
+  SELECT c.oid AS relation, CASE WHEN c.relkind = 'f' THEN 'is a foreign table'
+    WHEN c.relkind = 'S' THEN 'is a sequence, whose last value runs ahead on a standby'
+    ELSE 'is unlogged, and empty on a standby' END AS trouble
+  FROM pg_catalog.pg_class AS c WHERE c.relkind IN ('f', 'S') OR (c.relpersistence = 'u' AND c.relkind IN ('r', 'p', 'm'))
+  UNION
+  SELECT c.relation, 'calls ' || b.name || '(), ' || b.why
+  FROM called AS c JOIN bad_function AS b ON b.oid = c.function
+  UNION
+  SELECT d.relation, 'calls current_setting(), which may read one of the server''s own settings'
+  FROM definition AS d WHERE d.words ~ 'current_setting\\((?!''[A-Za-z_0-9]+\\.[A-Za-z_0-9.]+''::text)'),
+troubled AS (
+  SELECT relation, relation AS root, trouble FROM root
+  UNION
+  SELECT e.relation, t.root, t.trouble FROM troubled AS t JOIN edge AS e ON e.below = t.relation),
+worst AS (
+  SELECT DISTINCT ON (t.relation) t.relation,
+    CASE WHEN t.root = t.relation THEN t.trouble
+      ELSE 'reads ' || n.nspname || '.' || c.relname || ', which ' || t.trouble END AS trouble
+  FROM troubled AS t JOIN pg_catalog.pg_class AS c ON c.oid = t.root
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+  ORDER BY t.relation, t.root <> t.relation, t.trouble)
+SELECT n.nspname AS schema, c.relname AS name, w.trouble
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+  LEFT JOIN worst AS w ON w.relation = c.oid
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'
+LIMIT ${CATALOGUE_ROWS_MAX + 1}`;
+
+/** A row of {@link RELATIONS_QUERY}. */
+export interface RelationRow {
+  readonly schema: string;
+  readonly name: string;
+  readonly trouble: string | null;
+}
+
+/** Operators, types and casts that call functions which no text shows. A row: {@link HiddenCallRow}. */
+export const HIDDEN_CALLS_QUERY = `
+WITH ${BAD_FUNCTIONS}
+SELECT 'operator' AS what, o.oprname AS name, b.name || '(), ' || b.why AS trouble
+FROM pg_catalog.pg_operator AS o JOIN bad_function AS b ON b.oid = o.oprcode
+UNION
+SELECT 'type', t.typname, b.name || '(), ' || b.why
+FROM pg_catalog.pg_constraint AS c JOIN pg_catalog.pg_type AS t ON t.oid = c.contypid
+  CROSS JOIN LATERAL regexp_matches(c.conbin::text, ${CALLS}, 'g') AS m (part)
+  JOIN bad_function AS b ON b.oid = m.part[1]::oid
+WHERE c.contypid <> 0
+UNION
+SELECT 'type', t.typname, b.name || '(), ' || b.why
+FROM pg_catalog.pg_type AS t JOIN bad_function AS b ON b.oid IN (t.typinput, t.typoutput, t.typreceive, t.typsend)
+UNION
+SELECT CASE k.castcontext WHEN 'e' THEN 'type' ELSE 'cast' END, t.typname, b.name || '(), ' || b.why
+FROM pg_catalog.pg_cast AS k JOIN pg_catalog.pg_type AS t ON t.oid = k.casttarget
+  JOIN bad_function AS b ON b.oid = k.castfunc`;
+
+/** A row of {@link HIDDEN_CALLS_QUERY}. */
+export interface HiddenCallRow {
+  readonly what: 'operator' | 'type' | 'cast';
+  readonly name: string;
+  /** The function's name, and why it must not run on a standby. */
+  readonly trouble: string;
+}

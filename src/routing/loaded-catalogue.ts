@@ -1,0 +1,79 @@
+/** A catalogue from the rows of the queries in `catalogue-queries.ts`. */
+import type { Catalogue, FunctionFact, RelationFact } from './catalogue.js';
+import {
+  CATALOGUE_ROWS_MAX,
+  type FunctionRow,
+  type HiddenCallRow,
+  type RelationRow,
+} from './catalogue-queries.js';
+
+/** The rows of all three queries. */
+export interface CatalogueRows {
+  readonly functions: readonly FunctionRow[];
+  readonly relations: readonly RelationRow[];
+  readonly hiddenCalls: readonly HiddenCallRow[];
+}
+
+const NONE: readonly never[] = [];
+
+/** What is said once is kept once: most relations of a database with many have no trouble, or the same. */
+class LoadedCatalogue implements Catalogue {
+  readonly loaded = true;
+  readonly hiddenCast: string | null;
+  readonly #functions = new Map<string, FunctionFact[]>();
+  readonly #relations = new Map<string, RelationFact[]>();
+  readonly #operators = new Map<string, string>();
+  readonly #types = new Map<string, string>();
+
+  constructor({ functions, relations, hiddenCalls }: CatalogueRows) {
+    for (const { schema, name, arguments_min, arguments_max, volatile } of functions) {
+      add(this.#functions, name, {
+        schema,
+        argumentsMin: arguments_min,
+        argumentsMax: arguments_max,
+        volatile,
+      });
+    }
+    const facts = new Map<string, RelationFact>();
+    for (const { schema, name, trouble } of relations) {
+      const key = `${schema}\0${trouble}`;
+      const fact = facts.get(key) ?? { schema, trouble };
+      facts.set(key, fact);
+      add(this.#relations, name, fact);
+    }
+    let hiddenCast: string | null = null;
+    for (const { what, name, trouble } of hiddenCalls) {
+      if (what === 'cast') hiddenCast = `a cast to ${name} that may go unseen and calls ${trouble}`;
+      else (what === 'operator' ? this.#operators : this.#types).set(name, `which calls ${trouble}`);
+    }
+    this.hiddenCast = hiddenCast;
+  }
+
+  functions(name: string): readonly FunctionFact[] {
+    return this.#functions.get(name) ?? NONE;
+  }
+
+  relations(name: string): readonly RelationFact[] {
+    return this.#relations.get(name) ?? NONE;
+  }
+
+  operatorTrouble(name: string): string | null {
+    return this.#operators.get(name) ?? null;
+  }
+
+  typeTrouble(name: string): string | null {
+    return this.#types.get(name) ?? null;
+  }
+}
+
+function add<Fact>(facts: Map<string, Fact[]>, name: string, fact: Fact): void {
+  const known = facts.get(name);
+  if (known === undefined) facts.set(name, [fact]);
+  else known.push(fact);
+}
+
+/** The catalogue of a database; null if the database has more objects than {@link CATALOGUE_ROWS_MAX}. */
+export function loadedCatalogue(rows: CatalogueRows): Catalogue | null {
+  const tooMany = Math.max(rows.functions.length, rows.relations.length) > CATALOGUE_ROWS_MAX;
+  return tooMany ? null : new LoadedCatalogue(rows);
+}

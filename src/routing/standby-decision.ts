@@ -1,0 +1,95 @@
+/** Whether a statement may run on a standby, and why not: its verdict, looked at with the catalogue's facts. */
+import {
+  attributeTrouble,
+  type Catalogue,
+  functionTrouble,
+  relationTrouble,
+  type SearchPath,
+} from './catalogue.js';
+import type { FunctionUse, NameUse, Uses } from './statement-uses.js';
+import type { StatementVerdict } from './statement-verdict.js';
+
+/** Where a statement that stands by itself may run. */
+export interface StandbyDecision {
+  readonly mayRunOnStandby: boolean;
+  /** Why, in words: a whole sentence without its stop. */
+  readonly reason: string;
+  /** What was taken for granted because there is no catalogue, in words. */
+  readonly assumptions: readonly string[];
+}
+
+/**
+ * Decides about a statement outside of a transaction, in a session that has nothing on the primary (no temporary table, no
+ * held cursor): such sessions are pinned, and never come here.
+ *
+ * @param path the session's search_path, if it is known
+ */
+export function decideStandby(
+  verdict: StatementVerdict,
+  catalogue: Catalogue,
+  path: SearchPath,
+): StandbyDecision {
+  const { kind, reason, uses } = verdict;
+  if (kind !== 'read' || uses === null) return toPrimary(reason ?? 'it is not known to be a read');
+  const assumptions: string[] = [];
+  const trouble = troubleOf(uses, catalogue, path, assumptions);
+  if (trouble !== null) return toPrimary(trouble);
+  return { mayRunOnStandby: true, reason: 'it only reads', assumptions };
+}
+
+function toPrimary(reason: string): StandbyDecision {
+  return { mayRunOnStandby: false, reason, assumptions: [] };
+}
+
+function troubleOf(uses: Uses, catalogue: Catalogue, path: SearchPath, assumptions: string[]): string | null {
+  if (catalogue.hiddenCast !== null) return `the database has ${catalogue.hiddenCast}`;
+  for (const use of uses.functions) {
+    const trouble = callTrouble(use, catalogue, path);
+    if (trouble !== null) return `it calls ${written(use)}(), ${trouble}`;
+  }
+  for (const use of uses.relations) {
+    const trouble = readTrouble(use, catalogue, path, assumptions);
+    if (trouble !== null) return `${written(use)} ${trouble}`;
+  }
+  for (const name of uses.operators) {
+    const trouble = catalogue.operatorTrouble(name);
+    if (trouble !== null) return `it uses the operator ${name}, ${trouble}`;
+  }
+  for (const name of uses.types) {
+    const trouble = catalogue.typeTrouble(name);
+    if (trouble !== null) return `it casts to ${name}, ${trouble}`;
+  }
+  for (const name of uses.attributes) {
+    const trouble = attributeTrouble(name, catalogue);
+    if (trouble !== null) return `it reads .${name}, ${trouble}`;
+  }
+  return null;
+}
+
+/** The settings that applications make up have a dot in their names, and are the session's: they follow it. */
+function callTrouble(use: FunctionUse, catalogue: Catalogue, path: SearchPath): string | null {
+  const { schema, name, literal } = use;
+  if (name === 'current_setting' && (schema === null || schema === 'pg_catalog') && !literal?.includes('.')) {
+    return "which may read one of the server's own settings";
+  }
+  return functionTrouble(use, catalogue, path);
+}
+
+function readTrouble(
+  use: NameUse,
+  catalogue: Catalogue,
+  path: SearchPath,
+  assumptions: string[],
+): string | null {
+  const trouble = relationTrouble(use, catalogue, path);
+  if (trouble !== undefined) return trouble;
+  const systems =
+    use.schema?.startsWith('pg_') || use.schema === 'information_schema' || use.name.startsWith('pg_');
+  if (catalogue.loaded || systems) return 'is not known here';
+  assumptions.push(`${written(use)} is an ordinary table`);
+  return null;
+}
+
+function written({ schema, name }: NameUse): string {
+  return schema === null ? name : `${schema}.${name}`;
+}
