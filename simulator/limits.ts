@@ -44,7 +44,7 @@ export function withLimits<T extends Omit<GatewaySettings, 'tls'>>(
 }
 
 const OUR_NOTICES = ['No server connection available', 'this session keeps its server connection: '];
-const PIN_REFUSED = 'a session may not keep its server connection (on_pin): ';
+const PIN_REFUSED = 'a session may not keep its server connection (on_pin = refuse): ';
 
 /** True for a notice of ours that belongs to no answer. */
 export function isOurNotice(message: string | undefined): boolean {

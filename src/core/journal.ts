@@ -6,7 +6,7 @@ import type { ErrorFields } from '../wire/error-fields.js';
 import { SqlState } from '../wire/sqlstate.js';
 import type { GatewayContext } from './context.js';
 import type { ConnectionId, ReportSubject } from './io.js';
-import { pinAdvice, pinReasons } from './session-state.js';
+import { limitPins, pinAdvice, pinReasons } from './pin-words.js';
 
 /** A client or server connection, as the log names it. */
 export interface Recorded {
@@ -79,11 +79,11 @@ export function recordProbeFailure(
 }
 
 /** A session keeps its server connection for what it has no room to be followed by. */
-export function recordPin({ io }: GatewayContext, subject: ReportSubject, pins: number): void {
-  const advice = pinAdvice(pins);
-  if (advice === '') return;
-  const message = `a session keeps its server connection: ${pinReasons(pins)}`;
-  io.report({ level: 'warn', message: `${message}. ${advice}`, subject });
+export function recordPin({ io }: GatewayContext, client: Pick<Recorded, 'subject'>, pins: number): void {
+  const limits = limitPins(pins);
+  if (limits === 0) return;
+  const message = `a session keeps its server connection: ${pinReasons(limits)}. ${pinAdvice(limits)}`;
+  io.report({ level: 'warn', message, subject: client.subject });
 }
 
 /** A client has waited for so long that its pool uses the reserve. */

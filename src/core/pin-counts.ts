@@ -1,5 +1,5 @@
 /** How many sessions keep their server connection, and how many have, by the reason. */
-import { pinBits, pinReasons } from './session-state.js';
+import { pinBits, pinReasons } from './pin-words.js';
 
 /** One reason that has occurred. */
 export interface PinFigures {

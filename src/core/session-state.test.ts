@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ParameterSets } from './parameters.js';
-import { differenceBetween, Pin, pinReasons, type StateHolder } from './session-state.js';
+import { pinReasons } from './pin-words.js';
+import { differenceBetween, Pin, type StateHolder } from './session-state.js';
 
 const sets = new ParameterSets();
 const set = (values: Record<string, string>) => sets.of(new Map(Object.entries(values)));

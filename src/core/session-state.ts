@@ -3,7 +3,6 @@
  * the server connection itself has, which pins the link with a reason. The server is asked for it (state-probe.ts), since
  * nobody else knows what ROLLBACK, SET LOCAL or a function have made of it.
  */
-import { CUSTOM_SETTINGS_MAX, STATE_BYTES_MAX } from './limits.js';
 import { isSettable, type ParameterSet, quoteLiteral } from './parameters.js';
 
 /** What keeps a link from ending with its transaction; a set of bits. */
@@ -25,57 +24,15 @@ export const Pin = {
   SEQUENCE: 64,
   /** Something that no query shows: setseed(), a backup under way, a replication origin. */
   UNSEEN: 128,
-  /** Settings of more than {@link STATE_BYTES_MAX}. */
+  /** Settings of more than `STATE_BYTES_MAX`. */
   SETTINGS_SIZE: 256,
-  /** More than {@link CUSTOM_SETTINGS_MAX} settings with a dot in their names. */
+  /** More than `CUSTOM_SETTINGS_MAX` settings with a dot in their names. */
   SETTINGS_COUNT: 512,
   /** Such settings whose names the text didn't tell. */
   SETTING_NAMES: 1024,
   /** The state could not be asked for. */
   UNANSWERED: 2048,
 } as const;
-
-const REASONS: readonly [pin: number, reason: string][] = [
-  [Pin.TEMPORARY, 'temporary objects'],
-  [Pin.LOCK, 'advisory locks'],
-  [Pin.CURSOR, 'cursors with hold'],
-  [Pin.PREPARED, 'statements prepared by SQL'],
-  [Pin.CHANNEL, 'listening'],
-  [Pin.LIBRARY, 'loaded library'],
-  [Pin.SEQUENCE, 'currval or lastval'],
-  [Pin.UNSEEN, 'state that no query shows'],
-  [Pin.SETTINGS_SIZE, `more than ${STATE_BYTES_MAX / 1024} KiB of settings`],
-  [Pin.SETTINGS_COUNT, `more than ${CUSTOM_SETTINGS_MAX} custom settings`],
-  [Pin.SETTING_NAMES, 'custom settings of unknown names'],
-  [Pin.UNANSWERED, 'state that could not be asked for'],
-];
-
-/** What helps against a limit of ours, by the pin that it makes. */
-const LIMIT_ADVICE: readonly [pin: number, advice: string][] = [
-  [Pin.SETTINGS_SIZE, 'Set less, or use pool_mode = session.'],
-  [Pin.SETTINGS_COUNT, 'Put several values into one setting, or use pool_mode = session.'],
-  [Pin.SETTING_NAMES, "Name them by a plain literal, as in set_config('app.tenant', $1, false)."],
-  [Pin.UNANSWERED, 'The log says what the server has answered.'],
-];
-
-/** The single bits of a set of pins. */
-export function pinBits(pins: number): number[] {
-  return REASONS.map(([pin]) => pin).filter((pin) => (pins & pin) !== 0);
-}
-
-/** What to do about pins that are limits of ours; empty: none of them is. */
-export function pinAdvice(pins: number): string {
-  return LIMIT_ADVICE.filter(([pin]) => (pins & pin) !== 0)
-    .map(([, advice]) => advice)
-    .join(' ');
-}
-
-/** The reasons in words, for people. Empty: none. */
-export function pinReasons(pins: number): string {
-  return REASONS.filter(([pin]) => (pins & pin) !== 0)
-    .map(([, reason]) => reason)
-    .join(', ');
-}
 
 /** The state of a session between two transactions, as its server has told it. */
 export interface FoundState {

@@ -7,10 +7,11 @@ import type { GatewayContext } from './context.js';
 import type { Database, Databases } from './databases.js';
 import type { Hosts } from './hosts.js';
 import type { ConnectionId, Io } from './io.js';
+import { pinReasons } from './pin-words.js';
 import type { Pool } from './pool/pool.js';
 import type { ServerConnection } from './server/server-connection.js';
 import type { Session } from './session/session.js';
-import { Pin, pinReasons } from './session-state.js';
+import { Pin } from './session-state.js';
 import type {
   ConnectionSnapshot,
   DatabaseLatencies,

@@ -66,10 +66,23 @@ onEveryDriver('pin reasons', { gateway: { settings: { stats_users: SUPERUSER } }
     for (const words of [
       '16 KiB of settings. Set less',
       '100 custom settings. Put several',
-      'unknown names. Name them',
+      'unknown names. Name custom',
     ]) {
       assert.ok(stage.gateway.log.includes(words), words);
     }
+  });
+
+  test('each reason is told when it comes, with what to do', async () => {
+    const settings = { on_pin: 'notice' };
+    await withGateway({ io: stage.io, server: stage.server, settings }, async (gateway) => {
+      const client = await RawClient.login(gateway);
+      const told = async () => (await client.take('N')).at(-1)!.body.toString('latin1');
+      await client.query('CREATE TEMP TABLE t (i int)');
+      assert.match(await told(), /connection: temporary objects\0.*ON COMMIT DROP/s);
+      await client.query('SELECT pg_advisory_lock(7)');
+      assert.match(await told(), /connection: advisory locks\0.*pg_advisory_xact_lock/s);
+      await client.close();
+    });
   });
 
   test('a question that fails is told in the log, and asked again', async () => {

@@ -2,6 +2,7 @@
 import { buildNoticeResponse, type ErrorFields } from '../../wire/error-fields.js';
 import { SqlState } from '../../wire/sqlstate.js';
 import type { ServerLoss } from '../link.js';
+import { pinAdvice, pinReasons } from '../pin-words.js';
 
 export function serverLossError(loss: ServerLoss): ErrorFields {
   return {
@@ -26,23 +27,22 @@ export function violation(message: string): ErrorFields {
   return { severity: 'FATAL', code: SqlState.protocol_violation, message };
 }
 
-/** What keeps a session from sharing its server connection, and how to do without. */
-const PIN_HINT =
-  'Do without it, or undo it in the same transaction (ON COMMIT DROP, pg_advisory_xact_lock), or use a database with pool_mode = session.';
-
-/** `on_pin = notice` */
-export function pinNotice(reasons: string): Uint8Array {
-  const message = `this session keeps its server connection: ${reasons}`;
+/** `on_pin = notice`. @param pins why (`Pin`) */
+export function pinNotice(pins: number): Uint8Array {
   return buildNoticeResponse({
     severity: 'NOTICE',
     code: SqlState.successful_completion,
-    message,
-    hint: PIN_HINT,
+    message: `this session keeps its server connection: ${pinReasons(pins)}`,
+    hint: pinAdvice(pins),
   });
 }
 
-/** `on_pin = refuse` */
-export function pinRefusal(reasons: string): ErrorFields {
-  const message = `a session may not keep its server connection (on_pin): ${reasons}`;
-  return { severity: 'FATAL', code: SqlState.feature_not_supported, message, hint: PIN_HINT };
+/** `on_pin = refuse`. @param pins why (`Pin`) */
+export function pinRefusal(pins: number): ErrorFields {
+  return {
+    severity: 'FATAL',
+    code: SqlState.feature_not_supported,
+    message: `a session may not keep its server connection (on_pin = refuse): ${pinReasons(pins)}`,
+    hint: pinAdvice(pins),
+  };
 }

@@ -13,15 +13,7 @@ import { recordPin } from '../journal.js';
 import { CUSTOM_SETTINGS_MAX, STATE_BYTES_MAX } from '../limits.js';
 import type { ParameterSet } from '../parameters.js';
 import type { ServerConnection } from '../server/server-connection.js';
-import {
-  type FoundState,
-  NO_ROLE,
-  Pin,
-  pinReasons,
-  ROLE,
-  SESSION_AUTHORIZATION,
-  TOO_LARGE,
-} from '../session-state.js';
+import { type FoundState, NO_ROLE, Pin, ROLE, SESSION_AUTHORIZATION, TOO_LARGE } from '../session-state.js';
 import type { OnPin } from '../settings.js';
 import { pinNotice, pinRefusal } from './session-errors.js';
 
@@ -114,20 +106,18 @@ export class VirtualSession {
     const isNew = this.pins === Pin.NONE && pins !== Pin.NONE;
     this.pins = pins;
     server.pin(pins !== Pin.NONE);
-    if (added !== Pin.NONE) {
-      this.context.pinCounts.add(added);
-      recordPin(this.context, this.client.subject, added);
-    }
-    if (isNew) this.pinned();
+    if (isNew) this.pinnedSince = this.context.io.now();
+    if (isNew) this.context.counters.sessionsPinned += 1;
+    if (added !== Pin.NONE) this.pinned(added);
   }
 
-  private pinned(): void {
+  /** @param added the reasons that did not hold before */
+  private pinned(added: number): void {
     const { onPin } = this.client;
-    this.pinnedSince = this.context.io.now();
-    this.context.counters.sessionsPinned += 1;
-    const reasons = pinReasons(this.pins);
-    if (onPin === 'notice') this.client.send(pinNotice(reasons));
-    else if (onPin === 'refuse') this.client.fail(pinRefusal(reasons));
+    this.context.pinCounts.add(added);
+    recordPin(this.context, this.client, added);
+    if (onPin === 'notice') this.client.send(pinNotice(added));
+    else if (onPin === 'refuse') this.client.fail(pinRefusal(added));
   }
 
   private settingsToKeep(server: ServerConnection, { settings }: FoundState): Map<string, string> {
