@@ -3,12 +3,24 @@ import { SessionEffect } from '../sql/session-effect.js';
 import { sessionEffects } from '../sql/session-effects.js';
 import { SEARCHED_BYTES_MAX } from './limits.js';
 
-/** A sequence that was used counts only when its value is asked for. */
-const CONCERNING = ~(SessionEffect.SEQUENCE_SET | SessionEffect.INSERT);
+const MAY_USE_SEQUENCES =
+  SessionEffect.SEQUENCE_SET | SessionEffect.INSERT | SessionEffect.MODIFY | SessionEffect.STATE;
+/** Nothing stays of a NOTIFY, and a sequence that was used counts only when its value is asked for. */
+const STAYING = ~(
+  SessionEffect.NOTIFY |
+  SessionEffect.SEQUENCE_SET |
+  SessionEffect.INSERT |
+  SessionEffect.MODIFY
+);
 
 /** Whether something may be left in the session. */
 export function mayStay(effects: number): boolean {
-  return (effects & ~SessionEffect.NOTIFY) !== 0;
+  return (effects & STAYING) !== 0;
+}
+
+/** Whether a sequence may get a value in the session. */
+export function mayUseSequences(effects: number): boolean {
+  return (effects & MAY_USE_SEQUENCES) !== 0;
 }
 
 /**
@@ -22,5 +34,5 @@ export function statementEffects(
   standardStrings = false,
 ): number {
   if (end - start > SEARCHED_BYTES_MAX) return SessionEffect.STATE;
-  return sessionEffects(bytes, start, end, standardStrings) & CONCERNING;
+  return sessionEffects(bytes, start, end, standardStrings);
 }

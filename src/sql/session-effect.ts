@@ -31,4 +31,6 @@ export const SessionEffect = {
   UNSEEN: 512,
   /** NOTIFY or pg_notify(): nothing stays, but listeners hear of it. */
   NOTIFY: 1024,
+  /** Rows are changed, removed or locked: a trigger may call nextval() unseen. */
+  MODIFY: 2048,
 } as const;

@@ -144,6 +144,7 @@ class EffectScan {
       case ROLE.MODIFY:
       case ROLE.INSERT:
       case ROLE.MERGE:
+        if (role === ROLE.MODIFY) this.#effects |= SessionEffect.MODIFY;
         if (this.#depth === this.#withDepth) this.#withDepth = -1;
         break;
       case ROLE.INTO:

@@ -71,6 +71,9 @@ export interface RefusedStatement {
   readonly inBatch: boolean;
 }
 
+/** Makes a server connection forget what others have got from sequences (session/sequence-reads.ts), unless it is skipped. */
+export const FORGETTING = Object.freeze({ what: 'forgetting sequences' });
+
 /** The Sync of a batch that is repeated: its answer has been given with the repetition. */
 const REPEATED = Object.freeze({ what: 'repeated' });
 
@@ -80,11 +83,12 @@ export type RequestDetail =
   | StateProbe
   | Barrier
   | RefusedStatement
+  | typeof FORGETTING
   | typeof QUERY_IN_BATCH
   | typeof REPEATED;
 
 /** What may be known of a client's request. */
-export type ClientRequest = StatementRequest | RefusedStatement | typeof QUERY_IN_BATCH;
+export type ClientRequest = StatementRequest | RefusedStatement | typeof FORGETTING | typeof QUERY_IN_BATCH;
 
 /** A request that the server has refused (the first) or skipped. */
 export interface SkippedRequest {

@@ -50,6 +50,10 @@ export abstract class ServerAnswers extends FrameReader {
   settings: ParameterSet;
   /** What has been sent may have changed the session's state, of which the server has not been asked since. */
   isSuspect = false;
+  /** `currval()` and `lastval()` may tell of other clients. */
+  hasOthersSequences = false;
+  /** ... and of its client: that has done what may use a sequence. */
+  hasOwnSequences = false;
   /** It has been asked, and its client waits for the answer if it wants more of it. */
   isProbing = false;
   /** It holds something of its client's that no other server connection can be given. */
@@ -282,7 +286,10 @@ export abstract class ServerAnswers extends FrameReader {
       return SWALLOW;
     }
     if (isStalePlan(this.lastError) && this.planRefused()) return SWALLOW;
-    for (const skipped of this.exchange.failed()) this.statements.undo(skipped, this.link);
+    for (const skipped of this.exchange.failed()) {
+      if (skipped.detail?.what === 'forgetting sequences') this.hasOthersSequences = true;
+      this.statements.undo(skipped, this.link);
+    }
     const inClientsWords = detail === null ? null : refusedInClientsWords(detail, this.lastError);
     if (inClientsWords !== null) {
       this.flushRun(bytes, position);

@@ -55,8 +55,6 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   wasReady = false;
   /** The `id` of the client that it serves or has served last; 0: none yet. */
   lastClient = 0;
-  /** Before this link it has served another client than this one. */
-  isForeign = false;
   readonly place = new PoolPlace();
   private readonly owner: ServerOwner<ServerConnection>;
   /** Null when it is over. */
@@ -343,8 +341,11 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   bind(client: ClientEnd, mode: PoolMode): void {
     if (this.link !== null) throw new Error('invariant: server connection is linked already');
     this.link = client;
-    this.isForeign = this.lastClient !== client.id;
-    this.lastClient = client.id;
+    if (this.lastClient !== client.id) {
+      this.hasOthersSequences = this.lastClient !== 0;
+      this.hasOwnSequences = false;
+      this.lastClient = client.id;
+    }
     this.linkEndsWhenIdle = mode !== 'session';
     this.singleStatements = mode === 'statement';
   }

@@ -2,6 +2,7 @@
  * A client's connection: its login, then its requests, which go to the linked server connection in their order.
  * Named prepared statements are renamed on the way where links end with transactions (statement-traffic.ts).
  */
+import { SessionEffect } from '../../sql/session-effect.js';
 import { buildErrorResponse, type ErrorFields } from '../../wire/error-fields.js';
 import { BLOCK, END, FORWARD, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
@@ -15,13 +16,13 @@ import type { ServerLoss } from '../link.js';
 import type { ClientRequest } from '../server/exchange.js';
 import * as Request from '../server/request-queue.js';
 import type { ServerConnection } from '../server/server-connection.js';
-import { mayStay } from '../statement-effects.js';
 import type { Statement } from '../statements.js';
 import type { ClientEncryption } from './client-encryption.js';
 import type { ClientLogin, LoginStep } from './client-login.js';
 import type { ConsoleSession } from './console-session.js';
 import { CLOSE_COMPLETE, PARSE_COMPLETE, READY_IDLE } from './fixed-answers.js';
 import { BYTES_MAX_BY_TYPE, RENAMED_BYTES_MAX, renamed, SKIPPED } from './message-rules.js';
+import { forgetOthersSequences } from './sequence-reads.js';
 import { serverLossError, TRANSACTION_REFUSED, violation } from './session-errors.js';
 import { type LoginTarget, SessionLogin } from './session-login.js';
 import type { ClientPool, SessionOwner } from './session-owner.js';
@@ -437,14 +438,19 @@ export class Session extends StatefulClient implements StatementClient, LoginTar
       if (answer !== null) {
         return refuseQuery(this, bytes, position, answer, this.statements?.queryComes() != null);
       }
-      if (mayStay(effects)) this.tracked.sent(effects, bytes, from, to);
+      if ((effects & SessionEffect.SEQUENCE_READ) !== 0) {
+        if (!forgetOthersSequences(this, bytes, position, false)) return this.waitForAnswers();
+      }
+      if (effects !== SessionEffect.NONE) this.noteEffects(effects, bytes, from, to);
     }
     return this.request(Request.QUERY, this.statements?.queryComes() ?? null);
   }
 
   private functionCall(): Verdict {
     if (!this.acquire()) return BLOCK;
-    if (this.tracksState) (this.link as ServerConnection).isSuspect = true;
+    const link = this.link as ServerConnection;
+    link.isSuspect ||= this.tracksState;
+    link.hasOwnSequences = true;
     return this.request(Request.FUNCTION_CALL);
   }
 

@@ -16,9 +16,10 @@ import type { ParameterSet } from '../parameters.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { FoundState } from '../session-state.js';
 import type { OnPin, SessionStateMode } from '../settings.js';
-import { mayStay, statementEffects } from '../statement-effects.js';
+import { mayStay, mayUseSequences, statementEffects } from '../statement-effects.js';
 import type { Statement } from '../statements.js';
 import type { MessageHandler } from './message-handler.js';
+import { forgetOthersSequences } from './sequence-reads.js';
 import { strictRefusal } from './strict-mode.js';
 import { textRules } from './text-rules.js';
 import { UnservedRequests } from './unserved-requests.js';
@@ -64,6 +65,8 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
   abstract readonly statements: object | null;
   abstract get subject(): ReportSubject;
   abstract send(message: Uint8Array): void;
+  /** Sends something of ours to the server, behind what the client sent before `position`. */
+  abstract insert(bytes: Uint8Array, position: number, message: Uint8Array): void;
   abstract fail(error: ErrorFields): void;
   abstract readonly phase: string;
   abstract protocolViolation(message: string): Verdict;
@@ -108,7 +111,7 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
 
   /** What it is told if `bytes[start, end)`, a text with these effects, is refused; null: it is not. */
   refusalOf(effects: number, bytes: Uint8Array, start: number, end: number): Uint8Array | null {
-    if (!this.isStrict || effects === SessionEffect.NONE) return null;
+    if (!this.isStrict || !mayStay(effects)) return null;
     const { isOpaque, standardStrings } = textRules(this.parameters);
     // Of a longer one not all may have come.
     const isUnread = isOpaque || end - start > SEARCHED_BYTES_MAX;
@@ -121,15 +124,24 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
     return this.effectsOf(bytes, start, zeroByte(bytes, start, end));
   }
 
-  uses({ effects, definition }: Statement): void {
-    if (effects !== SessionEffect.NONE) this.sent(effects, definition);
-    else if (textRules(this.parameters).isOpaque) this.sent(SessionEffect.STATE, definition);
+  uses({ effects, definition }: Statement, bytes: Uint8Array, position: number): void {
+    if (effects !== SessionEffect.NONE) this.executes(effects, definition, bytes, position);
+    else if (textRules(this.parameters).isOpaque) {
+      this.executes(SessionEffect.STATE, definition, bytes, position);
+    }
   }
 
-  sent(effects: number, definition: Uint8Array): void {
-    if (this.tracksState && mayStay(effects)) {
-      this.tracked.sent(effects, definition, 0, definition.indexOf(0));
-    }
+  executes(effects: number, definition: Uint8Array, bytes: Uint8Array, position: number): void {
+    if (!this.tracksState) return;
+    if ((effects & SessionEffect.SEQUENCE_READ) !== 0) forgetOthersSequences(this, bytes, position, true);
+    // The end of a text is looked for only where somebody reads it.
+    this.noteEffects(effects, definition, 0, mayStay(effects) ? definition.indexOf(0) : 0);
+  }
+
+  /** A text with these effects, `bytes[start, end)`, is sent to the linked server connection. */
+  protected noteEffects(effects: number, bytes: Uint8Array, start: number, end: number): void {
+    if (mayUseSequences(effects)) (this.link as ServerConnection).hasOwnSequences = true;
+    if (mayStay(effects)) this.tracked.sent(effects, bytes, start, end);
   }
 
   stateFound(found: FoundState | null): void {

@@ -22,9 +22,9 @@ export interface StatementClient extends ClientEnd {
   /** Whether texts may be refused. */
   readonly isStrict: boolean;
   /** A named statement is used on the linked server connection. */
-  uses(statement: Statement): void;
+  uses(statement: Statement, bytes: Uint8Array, position: number): void;
   /** An unnamed statement with such effects is used on the linked server connection. `definition`: a Parse body behind the name. */
-  sent(effects: number, definition: Uint8Array): void;
+  executes(effects: number, definition: Uint8Array, bytes: Uint8Array, position: number): void;
   answerParseComplete(): void;
   answerCloseComplete(): void;
   /** Passes a request on as it is. */

@@ -193,7 +193,7 @@ export class StatementTraffic {
   ): Verdict {
     const definition = this.unnamed.parse(this.session, bytes, start, end, link.exchange.batch);
     link.statements.unnamed = definition;
-    if (definition.effects !== SessionEffect.NONE && this.session.isStrict) {
+    if (this.session.isStrict && definition.effects !== SessionEffect.NONE) {
       const answer = this.refusal(definition.effects, bytes, start, end);
       if (answer !== null) return refuseParse(this.session, bytes, position, answer, Request.PARSE_UNNAMED);
     }
@@ -250,7 +250,7 @@ export class StatementTraffic {
       this.useUnnamed(link, bytes, position);
       const definition = this.unnamed.now;
       if (definition !== null && definition.effects !== 0) {
-        this.session.sent(definition.effects, definition.bytes);
+        this.session.executes(definition.effects, definition.bytes, bytes, position);
       }
       link.expect(Request.BIND);
       return FORWARD;
@@ -364,7 +364,7 @@ export class StatementTraffic {
       return isFit ? null : Buffer.from(`?${name.slice(0, SENT_NAME_BYTES_MAX)}\0`, 'latin1');
     }
     this.use(link, bytes, position, statement);
-    this.session.uses(statement);
+    this.session.uses(statement, bytes, position);
     link.statements.latest = statement;
     return statement.serverName;
   }

@@ -66,16 +66,9 @@ export class VirtualSession {
     server.isSuspect = true;
     if ((effects & SessionEffect.UNSEEN) !== 0) this.lasting |= Pin.UNSEEN;
     if ((effects & SessionEffect.LOAD) !== 0) this.lasting |= Pin.LIBRARY;
-    if ((effects & SessionEffect.SEQUENCE_READ) !== 0) this.readsSequence(server);
+    // From now on it keeps its server connection.
+    if ((effects & SessionEffect.SEQUENCE_READ) !== 0) this.lasting |= Pin.SEQUENCE;
     if ((effects & SessionEffect.CUSTOM_SETTING) !== 0) this.noteCustomSettings(bytes, start, end);
-  }
-
-  /** From now on it keeps its server connection. What another client has got from a sequence there is not this one's. */
-  private readsSequence(server: ServerConnection): void {
-    if ((this.lasting & Pin.SEQUENCE) === 0 && server.isForeign && server.isFresh) {
-      server.runOwnQuery('DISCARD SEQUENCES');
-    }
-    this.lasting |= Pin.SEQUENCE;
   }
 
   private noteCustomSettings(bytes: Uint8Array, start: number, end: number): void {
