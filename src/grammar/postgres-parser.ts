@@ -75,7 +75,7 @@ function parseIn(instance: PgQueryModule, text: Uint8Array): string | ParseFailu
   const answer =
     error === 0
       ? stringAt(instance, words[(result >> 2) + TREE]!)
-      : { failure: stringAt(instance, words[(error >> 2) + MESSAGE]!) };
+      : ({ failure: stringAt(instance, words[(error >> 2) + MESSAGE]!), final: true } as const);
   instance._wasm_free_parse_result(result);
   instance._free(pointer);
   return answer;

@@ -3,6 +3,7 @@
  * {@link CATALOGUE_ARGUMENTS}. Whoever runs them pins the search_path first, by {@link PIN_SEARCH_PATH}, on a connection of
  * his own: then operators and types are PostgreSQL's, whatever a database's users have made.
  */
+import type { HiddenCaller } from './catalogue.js';
 import { HARMLESS_VOLATILE_FUNCTIONS, NODE_DEPENDENT_FUNCTIONS } from './node-functions.js';
 
 /** Temporary objects come last, so that nobody's stands before PostgreSQL's. */
@@ -123,29 +124,45 @@ export interface RelationRow {
   readonly trouble: string | null;
 }
 
-/** Operators, types and casts that call functions which no text shows. A row: {@link HiddenCallRow}. */
+/**
+ * Names of operators, types, functions and relations whose use may call a function that no text shows. A cast that
+ * PostgreSQL adds by itself comes into question where something takes or has its type. A row: {@link HiddenCallRow}.
+ */
 export const HIDDEN_CALLS_QUERY = `
-WITH ${BAD_FUNCTIONS}
-SELECT 'operator' AS what, o.oprname AS name, b.name || '(), ' || b.why AS trouble
+WITH ${BAD_FUNCTIONS},
+unseen_cast AS (
+  SELECT k.casttarget AS type, 'may be given a value by a cast that calls ' || b.name || '(), ' || b.why AS trouble
+  FROM pg_catalog.pg_cast AS k JOIN bad_function AS b ON b.oid = k.castfunc WHERE k.castcontext = 'i')
+SELECT 'operator' AS what, o.oprname AS name, 'calls ' || b.name || '(), ' || b.why AS trouble
 FROM pg_catalog.pg_operator AS o JOIN bad_function AS b ON b.oid = o.oprcode
 UNION
-SELECT 'type', t.typname, b.name || '(), ' || b.why
+SELECT 'type', t.typname, 'calls ' || b.name || '(), ' || b.why
 FROM pg_catalog.pg_constraint AS c JOIN pg_catalog.pg_type AS t ON t.oid = c.contypid
   CROSS JOIN LATERAL regexp_matches(c.conbin::text, ${CALLS}, 'g') AS m (part)
   JOIN bad_function AS b ON b.oid = m.part[1]::oid
 WHERE c.contypid <> 0
 UNION
-SELECT 'type', t.typname, b.name || '(), ' || b.why
+SELECT 'type', t.typname, 'calls ' || b.name || '(), ' || b.why
 FROM pg_catalog.pg_type AS t JOIN bad_function AS b ON b.oid IN (t.typinput, t.typoutput, t.typreceive, t.typsend)
 UNION
-SELECT CASE k.castcontext WHEN 'e' THEN 'type' ELSE 'cast' END, t.typname, b.name || '(), ' || b.why
+SELECT 'type', t.typname, 'calls ' || b.name || '(), ' || b.why
 FROM pg_catalog.pg_cast AS k JOIN pg_catalog.pg_type AS t ON t.oid = k.casttarget
-  JOIN bad_function AS b ON b.oid = k.castfunc`;
+  JOIN bad_function AS b ON b.oid = k.castfunc
+UNION
+SELECT 'operator', o.oprname, u.trouble
+FROM unseen_cast AS u JOIN pg_catalog.pg_operator AS o ON u.type IN (o.oprleft, o.oprright, o.oprresult)
+UNION
+SELECT 'function', p.proname, u.trouble
+FROM unseen_cast AS u JOIN pg_catalog.pg_proc AS p ON u.type = p.prorettype OR u.type = ANY (p.proargtypes)
+UNION
+SELECT 'relation', c.relname, u.trouble
+FROM unseen_cast AS u JOIN pg_catalog.pg_attribute AS a ON a.atttypid = u.type AND a.attnum > 0
+  JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid`;
 
 /** A row of {@link HIDDEN_CALLS_QUERY}. */
 export interface HiddenCallRow {
-  readonly what: 'operator' | 'type' | 'cast';
+  readonly what: HiddenCaller;
   readonly name: string;
-  /** The function's name, and why it must not run on a standby. */
+  /** What it does, in words behind its name. */
   readonly trouble: string;
 }

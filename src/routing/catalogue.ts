@@ -28,22 +28,22 @@ export interface Catalogue {
   readonly loaded: boolean;
   functions(name: string): readonly FunctionFact[];
   relations(name: string): readonly RelationFact[];
-  /** Why an operator by this name must not be used on a standby, in words behind its name; null if it may. */
-  operatorTrouble(name: string): string | null;
-  /** The same of a type: of the functions that a cast to it calls. */
-  typeTrouble(name: string): string | null;
-  /** A cast that no text shows calls a volatile function: then nothing is certain. In words, null if there is none. */
-  readonly hiddenCast: string | null;
+  /**
+   * Why what has this name must not be used on a standby because of functions that no text shows: those of operators, of
+   * types, and of casts that PostgreSQL adds by itself. In words behind the name; null if it may.
+   */
+  hiddenTrouble(what: HiddenCaller, name: string): string | null;
 }
+
+/** What may call functions that a statement doesn't name. */
+export type HiddenCaller = 'operator' | 'type' | 'function' | 'relation';
 
 /** What is known without a database. */
 export const NO_CATALOGUE: Catalogue = {
   loaded: false,
   functions: () => [],
   relations: () => [],
-  operatorTrouble: () => null,
-  typeTrouble: () => null,
-  hiddenCast: null,
+  hiddenTrouble: () => null,
 };
 
 /** The schemas along which names are looked for, as `current_schemas(false)` gives them; null if that isn't known. */

@@ -1,5 +1,5 @@
 /** A catalogue from the rows of the queries in `catalogue-queries.ts`. */
-import type { Catalogue, FunctionFact, RelationFact } from './catalogue.js';
+import type { Catalogue, FunctionFact, HiddenCaller, RelationFact } from './catalogue.js';
 import {
   CATALOGUE_ROWS_MAX,
   type FunctionRow,
@@ -19,11 +19,10 @@ const NONE: readonly never[] = [];
 /** What is said once is kept once: most relations of a database with many have no trouble, or the same. */
 class LoadedCatalogue implements Catalogue {
   readonly loaded = true;
-  readonly hiddenCast: string | null;
   readonly #functions = new Map<string, FunctionFact[]>();
   readonly #relations = new Map<string, RelationFact[]>();
-  readonly #operators = new Map<string, string>();
-  readonly #types = new Map<string, string>();
+  /** By what it is and its name. */
+  readonly #hidden = new Map<string, string>();
 
   constructor({ functions, relations, hiddenCalls }: CatalogueRows) {
     for (const { schema, name, arguments_min, arguments_max, volatile } of functions) {
@@ -41,12 +40,7 @@ class LoadedCatalogue implements Catalogue {
       facts.set(key, fact);
       add(this.#relations, name, fact);
     }
-    let hiddenCast: string | null = null;
-    for (const { what, name, trouble } of hiddenCalls) {
-      if (what === 'cast') hiddenCast = `a cast to ${name} that may go unseen and calls ${trouble}`;
-      else (what === 'operator' ? this.#operators : this.#types).set(name, `which calls ${trouble}`);
-    }
-    this.hiddenCast = hiddenCast;
+    for (const { what, name, trouble } of hiddenCalls) this.#hidden.set(`${what} ${name}`, trouble);
   }
 
   functions(name: string): readonly FunctionFact[] {
@@ -57,12 +51,8 @@ class LoadedCatalogue implements Catalogue {
     return this.#relations.get(name) ?? NONE;
   }
 
-  operatorTrouble(name: string): string | null {
-    return this.#operators.get(name) ?? null;
-  }
-
-  typeTrouble(name: string): string | null {
-    return this.#types.get(name) ?? null;
+  hiddenTrouble(what: HiddenCaller, name: string): string | null {
+    return this.#hidden.size === 0 ? null : (this.#hidden.get(`${what} ${name}`) ?? null);
   }
 }
 

@@ -15,6 +15,8 @@ export interface ParseTree {
 export interface ParseFailure {
   /** PostgreSQL's own message for a syntax error, ours else. */
   readonly failure: string;
+  /** It is PostgreSQL's verdict, and the same for every text that differs in its constants alone. */
+  readonly final?: true;
 }
 
 /** PostgreSQL's parser. It never throws, whatever the text. */

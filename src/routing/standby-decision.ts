@@ -42,22 +42,24 @@ function toPrimary(reason: string): StandbyDecision {
 }
 
 function troubleOf(uses: Uses, catalogue: Catalogue, path: SearchPath, assumptions: string[]): string | null {
-  if (catalogue.hiddenCast !== null) return `the database has ${catalogue.hiddenCast}`;
   for (const use of uses.functions) {
     const trouble = callTrouble(use, catalogue, path);
     if (trouble !== null) return `it calls ${written(use)}(), ${trouble}`;
+    const hidden = catalogue.hiddenTrouble('function', use.name);
+    if (hidden !== null) return `it calls ${written(use)}(), which ${hidden}`;
   }
   for (const use of uses.relations) {
-    const trouble = readTrouble(use, catalogue, path, assumptions);
+    const trouble =
+      readTrouble(use, catalogue, path, assumptions) ?? catalogue.hiddenTrouble('relation', use.name);
     if (trouble !== null) return `${written(use)} ${trouble}`;
   }
   for (const name of uses.operators) {
-    const trouble = catalogue.operatorTrouble(name);
-    if (trouble !== null) return `it uses the operator ${name}, ${trouble}`;
+    const trouble = catalogue.hiddenTrouble('operator', name);
+    if (trouble !== null) return `it uses the operator ${name}, which ${trouble}`;
   }
   for (const name of uses.types) {
-    const trouble = catalogue.typeTrouble(name);
-    if (trouble !== null) return `it casts to ${name}, ${trouble}`;
+    const trouble = catalogue.hiddenTrouble('type', name);
+    if (trouble !== null) return `it uses the type ${name}, which ${trouble}`;
   }
   for (const name of uses.attributes) {
     const trouble = attributeTrouble(name, catalogue);

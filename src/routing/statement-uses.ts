@@ -51,6 +51,8 @@ const PLAIN_NODES = new Set(
   SubLink TypeCast TypeName WindowDef WithClause XmlExpr XmlSerialize`.split(/\s+/),
 );
 
+const SAMPLING_METHODS = new Set(['bernoulli', 'system']);
+
 /** Statements that may stand in WITH. */
 const WRITES_IN_WITH: Readonly<Record<string, string>> = {
   InsertStmt: 'an INSERT in WITH',
@@ -166,9 +168,10 @@ class UseWalk {
     this.uses.functions.push({ schema, name, argumentCount: given.length + ordered, literal });
   }
 
-  /** A method of TABLESAMPLE is a function with one argument, of the type internal. */
+  /** A method of TABLESAMPLE is a function with one argument, of the type internal. PostgreSQL's own are harmless. */
   #method(names: readonly string[]): void {
     const [name = '', schema = null] = [...names].reverse();
+    if ((schema ?? 'pg_catalog') === 'pg_catalog' && SAMPLING_METHODS.has(name)) return;
     this.uses.functions.push({ schema, name, argumentCount: 1, literal: null });
   }
 

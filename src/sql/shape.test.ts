@@ -91,6 +91,7 @@ describe('the shape of a statement', () => {
     );
     different('EXPLAIN (ANALYZE 1) TABLE t', 'EXPLAIN (ANALYZE 0) TABLE t');
     different("SELECT current_setting('a.b')", "SELECT current_setting('in_hot_standby')");
+    different(`SELECT "current_setting"('a.b')`, `SELECT "current_setting"('in_hot_standby')`);
     different("SELECT 1; SET x TO 'on'", "SELECT 1; SET x TO 'off'");
     same("SET x TO 'on'; SELECT 1", "SET x TO 'on'; SELECT 2");
     different("COPY t TO '/a'", "COPY t TO '/b'");

@@ -131,9 +131,7 @@ export class ShapeReader {
         this.#word();
         break;
       case TOKEN.QUOTED:
-        this.#beginning = false;
-        this.#mix(QUOTED_NAME);
-        this.#mixBytes();
+        this.#quoted();
         break;
       case TOKEN.OPERATOR:
         this.#operator();
@@ -183,6 +181,19 @@ export class ShapeReader {
     } else if (hash === IN) {
       this.#afterIn = true;
     }
+  }
+
+  #quoted(): void {
+    const { bytes, start, position } = this.#lexer;
+    this.#beginning = false;
+    this.#mix(QUOTED_NAME);
+    let hash = 0;
+    for (let at = start; at < position; at += 1) {
+      const byte = bytes[at]!;
+      this.#mix(byte);
+      if (at > start && at < position - 1) hash = hashStep(hash, byte);
+    }
+    if (hash === CURRENT_SETTING) this.#literals = true;
   }
 
   #mixBytes(): void {

@@ -23,7 +23,12 @@ export interface PostgresOptions {
   readonly hba?: readonly string[];
 }
 
-const TRUST = ['local all all trust', 'host all all 127.0.0.1/32 trust'];
+const TRUST = [
+  'local all all trust',
+  'host all all 127.0.0.1/32 trust',
+  'host replication all 127.0.0.1/32 trust',
+];
+const READY = /ready to accept (?:read-only )?connections/;
 const START_LIMIT_MS = 60_000;
 
 const FAST_SETTINGS: Readonly<Record<string, string | number>> = {
@@ -63,6 +68,34 @@ export class PostgresServer {
     const server = new PostgresServer(folder, options);
     await server.restart();
     return server;
+  }
+
+  /** A hot standby that streams from this server, which is restarted for that. */
+  async startStandby(settings: PostgresOptions['settings'] = {}): Promise<PostgresServer> {
+    const folder = scratchFolder('standby');
+    own(folder);
+    const data = join(folder, 'data');
+    await this.stop();
+    await succeed('cp', ['-a', this.#data, data]);
+    rmSync(join(data, 'postmaster.pid'), { force: true });
+    writeFileSync(join(data, 'standby.signal'), '');
+    own(join(data, 'standby.signal'));
+    await this.restart();
+    const source = `host=${this.host} port=${this.port} user=${SUPERUSER}`;
+    const standby = new PostgresServer(folder, {
+      settings: { ...this.#settings, hot_standby_feedback: 'on', primary_conninfo: source, ...settings },
+    });
+    await standby.restart();
+    return standby;
+  }
+
+  /** Resolves when `standby` shows everything that is committed here now. */
+  async replayedBy(standby: PostgresServer): Promise<void> {
+    const [position] = await this.query('SELECT pg_current_wal_insert_lsn() AS lsn');
+    await until('the standby to catch up', async () => {
+      const [row] = await standby.query(`SELECT pg_last_wal_replay_lsn() >= '${position?.lsn}' AS done`);
+      return row?.done === true;
+    });
   }
 
   /** The socket file. */
@@ -114,7 +147,7 @@ export class PostgresServer {
     });
     await until(
       'PostgreSQL to accept connections',
-      () => hasEnded(child) || this.#log.includes('ready to accept connections', seen),
+      () => hasEnded(child) || READY.test(this.#log.slice(seen)),
       START_LIMIT_MS,
     );
     if (hasEnded(child)) this.#child = null;

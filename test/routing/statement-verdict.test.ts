@@ -376,8 +376,8 @@ describe('what a statement names', () => {
       '.p/2',
       '.q/1',
     ]);
-    assert.deepEqual(functions('SELECT extract(year FROM a) FROM t TABLESAMPLE system (1)'), [
-      '.system/1',
+    assert.deepEqual(functions('SELECT extract(year FROM a) FROM t TABLESAMPLE mine (1)'), [
+      '.mine/1',
       'pg_catalog.extract/2',
     ]);
   });

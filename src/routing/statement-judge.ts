@@ -1,0 +1,79 @@
+/**
+ * Judges the statements of many clients, each shape once: the lexer's hash of a text, what is known of that shape, and the
+ * parser where nothing is.
+ */
+import { ShapeReader } from '../sql/shape.js';
+import { ShapeCache } from '../sql/shape-cache.js';
+import type { Catalogue, SearchPath } from './catalogue.js';
+import type { SqlParser } from './parse-tree.js';
+import { decideStandby, type StandbyDecision } from './standby-decision.js';
+import { judgeStatement, type StatementVerdict } from './statement-verdict.js';
+
+/** Longer texts, in bytes, are not read: they go to the primary. */
+export const JUDGED_BYTES_MAX = 1_048_576;
+/** How many shapes are remembered. */
+export const SHAPES_MAX = 8192;
+
+/** What is known of a shape: its verdict, and what was decided about it last. */
+export class JudgedShape {
+  readonly verdict: StatementVerdict;
+  #catalogue: Catalogue | null = null;
+  #path: SearchPath = null;
+  #decision: StandbyDecision | null = null;
+
+  constructor(verdict: StatementVerdict) {
+    this.verdict = verdict;
+  }
+
+  /**
+   * See {@link decideStandby}. Made once for one catalogue and one path, both compared by reference: whoever hands them
+   * in keeps one object for equal paths.
+   */
+  decide(catalogue: Catalogue, path: SearchPath): StandbyDecision {
+    let decision = this.#decision;
+    if (decision === null || catalogue !== this.#catalogue || path !== this.#path) {
+      decision = decideStandby(this.verdict, catalogue, path);
+      this.#decision = decision;
+      this.#catalogue = catalogue;
+      this.#path = path;
+    }
+    return decision;
+  }
+}
+
+const TOO_LONG = new JudgedShape(judgeStatement({ failure: `it is longer than ${JUDGED_BYTES_MAX} bytes` }));
+const UNCERTAIN = new JudgedShape(
+  judgeStatement({ failure: 'it has no certain end, or depends on standard_conforming_strings' }),
+);
+
+/** The memory of one database's statements. Not for the client encodings that the lexer can't read (see `lexer.ts`). */
+export class StatementJudge {
+  readonly shapes: ShapeCache<JudgedShape>;
+  readonly #reader: ShapeReader;
+  readonly #parser: SqlParser;
+
+  /** @param seed two integers of 32 bits that no client knows */
+  constructor(parser: SqlParser, seed: readonly [number, number], shapesMax: number = SHAPES_MAX) {
+    this.#parser = parser;
+    this.#reader = new ShapeReader(seed);
+    this.shapes = new ShapeCache(shapesMax);
+  }
+
+  /**
+   * What is known of the text `bytes[start, end)`, without its zero byte. Allocates nothing if its shape is known.
+   *
+   * @param standardStrings the server has `standard_conforming_strings = on` when it reads the text
+   */
+  judge(bytes: Uint8Array, start: number, end: number, standardStrings: boolean): JudgedShape {
+    if (end - start > JUDGED_BYTES_MAX) return TOO_LONG;
+    const reader = this.#reader;
+    if (!reader.read(bytes, start, end, standardStrings)) return UNCERTAIN;
+    const known = this.shapes.get(reader.low, reader.high);
+    if (known !== null) return known;
+    const parsed = this.#parser.parse(bytes, start, end);
+    const judged = new JudgedShape(judgeStatement(parsed));
+    // A text may be too long for the parser, or come while there is none, where another of its shape is not.
+    if (!('failure' in parsed) || parsed.final) this.shapes.set(reader.low, reader.high, judged);
+    return judged;
+  }
+}
