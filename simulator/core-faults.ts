@@ -103,6 +103,11 @@ export const CORE_FAULTS = {
     if (client.phase === 'ready') server.settings = client.settings;
     return original(...args);
   }),
+  'statements prepared by SQL stay behind': inMethod(Pool.prototype, 'align', (_, args, original) => {
+    const [client, server] = args as [Session, ServerConnection];
+    if (client.phase === 'ready') server.prepared = client.prepared;
+    return original(...args);
+  }),
   'parameters stay behind': inMethod(Pool.prototype, 'link', (_, args, original) => {
     const [client, server] = args as [Session, ServerConnection];
     if (client.phase === 'ready') client.parameters = server.parameters;

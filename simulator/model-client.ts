@@ -406,7 +406,7 @@ export class ModelClient implements Peer {
     // The second time in a row.
     if (fatal?.get('H')?.includes(UNSERVED_HINT) === true) return;
     if (isEndedByLimit(this.ground.plan.settings, fatal?.get('M') ?? null)) return;
-    if (!wasReady && this.mayBeRefused(fatal)) return;
+    if (!wasReady && (this.mayBeRefused(fatal) || this.waitsInVain(fatal))) return;
     if (this.hasWaitedTooLong(fatal)) {
       if (this.reference.pending > 1) this.ground.ledger.note('a pipeline gets no server connection');
       return;
@@ -436,6 +436,13 @@ export class ModelClient implements Peer {
     if (isOver || ledger.draining === null) return isOver;
     if (this.standing === 'idle') ledger.note('a client is closed between two transactions, to drain');
     return this.standing === 'idle';
+  }
+
+  /** Its login asks for something of a database that was paused before the gateway began to drain: nobody resumes that. */
+  private waitsInVain(fatal: Map<string, string> | null): boolean {
+    return (
+      this.ground.ledger.draining !== null && fatal?.get('M')?.startsWith('client_login_timeout') === true
+    );
   }
 
   private mayBeRefused(fatal: Map<string, string> | null): boolean {

@@ -55,8 +55,9 @@ export class Ownership {
     if (isReset) this.lastClient = null;
     const tokens = messageTokens(message);
     for (const client of tokenOwners(tokens.join(' '))) this.claim(client);
-    // A Parse may be repeated on another server connection, and data repeat their statement's token.
+    // A Parse may be repeated on another server connection, a PREPARE too, and data repeat their statement's token.
     if (message.type === Frontend.Parse || message.type === Frontend.CopyData) return;
+    if (message.type === Frontend.Query && readCstring(message.bytes, 5)[0].startsWith('PREPARE ')) return;
     for (const token of tokens) this.ledger.requested(token);
   }
 

@@ -1,4 +1,5 @@
 /** What a model session keeps beside its settings: temporary tables, cursors, statements of SQL, channels, locks. */
+import type { SessionStateMode } from '../src/core/settings.js';
 import type { AdvisoryLocks } from './advisory-locks.js';
 import type { Select } from './sql.js';
 
@@ -88,6 +89,13 @@ export class SessionObjects {
 
   get heldCursors(): number {
     return [...this.cursors.values()].filter(({ isHeld }) => isHeld).length;
+  }
+
+  /** Of {@link entries} what nobody would take away from the next client. @param mode `session_state` */
+  *leftovers(mode: SessionStateMode): Generator<readonly [what: string, token: string]> {
+    for (const entry of this.entries()) {
+      if (mode === 'classic' || !this.statements.has(entry[0].replace('statement ', ''))) yield entry;
+    }
   }
 
   /** What is there, in words, with the token of the statement that made it. */

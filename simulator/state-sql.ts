@@ -120,7 +120,7 @@ const SHAPES: Readonly<Record<string, readonly (readonly [form: RegExp, make: Ma
   EXECUTE: [[/^EXECUTE (\w+)$/, ([, name], token) => ({ kind: 'sql-execute', token, name: name! })]],
   DEALLOCATE: [
     [/^DEALLOCATE ALL$/, (_, token) => ({ kind: 'deallocate-all', token })],
-    [/^DEALLOCATE (\w+)$/, ([, name], token) => ({ kind: 'sql-deallocate', token, name: name! })],
+    [/^DEALLOCATE "?(\w+)"?$/, ([, name], token) => ({ kind: 'sql-deallocate', token, name: name! })],
   ],
   LISTEN: [[/^LISTEN (\w+)$/, ([, name], token) => ({ kind: 'listen', token, name: name! })]],
   UNLISTEN: [

@@ -4,7 +4,7 @@ import * as Packets from './packets.js';
 import type { PostgresSession } from './postgres-session.js';
 import type { Cursor, SessionObjects, TemporaryTable } from './session-objects.js';
 import { isInvalid, spelling } from './session-parameters.js';
-import { isCustom, type SettingChange, type StateStatement } from './state-sql.js';
+import { isCustom, prepareText, type SettingChange, type StateStatement } from './state-sql.js';
 import { StatementError } from './statement-error.js';
 
 const PROBE_COLUMNS = [
@@ -155,7 +155,7 @@ const RUNS: { readonly [K in Kind]: Run<K> } = {
       truth(objects.tables.size > 0),
       truth(objects.locks.count > 0),
       truth(objects.heldCursors > 0),
-      truth(objects.statements.size > 0),
+      hexOfStatements(objects),
       objects.channels.size > 0 ? hexOfJson([...objects.channels.keys()]) : '',
       parameters.value(REPLAY_SETTING) ?? '',
     ],
@@ -257,5 +257,12 @@ function preparedToken(objects: SessionObjects, name: string): string {
 }
 
 const hexOfJson = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('hex');
+
+/** As `pg_prepared_statements` shows them; empty: there is none. */
+function hexOfStatements({ statements }: SessionObjects): string {
+  if (statements.size === 0) return '';
+  const texts = [...statements].map(([name, token]) => [name, prepareText(name, token)]);
+  return Buffer.from(JSON.stringify(texts)).toString('hex');
+}
 
 const truth = (value: boolean): string => (value ? 't' : 'f');

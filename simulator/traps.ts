@@ -98,6 +98,7 @@ export const TRAPS: readonly Trap[] = [
     situations: ['PREPARE in SQL', 'EXECUTE of a statement that the client has not prepared'],
     faults: [
       'PREPARE in SQL does not pin (session_state classic)',
+      'statements prepared by SQL stay behind',
       'what a session leaves on its server connection does not pin it',
     ],
   },

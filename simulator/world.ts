@@ -345,7 +345,9 @@ class World {
     if (resting !== idle) problems.push(`${idle} idle, but ${resting} resting model sessions`);
     if (open.length !== idle) problems.push(`${idle} idle, but ${open.length} open connections`);
     for (const session of this.server.sessions) {
-      for (const [what] of session.objects?.entries() ?? []) problems.push(`${session.label} has ${what}`);
+      for (const [what] of session.objects?.leftovers(this.plan.settings.sessionState) ?? []) {
+        problems.push(`${session.label} has ${what}`);
+      }
     }
     if (problems.length > 0) this.ledger.fail(`after the last client: ${problems.join('; ')}`);
   }

@@ -9,6 +9,7 @@ const set = (values: Record<string, string>) => sets.of(new Map(Object.entries(v
 const holder = (parameters: Record<string, string>, settings: Record<string, string> = {}) => ({
   parameters: set(parameters),
   settings: set(settings),
+  prepared: set({}),
 });
 
 /** Name and value of each call, in order. */

@@ -42,6 +42,8 @@ export interface FoundState {
   readonly pins: number;
   /** The channels that the server connection listens to. */
   readonly channels: readonly string[];
+  /** The texts of the statements that SQL's PREPARE has made, by their names. */
+  readonly statements: ReadonlyMap<string, string>;
   /** What {@link REPLAY_SETTING} says. */
   readonly replay: string;
 }
@@ -51,6 +53,7 @@ export const TOO_LARGE: FoundState = Object.freeze({
   settings: new Map(),
   pins: Pin.SETTINGS_SIZE,
   channels: [],
+  statements: new Map(),
   replay: '',
 });
 
@@ -73,13 +76,18 @@ export interface StateHolder {
   readonly parameters: ParameterSet;
   /** What it does not report, as far as the session has set it. */
   readonly settings: ParameterSet;
+  /** The texts of statements that were prepared by SQL, by their names. */
+  readonly prepared: ParameterSet;
 }
 
 /** What a server connection must be given to have what another session has. */
 export interface Difference {
-  readonly query: string;
+  /** Null: there is nothing to be changed, or taken back. */
+  readonly query: string | null;
   /** The names of what it changes. */
   readonly names: readonly string[];
+  /** Statements that are to be prepared behind it: their texts, by their names. */
+  readonly statements: ReadonlyMap<string, string>;
 }
 
 /** A call of `set_config`; null: the value with which the session began, as RESET gives it. */
@@ -92,9 +100,25 @@ type Change = readonly [name: string, literal: string | null];
 export function differenceBetween(wanted: StateHolder, actual: StateHolder): Difference | null {
   const changes = reportedChanges(wanted.parameters, actual.parameters);
   if (wanted.settings !== actual.settings) addSettings(changes, wanted, actual);
-  if (changes.length === 0) return null;
-  const calls = changes.map(setConfig).join(', ');
-  return { query: `SELECT ${calls}`, names: [...new Set(changes.map(([name]) => name))] };
+  const dropped = without(actual.prepared, wanted.prepared);
+  const statements = without(wanted.prepared, actual.prepared);
+  if (changes.length + dropped.size + statements.size === 0) return null;
+  const commands = [...dropped.keys()].map((name) => `DEALLOCATE ${quoteName(name)}`);
+  if (changes.length > 0) commands.unshift(`SELECT ${changes.map(setConfig).join(', ')}`);
+  const query = commands.length === 0 ? null : commands.join('; ');
+  return { query, names: [...new Set(changes.map(([name]) => name))], statements };
+}
+
+/** What `set` has and `other` hasn't. */
+function without(set: ParameterSet, other: ParameterSet): ReadonlyMap<string, string> {
+  if (set === other) return NONE;
+  return new Map([...set.values].filter(([name, text]) => other.values.get(name) !== text));
+}
+
+const NONE: ReadonlyMap<string, string> = new Map();
+
+function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
 }
 
 function reportedChanges(wanted: ParameterSet, actual: ParameterSet): Change[] {

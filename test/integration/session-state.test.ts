@@ -196,9 +196,9 @@ onEveryDriver('session state', { gateway: { settings: SETTINGS } }, (stage) => {
         'DISCARD ALL',
       ));
 
-    test('a statement prepared by SQL', () =>
+    test('a statement prepared by SQL that cannot be prepared again', () =>
       pinned(
-        'PREPARE p AS SELECT 5',
+        'SELECT 1; PREPARE p AS SELECT 5',
         async (client) => assert.equal(await value(client, 'EXECUTE p'), '5'),
         'DEALLOCATE p',
       ));

@@ -5,6 +5,7 @@
  * the trial of what a new client asks for, which may well fail.
  */
 import type { ErrorFields } from '../../wire/error-fields.js';
+import { UNFIT } from '../close-reasons.js';
 import { errorGuard } from '../server/error-guard.js';
 import type { Alignment, OwnQuery } from '../server/exchange.js';
 import type { ServerConnection } from '../server/server-connection.js';
@@ -24,16 +25,25 @@ export interface AligningPool {
 
 /** False when the client must wait; {@link alignmentDone} lets it go on. */
 export function align(client: Session, server: ServerConnection): boolean {
-  if (client.parameters === server.parameters && client.settings === server.settings) return true;
+  const { parameters, settings, prepared } = client;
+  if (parameters === server.parameters && settings === server.settings && prepared === server.prepared) {
+    return true;
+  }
   const difference = differenceBetween(client, server);
   if (difference === null) return true;
+  const { query, names, statements } = difference;
+  if (query === null) {
+    server.prepared = prepared;
+    server.prepareBySql(statements);
+    return true;
+  }
   const isTrial = client.phase === 'welcoming';
   const isGuarded = !isTrial && server.guard !== 'refused';
   const isAwaited = isTrial || server.guard !== 'works';
   if (isAwaited) server.linkEndsWhenIdle = false;
-  const { query, names } = difference;
-  const alignment = { settings: client.settings, names, isGuarded, isAwaited };
+  const alignment = { settings, prepared, statements, names, isGuarded, isAwaited };
   server.runOwnQuery(isGuarded ? errorGuard.around(query) : query, alignment);
+  if (!isAwaited) server.prepareBySql(statements);
   return !isAwaited;
 }
 
@@ -45,9 +55,13 @@ export function alignmentDone(
   alignment: Alignment,
 ): void {
   const client = server.link as Session | null;
-  const { isAwaited, isGuarded, settings } = alignment;
-  if (error === null) server.settings = settings;
-  if (error === null && isGuarded) server.guard = 'works';
+  const { isAwaited, isGuarded } = alignment;
+  if (error === null) {
+    server.settings = alignment.settings;
+    server.prepared = alignment.prepared;
+    if (isGuarded) server.guard = 'works';
+    if (isAwaited) server.prepareBySql(alignment.statements);
+  }
   // Its client has left while it was being prepared: it comes back through finishedAlone().
   if (client === null) return;
   if (isAwaited) server.linkEndsWhenIdle = pool.sharesServers && !server.isPinned;
@@ -64,7 +78,7 @@ function refused(
   client: Session,
   server: ServerConnection,
   error: ErrorFields,
-  { isAwaited, isGuarded, names }: Alignment,
+  { isAwaited, isGuarded, names, prepared }: Alignment,
 ): void {
   if (isGuarded) server.guard = 'refused';
   // What its client has sent may have run, without what it has set.
@@ -74,6 +88,8 @@ function refused(
     return;
   }
   if (client.phase !== 'ready' || server.isPinned) return client.fail(error);
+  // Not all of it is undone by an error: DEALLOCATE isn't.
+  if (prepared !== server.prepared) server.closeReason = UNFIT;
   pool.giveBack(client);
   client.unserved(alignmentRefusal(error, names), null, true);
 }

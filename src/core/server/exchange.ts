@@ -31,6 +31,10 @@ export interface StatementRequest {
 export interface Alignment {
   /** What the server connection then has of settings that it does not report. */
   readonly settings: ParameterSet;
+  /** What it then has of statements that were prepared by SQL, together with those that are to be prepared behind it. */
+  readonly prepared: ParameterSet;
+  /** Those that are to be prepared behind it: their texts, by their names. */
+  readonly statements: ReadonlyMap<string, string>;
   /** What is changed, for people. */
   readonly names: readonly string[];
   /** An error ends the server process (error-guard.ts). */
@@ -43,6 +47,8 @@ export interface Alignment {
 export interface OwnQuery {
   readonly what: 'own';
   readonly alignment: Alignment | null;
+  /** The name of the statement that it prepares for its client; null: it does something else. */
+  readonly statement: string | null;
   error: ErrorFields | null;
 }
 
@@ -149,6 +155,12 @@ export class Exchange {
     return what === 'own' || what === 'probe' || what === 'barrier';
   }
 
+  /** Something is owed, and nothing to a client. */
+  get owesOwnAlone(): boolean {
+    for (const [, detail] of this.queue.entries()) if (detail?.what !== 'own') return false;
+    return this.queue.length > 0;
+  }
+
   /** Statements of batches up to this one may have been dropped by something that is unanswered. */
   get uncertainUpTo(): number {
     return Math.max(this.clientQueries > 0 ? this.lastQueryBatch : NO_BATCH, this.droppingBatch);
@@ -232,9 +244,9 @@ export class Exchange {
     this.push(kind | Request.SYNTHETIC, detail);
   }
 
-  expectOwn(alignment: Alignment | null): void {
+  expectOwn(alignment: Alignment | null, statement: string | null): void {
     this.batch += 1;
-    this.push(Request.QUERY | Request.SWALLOWED, { what: 'own', alignment, error: null });
+    this.push(Request.QUERY | Request.SWALLOWED, { what: 'own', alignment, statement, error: null });
   }
 
   expectProbe(): void {

@@ -48,6 +48,8 @@ export abstract class ServerAnswers extends FrameReader {
   parameters: ParameterSet;
   /** What its clients have set and it does not report. */
   settings: ParameterSet;
+  /** Statements that its client has prepared by SQL: their texts, by their names. */
+  prepared: ParameterSet;
   /** What has been sent may have changed the session's state, of which the server has not been asked since. */
   isSuspect = false;
   /** `currval()` and `lastval()` may tell of other clients. */
@@ -76,6 +78,7 @@ export abstract class ServerAnswers extends FrameReader {
     this.timing = timing;
     this.parameters = context.parameterSets.empty;
     this.settings = context.parameterSets.empty;
+    this.prepared = context.parameterSets.empty;
   }
 
   abstract get subject(): ReportSubject;

@@ -6,7 +6,8 @@ import * as Backend from '../../wire/backend.js';
 import { buildQuery } from '../../wire/client-messages.js';
 import type { ErrorFields } from '../../wire/error-fields.js';
 import { HEADER_BYTES, type Verdict } from '../../wire/framing.js';
-import { CRASHED, UNFIT } from '../close-reasons.js';
+import { SqlState } from '../../wire/sqlstate.js';
+import { CRASHED, DIRTY, UNFIT } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
 import type { ConnectionId, ReportSubject, ServerAddress, TlsFacts } from '../io.js';
 import { type Recorded, recordClosing, recordNewServer } from '../journal.js';
@@ -218,10 +219,9 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     return this.isQuiet && !this.exchange.doubtful;
   }
 
-  /** Its client has done nothing on it yet: a query of ours, at most, is under way. */
+  /** Its client has done nothing on it yet: queries of ours, at most, are under way. */
   get isFresh(): boolean {
-    const { outstanding, runsOwnQuery } = this.exchange;
-    return this.isClean || (outstanding === 1 && runsOwnQuery);
+    return this.isClean || this.exchange.owesOwnAlone;
   }
 
   get status(): number {
@@ -388,13 +388,13 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   }
 
   /** Runs a query of the gateway's own; {@link ServerOwner.ownQueryDone} tells the end. */
-  runOwnQuery(sql: string, alignment: Alignment | null = null): void {
+  runOwnQuery(sql: string, alignment: Alignment | null = null, statement: string | null = null): void {
     // Every simple Query destroys the unnamed statement (protocol chapter, "Extended Query").
     this.statements.unnamed = null;
     this.place.ownWorkAt = this.context.io.now();
     // What the client sends behind it begins now.
     if (this.link !== null && alignment?.isAwaited !== true) this.timing.asked(this.place.ownWorkAt, true);
-    this.exchange.expectOwn(alignment);
+    this.exchange.expectOwn(alignment, statement);
     this.send(buildQuery(sql));
   }
 
@@ -435,8 +435,22 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     return super.message(type, total, bytes, position, end);
   }
 
+  /** Prepares statements that its client had prepared on another one. What fails will not be there. */
+  prepareBySql(statements: ReadonlyMap<string, string>): void {
+    for (const [name, text] of statements) this.runOwnQuery(text, null, name);
+  }
+
   protected ownQueryDone(query: OwnQuery): void {
-    this.owner.ownQueryDone(this, query);
+    if (query.statement === null) this.owner.ownQueryDone(this, query);
+    else if (query.error !== null) this.notPrepared(query.statement, query.error);
+  }
+
+  private notPrepared(name: string, { code }: ErrorFields): void {
+    // There is one of which nobody knows whose it is.
+    if (code === SqlState.duplicate_prepared_statement) this.closeReason ??= DIRTY;
+    const left = new Map(this.prepared.values);
+    left.delete(name);
+    this.prepared = this.context.parameterSets.of(left);
   }
 
   protected alignmentFailed(error: ErrorFields, { names }: Alignment): void {

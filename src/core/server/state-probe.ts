@@ -6,6 +6,7 @@ import { latin1 } from '../../wire/bytes.js';
 import { buildQuery } from '../../wire/client-messages.js';
 import { ProtocolViolation } from '../../wire/protocol-violation.js';
 import { readDataRow } from '../../wire/server-message-readers.js';
+import { STATE_BYTES_MAX } from '../limits.js';
 import { type FoundState, Pin, quoteText, REPLAY_SETTING } from '../session-state.js';
 
 /** Marks the query in the server's log and in `pg_stat_activity`. */
@@ -44,7 +45,10 @@ const TEMPORARY = ['class', 'proc', 'type']
 const LOCKS = `EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory'
  AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid())`;
 const CURSORS = 'EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE is_holdable)';
-const PREPARED = 'EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql)';
+/** `t`: more than is kept. */
+const PREPARED = `(SELECT CASE WHEN pg_catalog.sum(pg_catalog.octet_length(statement)) OPERATOR(pg_catalog.>) ${STATE_BYTES_MAX} THEN 't'
+ ELSE ${hexOfJson('pg_catalog.json_agg(pg_catalog.json_build_array(name, statement))')} END
+ FROM pg_catalog.pg_prepared_statements WHERE from_sql)`;
 const CHANNELS = `(SELECT ${hexOfJson('pg_catalog.json_agg(c)')} FROM pg_catalog.pg_listening_channels() AS c)`;
 const REPLAY = `pg_catalog.current_setting('${REPLAY_SETTING}', true)`;
 
@@ -68,14 +72,17 @@ export function buildProbe(names: ReadonlySet<string> | null): Uint8Array {
 /** Reads the probe's row, the body `bytes[start, end)` of a DataRow; null when it is none. */
 export function readProbeRow(bytes: Uint8Array, start: number, end: number): FoundState | null {
   const columns = readColumns(bytes, start, end);
-  const settings = columns?.length === COLUMNS ? readSettings(columns[0]!) : null;
-  const channels = settings === null ? null : readChannels(columns![COLUMNS - 2]!);
-  if (columns === null || settings === null || channels === null) return null;
+  if (columns?.length !== COLUMNS) return null;
+  const settings = readPairs(columns[0]!);
+  const listed = columns[COLUMN_PINS.indexOf(Pin.PREPARED) + 1]!;
+  const statements = listed === '' || listed === 't' ? new Map<string, string>() : readPairs(listed);
+  const channels = readChannels(columns[COLUMNS - 2]!);
+  if (settings === null || channels === null || statements === null) return null;
   let pins: number = channels.length > 0 ? Pin.CHANNEL : Pin.NONE;
   COLUMN_PINS.forEach((pin, i) => {
     if (columns[i + 1] === 't') pins |= pin;
   });
-  return { settings, pins, channels, replay: columns[COLUMNS - 1]! };
+  return { settings, pins, channels, statements, replay: columns[COLUMNS - 1]! };
 }
 
 function readColumns(bytes: Uint8Array, start: number, end: number): string[] | null {
@@ -89,16 +96,16 @@ function readColumns(bytes: Uint8Array, start: number, end: number): string[] | 
   }
 }
 
-function readSettings(hex: string): Map<string, string> | null {
-  const settings = new Map<string, string>();
+function readPairs(hex: string): Map<string, string> | null {
+  const values = new Map<string, string>();
   const pairs = readList(hex);
   if (pairs === null) return null;
   for (const pair of pairs) {
     if (!Array.isArray(pair)) return null;
     const [name, value] = pair;
-    if (typeof value === 'string') settings.set(name, value);
+    if (typeof value === 'string') values.set(name, value);
   }
-  return settings;
+  return values;
 }
 
 /** None where there is no list. */

@@ -31,6 +31,8 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
   database: Database | null = null;
   parameters: ParameterSet;
   settings: ParameterSet;
+  /** Statements that it has prepared by SQL, which follow it: their texts, by their names. */
+  prepared: ParameterSet;
   /** Its session follows it from one server connection to another (`session_state`). */
   tracksState = false;
   /** What would outlast its transaction is refused (`session_state = strict`). */
@@ -57,6 +59,7 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
     const { empty } = context.parameterSets;
     this.parameters = empty;
     this.settings = empty;
+    this.prepared = empty;
     this.startupParameters = empty;
     this.startupValues = empty;
   }

@@ -16,6 +16,7 @@ import type { ServerConnection } from '../server/server-connection.js';
 import { type FoundState, NO_ROLE, Pin, ROLE, SESSION_AUTHORIZATION, TOO_LARGE } from '../session-state.js';
 import type { OnPin } from '../settings.js';
 import { pinNotice, pinRefusal } from './session-errors.js';
+import { SqlStatements } from './sql-statements.js';
 
 /** What `SET TRANSACTION` has left behind: it ended with the transaction. */
 const OF_THE_TRANSACTION = new Set([
@@ -31,6 +32,7 @@ export interface TrackedClient {
   readonly subject: ReportSubject;
   parameters: ParameterSet;
   settings: ParameterSet;
+  prepared: ParameterSet;
   /** What its startup packet named, in the server's spelling. */
   readonly startupValues: ParameterSet;
   /** Whether the servers report a setting by themselves. */
@@ -53,10 +55,12 @@ export class VirtualSession {
   private lasting: number = Pin.NONE;
   private readonly context: GatewayContext;
   private readonly client: TrackedClient;
+  private readonly statements: SqlStatements;
 
   constructor(context: GatewayContext, client: TrackedClient) {
     this.context = context;
     this.client = client;
+    this.statements = new SqlStatements(client);
     this.server = client.link;
   }
 
@@ -94,6 +98,10 @@ export class VirtualSession {
       this.client.settings = this.context.parameterSets.of(this.settingsToKeep(server, found));
       server.settings = this.client.settings;
       this.restoreStartupValues(server, found);
+      if (this.statements.canFollow(found.statements, this.client)) {
+        this.client.prepared = this.context.parameterSets.of(found.statements);
+        server.prepared = this.client.prepared;
+      } else pins |= Pin.PREPARED;
     }
     const added = pins & ~this.pins;
     const isNew = this.pins === Pin.NONE && pins !== Pin.NONE;
@@ -144,8 +152,8 @@ export class VirtualSession {
   }
 }
 
-function sizeOf({ settings }: FoundState): number {
+function sizeOf({ settings, statements }: FoundState): number {
   let bytes = 0;
-  for (const [name, value] of settings) bytes += name.length + value.length;
+  for (const [name, value] of [...settings, ...statements]) bytes += name.length + value.length;
   return bytes;
 }

@@ -1,0 +1,113 @@
+/** Statements that a client prepares by SQL, where server connections are shared: they follow it, and reach nobody else. */
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+import { firstError, singleValue, typesOf } from '../harness/backend-message.js';
+import * as send from '../harness/frontend-message.js';
+import { RawClient } from '../harness/raw-client.js';
+import { onEveryDriver } from '../harness/stage.js';
+
+/** One server connection: a client that keeps it makes all others wait. */
+const SETTINGS = { default_pool_size: 1, query_wait_timeout: 10, stats_users: 'postgres' };
+const GROUND = `
+  DROP SCHEMA IF EXISTS mine CASCADE; CREATE SCHEMA mine; CREATE TABLE mine.here AS SELECT 'mine' AS whose;
+  DROP TABLE IF EXISTS here; CREATE TABLE here AS SELECT 'public' AS whose`;
+
+const value = async (client: RawClient, sql: string) => singleValue(await client.query(sql));
+const code = async (client: RawClient, sql: string) => firstError(await client.query(sql)).code;
+
+onEveryDriver("SQL's PREPARE", { gateway: { settings: SETTINGS } }, (stage) => {
+  before(() => stage.server.query(GROUND));
+
+  async function withTwo(use: (one: RawClient, two: RawClient) => Promise<void>): Promise<void> {
+    const [one, two] = [await RawClient.login(stage.gateway), await RawClient.login(stage.gateway)];
+    await use(one, two);
+    await one.close();
+    await two.close();
+  }
+
+  test('is the client’s own', () =>
+    withTwo(async (one, two) => {
+      await one.query('PREPARE p(int) AS SELECT $1 + 1');
+      assert.equal(await code(two, 'EXECUTE p(1)'), '26000');
+      await two.query("PREPARE p AS SELECT 'two'; ");
+      assert.equal(await value(one, 'EXECUTE p(1)'), '2');
+      assert.equal(await value(two, 'EXECUTE p'), 'two');
+      assert.equal(await code(one, 'PREPARE p AS SELECT 1'), '42P05');
+      await one.query('DEALLOCATE p');
+      assert.equal(await value(two, 'EXECUTE p'), 'two');
+      assert.equal(await code(one, 'EXECUTE p(1)'), '26000');
+      await two.query('DISCARD ALL');
+      assert.equal(await code(two, 'EXECUTE p'), '26000');
+    }));
+
+  test('follows with everything that its text has', () =>
+    withTwo(async (one, two) => {
+      await one.query(`/* first */ PREPARE "A ""name""; of (its) own" (text, int) AS
+        SELECT $1 || ';' || $$it's; $$ || $2 -- the end`);
+      await one.query("PREPARE umlauts AS SELECT 'ä漢'");
+      await one.query('SET search_path = mine');
+      await one.query('DEALLOCATE ALL');
+      await one.query('PREPARE whose AS SELECT whose FROM here');
+      await one.query(`PREPARE "A ""name""" (text) AS SELECT $1 || ';' || $$it's; $$`);
+      await one.query("PREPARE umlauts AS SELECT 'ä漢' -- the end");
+      await two.query("SET search_path = public; SET work_mem = '1MB'");
+      assert.equal(await value(two, 'SELECT count(*) FROM pg_prepared_statements WHERE from_sql'), '0');
+      assert.equal(await value(one, 'EXECUTE whose'), 'mine');
+      await two.query('SELECT 1');
+      assert.equal(await value(one, `EXECUTE "A ""name""" ('x')`), "x;it's; ");
+      await two.query('SELECT 1');
+      assert.equal(await value(one, 'EXECUTE umlauts'), 'ä漢');
+      // The protocol knows it by the same name.
+      await two.query('SELECT 1');
+      one.send(send.bind('', 'whose'), send.execute(''), send.sync());
+      assert.equal(singleValue(await one.untilReady()), 'mine');
+    }));
+
+  test('one that can no more be prepared harms nothing else', () =>
+    withTwo(async (one, two) => {
+      await one.query('CREATE TABLE passing (i int)');
+      await one.query('PREPARE p AS SELECT i FROM passing');
+      await one.query('PREPARE q AS SELECT 7');
+      await two.query('DROP TABLE passing');
+      assert.equal(typesOf(await one.query('SELECT 1')), 'TDCZ');
+      assert.equal(await value(one, 'EXECUTE q'), '7');
+      assert.equal(await code(one, 'EXECUTE p'), '26000');
+    }));
+
+  describe('pins where the text does not tell all', () => {
+    const reasons = async () => {
+      const console = await RawClient.login(stage.gateway, { database: 'pgbouncer' });
+      const answer = await console.query('SHOW PINS');
+      await console.close();
+      return answer.filter(({ type }) => type === 'D').map(({ body }) => body.toString('latin1'));
+    };
+
+    for (const [what, first, second] of [
+      ['several statements in one text', "SELECT 1; PREPARE p AS SELECT 'x'", ''],
+      ['a backslash', "PREPARE p AS SELECT E'x'; -- \\", ''],
+      ['a function', `DO $$ BEGIN EXECUTE 'PREPARE p AS SELECT ''x''; SELECT 1'; END $$`, ''],
+      ['another search_path since', "PREPARE p AS SELECT 'x'", 'SET search_path = mine'],
+      ['another DateStyle since', "PREPARE p AS SELECT 'x'", 'SET DateStyle = German'],
+      [
+        'letters that the server reads in another encoding',
+        'SET client_encoding = LATIN1; SELECT 1',
+        'PREPARE p AS SELECT \'x\' AS "ä"',
+      ],
+    ] as const) {
+      test(what, async () => {
+        const client = await RawClient.login(stage.gateway);
+        await client.query(first);
+        if (second !== '') await client.query(second);
+        await client.query('SELECT 1');
+        const pins = await reasons();
+        assert.equal(pins.length, 1, pins.join('\n'));
+        assert.match(pins[0]!, /statements prepared by SQL/);
+        assert.equal(await value(client, 'EXECUTE p'), 'x');
+        await client.query('DEALLOCATE p');
+        await client.query('SELECT 1');
+        assert.deepEqual(await reasons(), []);
+        await client.close();
+      });
+    }
+  });
+});
