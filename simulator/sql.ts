@@ -37,7 +37,7 @@ const INSERT = /^INSERT INTO t VALUES \((\$1|'[^']*')\)$/;
 const COMMENT = /^(.*?)(?: \/\* (\S+) \*\/)?$/s;
 const COPY_OUT = /^COPY rows\((\d+), (\d+)\) TO STDOUT$/;
 /** The gateway sends it, and no server knows the column. */
-export const REFUSED_TEXT = 'SELECT "refused by session_state = strict"';
+export const REFUSED_TEXT = 'SELECT "refused by the gateway"';
 const SAVEPOINT = /^(SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO SAVEPOINT) (\w+)$/;
 
 /** The numbers of all clients whose tokens are in the text. */

@@ -17,7 +17,7 @@ export function syntaxError(statement: Statement): StatementError {
 
 /** Model clients expect it, too: what they are told instead is 0A000. */
 export function missingColumn(): StatementError {
-  return new StatementError('42703', 'column "refused by session_state = strict" does not exist');
+  return new StatementError('42703', 'column "refused by the gateway" does not exist');
 }
 
 export function missingRelation(statement: Statement): StatementError {

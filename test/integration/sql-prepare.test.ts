@@ -63,6 +63,25 @@ onEveryDriver("SQL's PREPARE", { gateway: { settings: SETTINGS } }, (stage) => {
       assert.equal(singleValue(await one.untilReady()), 'mine');
     }));
 
+  test('reaches no statement of the protocol', () =>
+    withTwo(async (one, two) => {
+      one.send(send.parse('mine', "SELECT 'secret'"), send.sync());
+      await one.untilReady();
+      const sql = "SELECT name FROM pg_prepared_statements WHERE statement LIKE '%secret%' AND NOT from_sql";
+      const name = await value(two, sql);
+      assert.match(name ?? '', /^sluice_/);
+      assert.equal(await code(two, `EXECUTE ${name}`), '26000');
+      await two.query('BEGIN');
+      assert.equal(await code(two, `DEALLOCATE ${name}`), '26000');
+      assert.equal(await code(two, 'SELECT 1'), '25P02');
+      await two.query('ROLLBACK');
+      two.send(send.extended(`EXECUTE ${name}`));
+      assert.equal(firstError(await two.untilReady()).code, '26000');
+      assert.equal(await code(two, `PREPARE ${name} AS SELECT 1`), '42P05');
+      one.send(send.bind('', 'mine'), send.execute(''), send.sync());
+      assert.equal(singleValue(await one.untilReady()), 'secret');
+    }));
+
   test('one that can no more be prepared harms nothing else', () =>
     withTwo(async (one, two) => {
       await one.query('CREATE TABLE passing (i int)');

@@ -3,8 +3,11 @@
  * certain to give the same statement.
  */
 import { readPreparedStatementCommand } from '../../sql/prepared-statements.js';
+import { buildErrorResponse } from '../../wire/error-fields.js';
+import { SqlState } from '../../wire/sqlstate.js';
 import type { ParameterSet } from '../parameters.js';
 import { ROLE, SESSION_AUTHORIZATION } from '../session-state.js';
+import { SERVER_NAME_PREFIX } from '../statements.js';
 
 const OTHER_THAN_ASCII = /[^\x20-\x7e\s]/;
 const ASCII_NAME = /^[\x20-\x7e]+$/;
@@ -73,4 +76,21 @@ function isRepeatable(name: string, text: string, isUtf8: boolean): boolean {
   const bytes = Buffer.from(text, 'utf8');
   const command = readPreparedStatementCommand(bytes, 0, bytes.length);
   return command?.verb === 'prepare' && command.name?.text === name && !command.doubtful;
+}
+
+/**
+ * What a client is told if `bytes[start, end)` is a command about a statement under one of the names that the protocol's
+ * statements have on servers, which are the gateway's and may be anybody's: an ErrorResponse; null: it isn't.
+ */
+export function takenName(bytes: Uint8Array, start: number, end: number): Uint8Array | null {
+  const command = readPreparedStatementCommand(bytes, start, end);
+  const name = command?.name?.text;
+  if (name?.startsWith(SERVER_NAME_PREFIX) !== true) return null;
+  const isNew = command?.verb === 'prepare';
+  return buildErrorResponse({
+    severity: 'ERROR',
+    code: isNew ? SqlState.duplicate_prepared_statement : SqlState.invalid_sql_statement_name,
+    message: `prepared statement "${name}" ${isNew ? 'already exists' : 'does not exist'}`,
+    hint: `Names that begin with ${SERVER_NAME_PREFIX} are the gateway's.`,
+  });
 }

@@ -20,6 +20,7 @@ import { mayStay, mayUseSequences, statementEffects } from '../statement-effects
 import type { Statement } from '../statements.js';
 import type { MessageHandler } from './message-handler.js';
 import { forgetOthersSequences } from './sequence-reads.js';
+import { takenName } from './sql-statements.js';
 import { strictRefusal } from './strict-mode.js';
 import { textRules } from './text-rules.js';
 import { UnservedRequests } from './unserved-requests.js';
@@ -114,11 +115,15 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
 
   /** What it is told if `bytes[start, end)`, a text with these effects, is refused; null: it is not. */
   refusalOf(effects: number, bytes: Uint8Array, start: number, end: number): Uint8Array | null {
-    if (!this.isStrict || !mayStay(effects)) return null;
+    const namesStatement = (effects & SessionEffect.PREPARED) !== 0;
+    if (!this.tracksState || !(namesStatement || (this.isStrict && mayStay(effects)))) return null;
     const { isOpaque, standardStrings } = textRules(this.parameters);
     // Of a longer one not all may have come.
     const isUnread = isOpaque || end - start > SEARCHED_BYTES_MAX;
-    const answer = isUnread ? null : strictRefusal(bytes, start, end, standardStrings);
+    if (isUnread) return null;
+    const taken = namesStatement ? takenName(bytes, start, end) : null;
+    if (taken !== null || !this.isStrict) return taken;
+    const answer = strictRefusal(bytes, start, end, standardStrings);
     if (answer !== null) this.context.counters.statementsRefused += 1;
     return answer;
   }

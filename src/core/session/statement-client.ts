@@ -19,8 +19,6 @@ export interface StatementClient extends ClientEnd {
   parseEffects(bytes: Uint8Array, start: number, end: number): number;
   /** What it is told if a text with these effects is refused; null: it is not. `bytes[start, end)`: the text alone. */
   refusalOf(effects: number, bytes: Uint8Array, start: number, end: number): Uint8Array | null;
-  /** Whether texts may be refused. */
-  readonly isStrict: boolean;
   /** A named statement is used on the linked server connection. */
   uses(statement: Statement, bytes: Uint8Array, position: number): void;
   /** An unnamed statement with such effects is used on the linked server connection. `definition`: a Parse body behind the name. */

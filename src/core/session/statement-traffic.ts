@@ -144,8 +144,10 @@ export class StatementTraffic {
     if (this.session.link === null && this.size === 0) {
       this.renames = this.context.settings.maxPreparedStatements > 0;
     }
-    if (this.session.isStrict) {
-      const answer = this.refusal(this.session.parseEffects(bytes, start, end), bytes, start, end);
+    const known = this.renames ? this.context.catalogue.find(bytes, start, end) : undefined;
+    const effects = known?.effects ?? this.session.parseEffects(bytes, start, end);
+    if (effects !== SessionEffect.NONE) {
+      const answer = this.refusal(effects, bytes, start, end);
       if (answer !== null) {
         if (!this.session.ensureLink()) return BLOCK;
         return refuseParse(this.session, bytes, position, answer, Request.PARSE);
@@ -153,7 +155,6 @@ export class StatementTraffic {
     }
     if (!this.renames) return this.session.request(Request.PARSE);
     if (this.isNameUnsettled(name)) return this.session.waitForAnswers();
-    const known = this.context.catalogue.find(bytes, start, end);
     if (this.session.link === null && namesake === undefined && known?.acceptedIn.has(this.pool) === true) {
       // A client that prepares its statements at connect, as most drivers do, holds no server connection for it.
       this.define(name, known);
@@ -193,7 +194,7 @@ export class StatementTraffic {
   ): Verdict {
     const definition = this.unnamed.parse(this.session, bytes, start, end, link.exchange.batch);
     link.statements.unnamed = definition;
-    if (this.session.isStrict && definition.effects !== SessionEffect.NONE) {
+    if (definition.effects !== SessionEffect.NONE) {
       const answer = this.refusal(definition.effects, bytes, start, end);
       if (answer !== null) return refuseParse(this.session, bytes, position, answer, Request.PARSE_UNNAMED);
     }

@@ -106,7 +106,7 @@ function errorFor({ kind, command }: LastingStatement): Uint8Array {
 }
 
 /** Fails when it is analysed, whatever there is on the server; this is what its log shows. */
-const FAILING = 'SELECT "refused by session_state = strict"';
+const FAILING = 'SELECT "refused by the gateway"';
 const FAILING_QUERY = buildQuery(FAILING);
 /** Behind the name of a Parse: no parameter types. */
 const FAILING_DEFINITION = Buffer.from(`${FAILING}\0\0\0`);
