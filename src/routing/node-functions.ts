@@ -22,6 +22,10 @@ const NODE_DEPENDENT: readonly (readonly [tellsOf: string, names: string])[] = [
      txid_current_snapshot`,
   ],
   [
+    'the write-ahead log, and is refused on a standby',
+    'pg_replication_origin_oid pg_walfile_name pg_walfile_name_offset',
+  ],
+  [
     'the server and its connection',
     `inet_client_addr inet_client_port inet_server_addr inet_server_port pg_backend_pid pg_conf_load_time
      pg_get_replication_slots pg_postmaster_start_time version`,

@@ -3,11 +3,13 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { readCatalogue } from '../../src/control/routing/read-catalogue.js';
 import { PostgresParser } from '../../src/grammar/postgres-parser.js';
+import { builtinFunctionTrouble, HARMLESS_VOLATILE_FUNCTIONS } from '../../src/routing/node-functions.js';
 import { decideStandby } from '../../src/routing/standby-decision.js';
 import { judgeStatement } from '../../src/routing/statement-verdict.js';
 import { DATABASE, PostgresServer } from '../harness/postgres-server.js';
 import { BothServers } from '../routing/both-servers.js';
 import { CORPUS, CORPUS_SETUP } from '../routing/corpus.js';
+import { functionCalls } from '../routing/function-calls.js';
 
 /**
  * Statements that the standby answered as the primary did, because nothing had been counted yet, or because the answer is
@@ -50,6 +52,22 @@ describe('statements on a primary and on its standby', () => {
         ['same', 'same-error', 'unsteady'].includes(comparison.outcome),
         `${sql}: ${JSON.stringify(comparison)}`,
       );
+    }
+  });
+
+  test("PostgreSQL's own functions that may be called there say there what they say on the primary", async () => {
+    const calls = await functionCalls(primary);
+    const allowed = calls.filter(
+      ({ name }) => builtinFunctionTrouble(name) === null && !name.startsWith('pg_sleep'),
+    );
+    assert.ok(allowed.length > 500, `only ${allowed.length} calls`);
+    for (const { name, sql } of allowed) {
+      const { outcome, ...answers } = await both!.compare(sql);
+      // Those that draw lots answer at all.
+      const alike = HARMLESS_VOLATILE_FUNCTIONS.includes(name)
+        ? answers.standby.sqlstate === answers.primary.sqlstate
+        : outcome !== 'different';
+      assert.ok(alike, `${sql}: ${JSON.stringify(answers)}`);
     }
   });
 

@@ -114,7 +114,7 @@ SELECT aid FROM accounts WHERE (aid, bid) IN (SELECT aid, bid FROM accounts WHER
 SELECT ARRAY(SELECT aid FROM accounts WHERE aid < 5 ORDER BY 1), ARRAY[[1, 2], [3, 4]][2][1]
 SELECT * FROM ROWS FROM (generate_series(1, 3), generate_series(5, 6)) AS r (a, b)
 EXPLAIN (COSTS off) SELECT * FROM accounts WHERE aid = 1
-EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) SELECT * FROM accounts WHERE aid = 1
+EXPLAIN (ANALYZE, BUFFERS off, COSTS off, TIMING off, SUMMARY off) SELECT * FROM accounts WHERE aid = 1
 SELECT /* a comment */ 1 -- another
 SELECT $$dollar$$, E'\\n', U&'\\0061', 1e3, .5, 1_0
 SELECT 1/0
