@@ -72,6 +72,27 @@ onEveryDriver('session state', { gateway: { settings: SETTINGS } }, (stage) => {
       await client.close();
     });
 
+    test('keep others away from their server connection, while there is another one', async () => {
+      const [client, second, stranger] = [await login(), await login(), await login()];
+      const console = await login({ database: 'pgbouncer' });
+      await client.query('BEGIN');
+      await second.query('BEGIN');
+      const [mine, free] = [
+        await value(client, 'SELECT pg_backend_pid()'),
+        await value(second, 'SELECT pg_backend_pid()'),
+      ];
+      await second.query('COMMIT');
+      await client.query("SET work_mem = '77MB'; COMMIT");
+      await until('both server connections to rest', async () => {
+        const rows = rowsOf(await console.query("SHOW SERVERS WHERE state = 'idle'"));
+        return rows.length === 2;
+      });
+      // It is the one that was used last.
+      for (let i = 0; i < 3; i++) assert.equal(await value(stranger, 'SELECT pg_backend_pid()'), free);
+      assert.equal(await value(client, 'SELECT pg_backend_pid()'), mine);
+      for (const it of [client, second, stranger, console]) await it.close();
+    });
+
     test('obey transactions', async () => {
       const client = await login();
       await client.query("SET work_mem = '5MB'");

@@ -1,18 +1,23 @@
-/** The free server connections of a pool: those that may be used at once, and those that must be tested before. */
+/**
+ * The free server connections of a pool: those that may be used at once, and those that must be tested before. One that has
+ * a client's settings goes to others last, since it is fit for its client without a query, and for others it isn't.
+ */
 import type { ServerConnection } from '../server/server-connection.js';
 import type { Session } from '../session/session.js';
 
 export class RestingServers {
   /** PgBouncer's `server_round_robin`: the one that has rested longest is used next, not the one used last. */
   isRoundRobin = false;
-  /** Those that have rested longest come first. */
+  /** Those that have rested longest come first, here and below. */
   private readonly idle: ServerConnection[] = [];
-  /** Likewise; not used without a test. */
+  /** They have what a client has set. */
+  private readonly kept: ServerConnection[] = [];
+  /** Not used without a test. */
   private readonly untested: ServerConnection[] = [];
 
   /** How many may be used at once. */
   get length(): number {
-    return this.idle.length;
+    return this.idle.length + this.kept.length;
   }
 
   /** How many must be tested before. */
@@ -23,7 +28,9 @@ export class RestingServers {
   /** @param now time in ms */
   add(server: ServerConnection, now: number): void {
     this.rest(server, now);
-    this.idle.push(server);
+    server.place.isKept = server.settings.values.size > 0;
+    if (server.place.isKept) this.kept.push(server);
+    else this.idle.push(server);
   }
 
   /** The same for one that is to be tested before it is used. */
@@ -41,7 +48,8 @@ export class RestingServers {
 
   /** One that can serve at once; undefined: there is none. */
   take(): ServerConnection | undefined {
-    const server = this.isRoundRobin ? this.idle.shift() : this.idle.pop();
+    // The client whose server connection has rested longest is the next to come back.
+    const server = (this.isRoundRobin ? this.idle.shift() : this.idle.pop()) ?? this.kept.pop();
     if (server !== undefined) server.place.isResting = false;
     return server;
   }
@@ -67,7 +75,13 @@ export class RestingServers {
 
   /** The one that has rested longest. */
   get idlest(): ServerConnection | undefined {
-    return this.untested[0] ?? this.idle[0];
+    return this.untested[0] ?? this.idlestTested;
+  }
+
+  private get idlestTested(): ServerConnection | undefined {
+    const [idle, kept] = [this.idle[0], this.kept[0]];
+    if (idle === undefined || kept === undefined) return idle ?? kept;
+    return kept.place.idleSince < idle.place.idleSince ? kept : idle;
   }
 
   /**
@@ -76,11 +90,11 @@ export class RestingServers {
    */
   distrust(now: number, delayMs: number): number {
     for (;;) {
-      const server = this.idle[0];
+      const server = this.idlestTested;
       if (server === undefined) return Number.POSITIVE_INFINITY;
       const due = server.place.idleSince + delayMs;
       if (now < due) return due;
-      this.idle.shift();
+      this.listOf(server).shift();
       server.place.needsTest = true;
       this.untested.push(server);
     }
@@ -89,10 +103,15 @@ export class RestingServers {
   /** It is gone, or taken. */
   remove(server: ServerConnection): void {
     if (!server.place.isResting) return;
-    const list = server.place.needsTest ? this.untested : this.idle;
+    const list = this.listOf(server);
     const at = list.indexOf(server);
     if (at >= 0) list.splice(at, 1);
     server.place.isResting = false;
     server.place.needsTest = false;
+  }
+
+  private listOf({ place }: ServerConnection): ServerConnection[] {
+    if (place.needsTest) return this.untested;
+    return place.isKept ? this.kept : this.idle;
   }
 }

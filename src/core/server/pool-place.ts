@@ -7,6 +7,8 @@ export type OwnWork = 'connect' | 'test' | 'rollback' | 'reset';
 export class PoolPlace {
   /** It is free. */
   isResting = false;
+  /** It has what a client has set, and goes to others last. */
+  isKept = false;
   /** When it became free, in ms. */
   idleSince = 0;
   /** It has rested for so long that it must be tested before it is used (PgBouncer's state `used`). */
