@@ -36,6 +36,14 @@ onEveryDriver('startup', {}, (stage) => {
     });
   });
 
+  test('who says goodbye before anything else is told nothing, as by PostgreSQL', async () => {
+    for (const at of [stage.server, stage.gateway]) {
+      const client = await RawClient.connect(at);
+      client.send(send.terminate());
+      assert.deepEqual(await client.untilEnd(), []);
+    }
+  });
+
   test('encryption is declined, and the startup goes on', async () => {
     const client = await RawClient.connect(stage.gateway);
     for (const request of [buildSslRequest(), buildGssEncRequest()]) {

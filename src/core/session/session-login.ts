@@ -19,6 +19,8 @@ export interface LoginTarget extends Recorded {
   /** Whom the startup packet names. */
   asked: { readonly database: string; readonly user: string } | null;
   fail(error: ErrorFields): void;
+  /** `reason` is for the log alone. */
+  close(reason: string): void;
   /** Nothing more is judged until {@link goOn}. */
   hold(): void;
   goOn(): void;
@@ -65,6 +67,8 @@ export class SessionLogin implements LoggingIn {
     const taken = takeStartupPacket(this.kept, bytes, start, end);
     this.kept = taken.kept;
     if (taken.kind === 'invalid') this.target.fail(violation('invalid length of startup packet'));
+    // PostgreSQL says nothing, either: an error would reach an application that has no use for it any more.
+    if (taken.kind === 'terminate') this.target.close('client close request');
     if (taken.kind !== 'packet') return end;
     const { packet, next } = taken;
     this.step(() => this.login.startupPacket(packet, 0, packet.length, end - next));
