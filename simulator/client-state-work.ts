@@ -34,6 +34,8 @@ export const CUSTOM_NAMES: readonly string[] = NAMES.filter(State.isCustom);
 const TABLES = ['temp1', 'temp2'] as const;
 const CURSORS = ['held1', 'held2'] as const;
 const STATEMENTS = ['q1', 'q2'] as const;
+/** The same, of those that are prepared by the protocol. */
+const NAMES_BY_PROTOCOL = ['s1', 's2'] as const;
 /** Nobody notifies them. */
 const CHANNELS = ['news', 'mail'] as const;
 /** The one lock that clients wait for: with a second one they could wait for each other. */
@@ -52,6 +54,8 @@ export class ClientStateWork {
   private readonly random: Random;
   private readonly token: () => string;
   private readonly hasBlocks: boolean;
+  /** What it prepares by the protocol it may let go by SQL. */
+  private readonly hasNames: boolean;
   /**
    * In lower case: what the startup packet asked for and RESET does not give back at once. Where server connections are
    * shared that is everything that is reported, in session mode application_name.
@@ -64,6 +68,7 @@ export class ClientStateWork {
     this.random = new Random((plan.seed ^ STATE_SALT) + id * 0x1_0000_0000);
     this.token = token;
     this.hasBlocks = plan.settings.poolMode !== 'statement';
+    this.hasNames = plan.settings.maxPreparedStatements > 0;
     const kept =
       plan.settings.poolMode === 'session' ? ['application_name'] : ['application_name', 'timezone'];
     const names = [...startup.keys()].map((name) => name.toLowerCase());
@@ -78,6 +83,7 @@ export class ClientStateWork {
     return random.weighted<() => Packet[]>([
       [6, () => [Packets.query(this.statement(!isIdle))]],
       [isIdle ? 1 : 0, () => [Packets.query(this.forget())]],
+      [this.hasNames ? 2 : 0, () => [Packets.query(this.letGo())]],
       [2, () => [Packets.query(this.script())]],
       [2, () => this.several(!isIdle).map(Packets.query)],
       [2, () => [...this.several(!isIdle).flatMap(run), Packets.sync()]],
@@ -198,6 +204,11 @@ export class ClientStateWork {
       [3, 'SELECT count(*) FROM pg_listening_channels()'],
     ]);
     return commandText(command, this.token());
+  }
+
+  /** Of what it may have prepared by the protocol. */
+  private letGo(): string {
+    return commandText(`DEALLOCATE ${this.random.pick(NAMES_BY_PROTOCOL)}`, this.token());
   }
 
   private forget(): string {

@@ -18,6 +18,7 @@ export const SITUATIONS = [
   'the unnamed statement is prepared again',
   'all prepared statements are dropped',
   'PREPARE in SQL',
+  'DEALLOCATE of what the protocol has prepared',
   'EXECUTE of a statement that the client has not prepared',
   'a server connection takes on the parameters of its client',
   'the parameters of a client are refused',

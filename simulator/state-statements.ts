@@ -129,7 +129,11 @@ const RUNS: { readonly [K in Kind]: Run<K> } = {
     if (!statements.has(name)) session.note('EXECUTE of a statement that the client has not prepared');
     return ['SELECT 1', [preparedToken(session.objects, name)]];
   },
-  'sql-deallocate'({ objects }, { name }) {
+  'sql-deallocate'({ objects, statements, note }, { name }) {
+    if (statements.delete(name)) {
+      note('DEALLOCATE of what the protocol has prepared');
+      return ['DEALLOCATE'];
+    }
     preparedToken(objects, name);
     objects.statements.delete(name);
     return ['DEALLOCATE'];

@@ -82,6 +82,34 @@ onEveryDriver("SQL's PREPARE", { gateway: { settings: SETTINGS } }, (stage) => {
       assert.equal(singleValue(await one.untilReady()), 'secret');
     }));
 
+  test('DEALLOCATE lets go what a driver has prepared by the protocol', () =>
+    withTwo(async (one, two) => {
+      for (const driver of ['first', 'again']) {
+        one.send(send.parse('a1', `SELECT '${driver}'`), send.bind('', 'a1'), send.execute(''), send.sync());
+        assert.equal(singleValue(await one.untilReady()), driver);
+        await one.query('BEGIN');
+        const answer = await one.query('DEALLOCATE PREPARE "a1"');
+        assert.equal(typesOf(answer), 'CZ');
+        assert.equal(answer.at(-1)!.body.toString('latin1'), 'T');
+        one.send(send.bind('', 'a1'), send.sync());
+        assert.equal(firstError(await one.untilReady()).code, '26000');
+        assert.equal(await code(one, 'DEALLOCATE a1'), '25P02');
+        await one.query('ROLLBACK');
+        assert.equal(await code(one, 'DEALLOCATE a1'), '26000');
+        await two.query('SELECT 1');
+      }
+      // Together with others, and behind them.
+      one.send(
+        send.parse('a1', 'SELECT 1'),
+        send.sync(),
+        send.query('DEALLOCATE a1'),
+        send.query('SELECT 2'),
+      );
+      const answers = [];
+      for (let i = 0; i < 3; i++) answers.push(typesOf(await one.untilReady()));
+      assert.deepEqual(answers, ['1Z', 'CZ', 'TDCZ']);
+    }));
+
   test('one that can no more be prepared harms nothing else', () =>
     withTwo(async (one, two) => {
       await one.query('CREATE TABLE passing (i int)');

@@ -20,6 +20,7 @@ import type { Statement } from '../statements.js';
 import type { ClientEncryption } from './client-encryption.js';
 import type { ClientLogin, LoginStep } from './client-login.js';
 import type { ConsoleSession } from './console-session.js';
+import { deallocate } from './deallocation.js';
 import { CLOSE_COMPLETE, PARSE_COMPLETE, READY_IDLE } from './fixed-answers.js';
 import { BYTES_MAX_BY_TYPE, RENAMED_BYTES_MAX, renamed, SKIPPED } from './message-rules.js';
 import { forgetOthersSequences } from './sequence-reads.js';
@@ -437,6 +438,10 @@ export class Session extends StatefulClient implements StatementClient, LoginTar
       const answer = this.refusalOf(effects, bytes, from, to);
       if (answer !== null) {
         return refuseQuery(this, bytes, position, answer, this.statements?.queryComes() != null);
+      }
+      if ((effects & SessionEffect.PREPARED) !== 0) {
+        const verdict = deallocate(this, bytes, from, to);
+        if (verdict !== null) return verdict;
       }
       if ((effects & SessionEffect.SEQUENCE_READ) !== 0) {
         if (!forgetOthersSequences(this, bytes, position, false)) return this.waitForAnswers();

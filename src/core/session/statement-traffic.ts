@@ -61,6 +61,11 @@ export class StatementTraffic {
     return this.named?.size ?? 0;
   }
 
+  /** What the client has under this name. @param name its bytes as Latin-1 */
+  find(name: string): Statement | undefined {
+    return this.named?.get(name);
+  }
+
   /** DISCARD ALL or DEALLOCATE ALL has been carried out: only what was defined behind it stands. */
   dropped(definedSince: ReadonlySet<string>): void {
     if (this.named !== null) {
