@@ -6,8 +6,12 @@
 import type { HiddenCaller } from './catalogue.js';
 import { HARMLESS_VOLATILE_FUNCTIONS, NODE_DEPENDENT_FUNCTIONS } from './node-functions.js';
 
-/** Temporary objects come last, so that nobody's stands before PostgreSQL's. */
-export const PIN_SEARCH_PATH = "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false)";
+/**
+ * Temporary objects come last, so that nobody's stands before PostgreSQL's. To compile these queries takes longer than to
+ * run them.
+ */
+export const PIN_SEARCH_PATH = `SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false),
+  pg_catalog.set_config('jit', 'off', false)`;
 
 /** A database with more relations or functions than this has no catalogue, and all its statements go to the primary. */
 export const CATALOGUE_ROWS_MAX = 200_000;
@@ -53,8 +57,11 @@ const BAD_FUNCTIONS = `bad_function AS MATERIALIZED (
     THEN p.proname = ANY ($2::text[]) OR (p.provolatile = 'v' AND p.proname <> ALL ($1::text[]))
     ELSE ${IS_VOLATILE} END)`;
 
-/** The functions that a stored expression calls stand in it as `:funcid 1234`, whoever wrote them and however hidden. */
-const CALLS = `':(?:funcid|opfuncid|hashfuncid|negfuncid|aggfnoid|winfnoid) (\\d+)'`;
+/**
+ * The functions that a stored expression calls stand in it as `:funcid 1234`, whoever wrote them and however hidden, and
+ * the relations that it reads as `:relid 1234`.
+ */
+const NAMED = `':(relid|funcid|opfuncid|hashfuncid|negfuncid|aggfnoid|winfnoid) (\\d+)'`;
 
 /**
  * All relations but indexes and temporary ones, with what keeps them from being read on a standby: their own kind, or what
@@ -73,12 +80,12 @@ expression AS (
   SELECT t.oid, p.polqual::text, 'policy'
   FROM pg_catalog.pg_class AS t JOIN pg_catalog.pg_policy AS p ON p.polrelid = t.oid
   WHERE t.relrowsecurity AND p.polcmd IN ('*', 'r') AND p.polqual IS NOT NULL),
-called AS (
-  SELECT DISTINCT e.relation, m.part[1]::oid AS function
-  FROM expression AS e CROSS JOIN LATERAL regexp_matches(e.tree, ${CALLS}, 'g') AS m (part)),
+named AS MATERIALIZED (
+  SELECT DISTINCT e.relation, m.part[1] = 'relid' AS is_relation, m.part[2]::oid AS object
+  FROM expression AS e CROSS JOIN LATERAL regexp_matches(e.tree, ${NAMED}, 'g') AS m (part)),
+called AS (SELECT DISTINCT relation, object AS function FROM named WHERE NOT is_relation),
 edge AS (
-  SELECT DISTINCT e.relation, m.part[1]::oid AS below
-  FROM expression AS e CROSS JOIN LATERAL regexp_matches(e.tree, ':relid (\\d+)', 'g') AS m (part)
+  SELECT relation, object AS below FROM named WHERE is_relation
   UNION SELECT inhparent, inhrelid FROM pg_catalog.pg_inherits),
 reads_setting AS (
   SELECT DISTINCT c.relation FROM called AS c JOIN pg_catalog.pg_proc AS p ON p.oid = c.function
@@ -97,6 +104,8 @@ root AS (
   UNION
   SELECT c.relation, 'calls ' || b.name || '(), ' || b.why
   FROM called AS c JOIN bad_function AS b ON b.oid = c.function
+  UNION
+  SELECT relation, 'locks rows' FROM expression WHERE tree LIKE '%{ROWMARKCLAUSE %'
   UNION
   SELECT d.relation, 'calls current_setting(), which may read one of the server''s own settings'
   FROM definition AS d WHERE d.words ~ 'current_setting\\((?!''[A-Za-z_0-9]+\\.[A-Za-z_0-9.]+''::text)'),
@@ -138,12 +147,15 @@ FROM pg_catalog.pg_operator AS o JOIN bad_function AS b ON b.oid = o.oprcode
 UNION
 SELECT 'type', t.typname, 'calls ' || b.name || '(), ' || b.why
 FROM pg_catalog.pg_constraint AS c JOIN pg_catalog.pg_type AS t ON t.oid = c.contypid
-  CROSS JOIN LATERAL regexp_matches(c.conbin::text, ${CALLS}, 'g') AS m (part)
-  JOIN bad_function AS b ON b.oid = m.part[1]::oid
+  CROSS JOIN LATERAL regexp_matches(c.conbin::text, ${NAMED}, 'g') AS m (part)
+  JOIN bad_function AS b ON b.oid = m.part[2]::oid
 WHERE c.contypid <> 0
 UNION
 SELECT 'type', t.typname, 'calls ' || b.name || '(), ' || b.why
-FROM pg_catalog.pg_type AS t JOIN bad_function AS b ON b.oid IN (t.typinput, t.typoutput, t.typreceive, t.typsend)
+FROM pg_catalog.pg_type AS t
+  CROSS JOIN LATERAL (VALUES (t.typinput::oid), (t.typoutput), (t.typreceive), (t.typsend)) AS f (function)
+  JOIN bad_function AS b ON b.oid = f.function
+WHERE t.typtype = 'b' AND t.typcategory <> 'A'
 UNION
 SELECT 'type', t.typname, 'calls ' || b.name || '(), ' || b.why
 FROM pg_catalog.pg_cast AS k JOIN pg_catalog.pg_type AS t ON t.oid = k.casttarget

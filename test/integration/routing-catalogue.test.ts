@@ -43,6 +43,7 @@ const SETUP = `
   CREATE VIEW of_own_setting AS SELECT current_setting('app.tenant') AS tenant;
   CREATE VIEW of_setting AS SELECT current_setting('in_hot_standby', true) AS standby;
   CREATE VIEW of_setting_by_name AS SELECT current_setting(b, true) FROM plain;
+  CREATE VIEW locking AS SELECT a FROM (SELECT a FROM plain FOR UPDATE) AS p;
   CREATE MATERIALIZED VIEW stored AS SELECT random() AS r;
 
   CREATE TABLE secured (a int); ALTER TABLE secured ENABLE ROW LEVEL SECURITY;
@@ -92,6 +93,7 @@ const CASES: readonly (readonly [string, RegExp | null])[] = [
   ['SELECT * FROM stored', null],
   ['SELECT * FROM drawing', /^drawing calls pg_catalog\.nextval\(\), which is volatile$/],
   ['SELECT * FROM of_drawing', /^of_drawing reads public\.drawing, which calls pg_catalog\.nextval\(\)/],
+  ['SELECT * FROM locking', /^locking locks rows$/],
   ['SELECT * FROM of_far', /^of_far reads public\.far_table, which is a foreign table$/],
   ['SELECT * FROM of_activity', /which tells of the server$/],
   ['SELECT * FROM of_session', /pg_backend_pid\(\), which tells of the server$/],
