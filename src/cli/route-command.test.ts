@@ -29,6 +29,20 @@ test('everything else goes to the primary, with the reason', () => {
   assert.match(stdout, /^primary: it is a DELETE\n/);
 });
 
+test('comments in front of it are followed, but never with a write to a standby', () => {
+  assert.match(
+    route(['/* sluice: primary */ SELECT 1']).stdout,
+    /^primary: a comment asks for the primary\n/,
+  );
+  assert.match(route(['/*NO LOAD BALANCE*/ SELECT 1']).stdout, /^primary: a comment/);
+  const { status, stdout } = route(['/* sluice: standby */ SELECT report(1)']);
+  assert.equal(status, 0);
+  assert.match(stdout, /^standby: a comment asks for a standby\n/);
+  assert.match(stdout, /assumed: it is harmless, although it calls report\(\), which is not known here/);
+  assert.match(route(['/* sluice: standby */ DELETE FROM t']).stdout, /^primary: it is a DELETE/);
+  assert.match(route(['/* sluice: slave */ SELECT 1']).stderr, /no hint/);
+});
+
 test('programs get JSON', () => {
   const { status, stdout } = route(['--json', '--search-path', 'app, public', 'SELECT f(1) FROM a.b']);
   assert.equal(status, 1);

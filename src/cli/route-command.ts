@@ -26,6 +26,10 @@ What a text doesn't show is in the database: which functions write, which tables
 calls. --catalogue-from reads it from there, and changes nothing; any user may ask. Without it, functions are known if
 they are PostgreSQL's own, and every relation is assumed to be an ordinary table.
 
+Comments in front of the statement are followed: /* sluice: primary */, /* sluice: standby */ (or replica), and Pgpool-II's
+/*NO LOAD BALANCE*/. The words strong, session, bounded and eventual name the consistency that it needs, which has no
+meaning here.
+
 Exit code: 0 if it may run on a standby, 1 if it goes to the primary, 2 if that can't be told (the database does not
 answer, the command was called in a wrong way).
 
@@ -64,18 +68,31 @@ function seconds(value: string): number {
 async function route(statement: string | undefined, flags: RouteFlags): Promise<void> {
   if (statement === undefined) throw new UsageError(NOTHING_TO_ROUTE);
   const text = statement === '-' ? await standardInput() : Buffer.from(statement);
-  const [{ PostgresParser }, { judgeStatement }, { decideStandby }, { NO_CATALOGUE }] = await Promise.all([
+  const [
+    { PostgresParser },
+    { judgeStatement },
+    { decideStandby, followHint },
+    { NO_CATALOGUE },
+    { routingHint, RoutingHint },
+  ] = await Promise.all([
     import('../grammar/postgres-parser.js'),
     import('../routing/statement-verdict.js'),
     import('../routing/standby-decision.js'),
     import('../routing/catalogue.js'),
+    import('../sql/routing-hint.js'),
   ]);
   const parser = await PostgresParser.open();
   const verdict = judgeStatement(parser.parse(text, 0, text.length));
   const facts = await databaseFacts(flags);
   if (facts === undefined) return;
   const path = flags.searchPath?.split(',').map((name) => name.trim()) ?? facts?.searchPath ?? null;
-  const decision = decideStandby(verdict, facts?.catalogue ?? NO_CATALOGUE, path);
+  const hint = routingHint(text, 0, text.length);
+  if ((hint & RoutingHint.UNKNOWN) !== 0) {
+    process.stderr.write(
+      'sluice: a comment has a word behind "sluice:" that is no hint (--help lists them)\n',
+    );
+  }
+  const decision = followHint(decideStandby(verdict, facts?.catalogue ?? NO_CATALOGUE, path), verdict, hint);
   process.stdout.write(flags.json ? asJson(verdict, decision, path) : asText(verdict, decision));
   process.exitCode = decision.mayRunOnStandby ? EXIT_CODES.standby : EXIT_CODES.primary;
 }

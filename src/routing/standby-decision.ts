@@ -1,4 +1,5 @@
 /** Whether a statement may run on a standby, and why not: its verdict, looked at with the catalogue's facts. */
+import { RoutingHint } from '../sql/routing-hint.js';
 import {
   attributeTrouble,
   type Catalogue,
@@ -35,6 +36,25 @@ export function decideStandby(
   const trouble = troubleOf(uses, catalogue, path, assumptions);
   if (trouble !== null) return toPrimary(trouble);
   return { mayRunOnStandby: true, reason: 'it only reads', assumptions };
+}
+
+/**
+ * The decision when comments in front of the statement ask for a server (bits of `RoutingHint`). Whoever asks for a standby
+ * vouches for what is not known in a read; a statement that is no read goes to the primary nevertheless.
+ */
+export function followHint(
+  decision: StandbyDecision,
+  verdict: StatementVerdict,
+  hint: number,
+): StandbyDecision {
+  if ((hint & RoutingHint.PRIMARY) !== 0) return toPrimary('a comment asks for the primary');
+  if ((hint & RoutingHint.STANDBY) === 0 || verdict.kind !== 'read') return decision;
+  const { mayRunOnStandby, reason, assumptions } = decision;
+  return {
+    mayRunOnStandby: true,
+    reason: 'a comment asks for a standby',
+    assumptions: mayRunOnStandby ? assumptions : [`it is harmless, although ${reason}`],
+  };
 }
 
 function toPrimary(reason: string): StandbyDecision {
