@@ -62,6 +62,13 @@ describe('differenceBetween', () => {
     assert.deepEqual(calls(query), ['role=NULL', "work_mem='64'", "role='r'"]);
   });
 
+  test('is not bound to the time that another client has given itself', () => {
+    const others = holder({}, { statement_timeout: '1', work_mem: '64' });
+    const query = differenceQuery(holder({}, { work_mem: '64' }), others);
+    assert.match(query ?? '', /^SET LOCAL statement_timeout = '0'; SELECT/);
+    assert.deepEqual(calls(query), ['statement_timeout=NULL']);
+  });
+
   test('what is not ASCII is written so that no encoding changes it', () => {
     const query = differenceQuery(holder({}, { 'app.name': 'é' }), holder({}));
     assert.match(query ?? '', /convert_from\(pg_catalog\.decode\('c3a9', 'hex'\), 'UTF8'\)/);

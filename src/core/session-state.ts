@@ -105,6 +105,10 @@ export function differenceBetween(wanted: StateHolder, actual: StateHolder): Dif
   if (changes.length + dropped.size + statements.size === 0) return null;
   const commands = [...dropped.keys()].map((name) => `DEALLOCATE ${quoteName(name)}`);
   if (changes.length > 0) commands.unshift(`SELECT ${changes.map(setConfig).join(', ')}`);
+  // Else it would be as much as the last client has left to its own statements.
+  if (commands.length > 0 && actual.settings.values.has('statement_timeout')) {
+    commands.unshift("SET LOCAL statement_timeout = '0'");
+  }
   const query = commands.length === 0 ? null : commands.join('; ');
   return { query, names: [...new Set(changes.map(([name]) => name))], statements };
 }
