@@ -84,6 +84,7 @@ export class ClientStateWork {
       [6, () => [Packets.query(this.statement(!isIdle))]],
       [isIdle ? 1 : 0, () => [Packets.query(this.forget())]],
       [this.hasNames ? 2 : 0, () => [Packets.query(this.letGo())]],
+      [isIdle ? 0.5 : 0, () => [Packets.query(this.countChannels())]],
       [2, () => [Packets.query(this.script())]],
       [2, () => this.several(!isIdle).map(Packets.query)],
       [2, () => [...this.several(!isIdle).flatMap(run), Packets.sync()]],
@@ -201,7 +202,6 @@ export class ClientStateWork {
       [2, `LISTEN ${name}`],
       [2, `UNLISTEN ${name}`],
       [1, 'UNLISTEN *'],
-      [3, 'SELECT count(*) FROM pg_listening_channels()'],
     ]);
     return commandText(command, this.token());
   }
@@ -209,6 +209,11 @@ export class ClientStateWork {
   /** Of what it may have prepared by the protocol. */
   private letGo(): string {
     return commandText(`DEALLOCATE ${this.random.pick(NAMES_BY_PROTOCOL)}`, this.token());
+  }
+
+  /** Outside of a transaction: within one no LISTEN of the gateway's would be seen. */
+  private countChannels(): string {
+    return commandText('SELECT count(*) FROM pg_listening_channels()', this.token());
   }
 
   private forget(): string {

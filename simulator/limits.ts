@@ -43,7 +43,11 @@ export function withLimits<T extends Omit<GatewaySettings, 'tls'>>(
   };
 }
 
-const OUR_NOTICES = ['No server connection available', 'this session keeps its server connection: '];
+const OUR_NOTICES = [
+  'notifications may have been lost',
+  'No server connection available',
+  'this session keeps its server connection: ',
+];
 const PIN_REFUSED = 'a session may not keep its server connection (on_pin = refuse): ';
 
 /** True for a notice of ours that belongs to no answer. */
@@ -82,6 +86,8 @@ export function isEndedByLimit(settings: GatewaySettings, message: string | null
 export interface CountedSession {
   readonly database: string;
   readonly user: string;
+  /** Of no pool. */
+  readonly isShared: boolean;
 }
 
 /** Which limit these open server connections break; null: none. The newest is the last one. */
@@ -93,11 +99,13 @@ export function brokenLimit(
   const newest = open.at(-1)!;
   const ofDatabase = open.filter(({ database }) => database === newest.database);
   const ofUser = open.filter(({ user }) => user === newest.user);
-  const ofPool = ofDatabase.filter(({ user }) => user === newest.user);
+  const ofPool = ofDatabase.filter(({ user, isShared }) => user === newest.user && !isShared);
+  const shared = ofDatabase.filter(({ isShared }) => isShared);
   const { maxDbConnections, maxUserConnections, reservePoolSize } = settings;
   const counts = [
     ['pool_size', ofPool.length, poolSize + reservePoolSize],
     ['max_db_connections', ofDatabase.length, maxDbConnections || Number.POSITIVE_INFINITY],
+    ['one listening connection', shared.length, 1],
     ['max_user_connections', ofUser.length, maxUserConnections || Number.POSITIVE_INFINITY],
   ] as const;
   const broken = counts.find(([, count, limit]) => count > limit);

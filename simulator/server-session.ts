@@ -1,4 +1,5 @@
 /** One connection to the model server: login, then a session that takes its time, fails and dies as planned. */
+import { SHARED_NAME } from '../src/core/listening/shared-connection.js';
 import * as Backend from '../src/wire/backend.js';
 import * as Frontend from '../src/wire/frontend.js';
 import type { Ground } from './ground.js';
@@ -112,6 +113,11 @@ export class ServerSession implements Peer {
   /** The gateway has not let go of it. */
   get heldByGateway(): boolean {
     return this.connection.state === 'open' && !this.dead;
+  }
+
+  /** The gateway listens over it for its clients; it belongs to no pool. */
+  get isShared(): boolean {
+    return this.parameters.get('application_name') === SHARED_NAME;
   }
 
   /** What its clients have left in it; null before its login. */
@@ -330,7 +336,8 @@ export class ServerSession implements Peer {
     const input = session.nextInput;
     this.answering = session.nextStatement;
     this.checkOwner(session, this.answering);
-    if (this.answering !== null && PINNING.has(this.answering.kind)) this.pinned = true;
+    if (this.answering !== null && PINNING.has(this.answering.kind))
+      this.pinned ||= this.answering.token !== '';
     else if (this.answering?.kind === 'discard-all') this.pinned &&= this.answering.token !== '';
     if (!this.alignment.meets(session, this.answering, this.isFollowed)) session.step();
     this.answerAll(session);
@@ -349,7 +356,8 @@ export class ServerSession implements Peer {
     if (client === undefined) return;
     for (const [what, token] of session.objects.entries()) {
       const owner = tokenOwners(token)[0];
-      if (owner === client) continue;
+      // What has no owner the gateway has made, for the client that comes next.
+      if (owner === client || owner === undefined) continue;
       this.ground.ledger.fail(
         `${this.label} runs a request of client ${client} with ${what} of client ${owner}`,
       );

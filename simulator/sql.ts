@@ -5,7 +5,7 @@
  */
 
 import { literal, parseSelect, type Select, unquote } from './select-sql.js';
-import { parseProbe, parseState, type StateStatement } from './state-sql.js';
+import { parseProbe, parseReplay, parseState, type StateStatement } from './state-sql.js';
 
 export { PARAMETER, type Select, selectText } from './select-sql.js';
 
@@ -52,8 +52,8 @@ export function tokens(text: string): string[] {
 
 /** The statements of one query string. */
 export function parseScript(text: string): Statement[] {
-  const probe = parseProbe(text);
-  if (probe !== null) return [probe];
+  const ours = parseProbe(text) ?? parseReplay(text);
+  if (ours !== null) return [ours];
   return text
     .split(';')
     .map((part) => part.trim())

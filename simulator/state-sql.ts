@@ -49,6 +49,13 @@ export type StateStatement =
   /** An UNLISTEN without a name means all channels. */
   | { readonly kind: 'listen'; readonly token: string; readonly name: string }
   | { readonly kind: 'unlisten'; readonly token: string; readonly name: string | null }
+  /** The gateway lets the session listen, unless its mark is there. */
+  | {
+      readonly kind: 'replay';
+      readonly token: '';
+      readonly channels: readonly string[];
+      readonly change: SettingChange;
+    }
   /** The gateway asks what the session has kept. */
   | { readonly kind: 'probe'; readonly token: ''; readonly customNames: readonly string[] };
 
@@ -122,10 +129,10 @@ const SHAPES: Readonly<Record<string, readonly (readonly [form: RegExp, make: Ma
     [/^DEALLOCATE ALL$/, (_, token) => ({ kind: 'deallocate-all', token })],
     [/^DEALLOCATE "?(\w+)"?$/, ([, name], token) => ({ kind: 'sql-deallocate', token, name: name! })],
   ],
-  LISTEN: [[/^LISTEN (\w+)$/, ([, name], token) => ({ kind: 'listen', token, name: name! })]],
+  LISTEN: [[/^LISTEN "?(\w+)"?$/, ([, name], token) => ({ kind: 'listen', token, name: name! })]],
   UNLISTEN: [
     [/^UNLISTEN \*$/, (_, token) => ({ kind: 'unlisten', token, name: null })],
-    [/^UNLISTEN (\w+)$/, ([, name], token) => ({ kind: 'unlisten', token, name: name! })],
+    [/^UNLISTEN "?(\w+)"?$/, ([, name], token) => ({ kind: 'unlisten', token, name: name! })],
   ],
   SELECT: [
     [
@@ -160,6 +167,15 @@ export function parseProbe(text: string): StateStatement | null {
   if (!text.startsWith(PROBE)) return null;
   const customNames = [...text.matchAll(CURRENT_SETTING)].map((call) => unquoteText('', call[1]!));
   return { kind: 'probe', token: '', customNames: customNames.filter((name) => name !== REPLAY_SETTING) };
+}
+
+/** The gateway's block of PL/pgSQL; null for every other text. */
+export function parseReplay(text: string): StateStatement | null {
+  if (!text.startsWith("DO 'BEGIN IF ")) return null;
+  const body = unquoteText('', text.slice("DO '".length, -1));
+  const channels = [...body.matchAll(/LISTEN "(\w+)"/g)].map(([, name]) => name!);
+  const [change] = parseChanges(body);
+  return { kind: 'replay', token: '', channels, change: change! };
 }
 
 /** @param command the statement without the comment that holds its `token`. */

@@ -151,6 +151,13 @@ const RUNS: { readonly [K in Kind]: Run<K> } = {
     objects.changeChannels({ name, token: null });
     return ['UNLISTEN'];
   },
+  replay(session, { channels, change: mark }) {
+    if (session.parameters.value(mark.name) !== mark.value) {
+      for (const name of channels) session.objects.changeChannels({ name, token: '' });
+      change(session, [mark]);
+    }
+    return ['DO'];
+  },
   'count-channels': ({ objects }) => ['SELECT 1', [String(objects.channels.size)]],
   probe: ({ parameters, objects }, { customNames }) => [
     'SELECT 1',

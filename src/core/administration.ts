@@ -5,6 +5,7 @@ import { CONFIGURATION_CHANGED, PAUSED } from './close-reasons.js';
 import type { CommandOutcome, GatewayCommand } from './command.js';
 import type { GatewayContext } from './context.js';
 import type { Database, Databases } from './databases.js';
+import type { Listening } from './listening/listening.js';
 import type { Pool } from './pool/pool.js';
 import type { ServerConnection } from './server/server-connection.js';
 import type { Session } from './session/session.js';
@@ -14,6 +15,7 @@ export interface Administered {
   readonly context: GatewayContext;
   readonly databases: Databases;
   readonly pools: ReadonlyMap<string, Pool>;
+  readonly listening: Listening;
   readonly sessions: ReadonlySet<Session>;
 }
 
@@ -119,6 +121,7 @@ export class Administration {
     if (name === null) this.administered.databases.allPaused = true;
     const pools = this.poolsOf(chosen);
     for (const pool of pools) pool.servers.replace(PAUSED);
+    this.administered.listening.replace(PAUSED, chosen);
     this.when(() => pools.every((pool) => pool.serverCount === 0) || chosen.every((it) => !it.paused), done);
   }
 
@@ -137,6 +140,7 @@ export class Administration {
     if (name === null) this.administered.databases.allPaused = false;
     for (const database of chosen) database.paused = false;
     for (const pool of this.poolsOf(chosen)) pool.resume();
+    this.administered.listening.resume(chosen);
     this.connectionGone();
     done(null);
   }
@@ -146,6 +150,7 @@ export class Administration {
     if (chosen === null) return;
     this.administered.context.localSockets.forget();
     for (const pool of this.poolsOf(chosen)) pool.servers.replace(CONFIGURATION_CHANGED);
+    this.administered.listening.replace(CONFIGURATION_CHANGED, chosen);
     done(null);
   }
 
@@ -167,6 +172,7 @@ export class Administration {
     }
     this.closing = false;
     for (const pool of this.poolsOf(chosen)) pool.servers.close('admin forced disconnect');
+    this.administered.listening.replace('admin forced disconnect', chosen);
     done(null);
   }
 
@@ -208,6 +214,7 @@ export class Administration {
         pool.database.paused = true;
         pool.servers.replace('server shutting down');
       }
+      this.administered.listening.replace('server shutting down');
       return this.when(() => [...pools.values()].every((pool) => pool.serverCount === 0), done);
     }
     if (until === 'transactions') {

@@ -22,6 +22,8 @@ import type { Hosts } from './hosts.js';
 import { housekeepingMs } from './housekeeping-interval.js';
 import type { ConnectionId, Io, IoEvents, TlsFacts } from './io.js';
 import { ADVANCE_MS_MAX, POOLS_MAX, REFUSED_CLIENTS_MAX } from './limits.js';
+import type { Listener } from './listening/listener.js';
+import type { Listening } from './listening/listening.js';
 import { LocalSockets } from './local-sockets.js';
 import { ParameterSets } from './parameters.js';
 import { PinCounts } from './pin-counts.js';
@@ -33,6 +35,7 @@ import type { ServerConnection } from './server/server-connection.js';
 import { ServerLogin } from './server/server-login.js';
 import { ClientEncryption } from './session/client-encryption.js';
 import { ClientLogin, type LoginStep } from './session/client-login.js';
+import type { ListeningSession } from './session/listening-session.js';
 import { Session } from './session/session.js';
 import type { SessionOwner } from './session/session-owner.js';
 import {
@@ -105,6 +108,10 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
 
   get hosts(): Hosts {
     return this.poolTable.hosts;
+  }
+
+  get listening(): Listening {
+    return this.poolTable.listening;
   }
 
   get pools(): ReadonlyMap<string, Pool> {
@@ -356,6 +363,14 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     this.connections[request.connection] = request;
   }
 
+  listen(client: ListeningSession): Listener | null {
+    return this.listening.join(client, client.pool as Pool);
+  }
+
+  notifies(client: ListeningSession, server: ServerConnection): void {
+    this.listening.notifies(client.database as Database, server, client.processId);
+  }
+
   sessionEnded(client: Session): void {
     this.sessions.delete(client);
     this.loggingIn.delete(client);
@@ -412,6 +427,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
       });
     }
     for (const pool of this.pools.values()) pool.servers.close('shutdown');
+    this.listening.replace('shutdown');
   }
 
   /** True when no connection is left. */
@@ -454,5 +470,6 @@ function newCounters(): Counters {
     sessionsPinned: 0,
     statementsRefused: 0,
     cancelRequests: 0,
+    notificationsOverrun: 0,
   };
 }

@@ -100,5 +100,14 @@ export const CUSTOM_SETTINGS_MAX = 100;
 /** A longer query is not searched for what it may do to its session: it may do anything. Bytes. */
 export const SEARCHED_BYTES_MAX = 64 * 1024;
 
+/** Notifications that are kept for a client which is in a transaction, or doesn't read. Bytes. */
+export const NOTIFICATION_BYTES_MAX = 1024 * 1024;
+
+/** Channels that the shared connection serves for one client; with more its link is pinned. */
+export const CHANNELS_PER_CLIENT_MAX = 100;
+
+/** How long a shared connection is kept that nobody needs any more, in ms. */
+export const LISTENING_IDLE_MS = 10_000;
+
 /** How often a pinned link asks whether it must still be, though no statement shows that it need not; in ms. */
 export const PINNED_PROBE_MS = 1000;

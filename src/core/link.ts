@@ -27,6 +27,18 @@ export interface Owed {
   undo(skipped: SkippedRequest): void;
 }
 
+/** What a client listens to, as its server connection sees it. */
+export interface ListenerEnd {
+  /** ReadyForQuery is about to be passed on, and no transaction is open; false: the client gets it later. */
+  beforeReady(isLast: boolean): boolean;
+  /** The link must not end yet. */
+  readonly keepsLink: boolean;
+  /** What is sent on this channel reaches the client by another way. */
+  serves(channel: string): boolean;
+  /** DISCARD ALL has been carried out. */
+  discarded(): void;
+}
+
 /** The client, as its server connection sees it. */
 export interface ClientEnd {
   readonly connection: ConnectionId;
@@ -40,6 +52,8 @@ export interface ClientEnd {
   readonly tracksState: boolean;
   /** Settings with a dot in their names that are to be asked for too, since no list shows them. */
   readonly customSettings: ReadonlySet<string> | null;
+  /** Null: it has not listened to anything. */
+  readonly listener: ListenerEnd | null;
   /** The answer, also if that says nothing (null). */
   stateFound(found: FoundState | null): void;
   /** True while a message is being passed on of which the rest has not come yet. */

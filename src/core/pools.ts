@@ -4,6 +4,7 @@ import type { GatewayContext } from './context.js';
 import type { Databases } from './databases.js';
 import { Hosts, type HostsOwner } from './hosts.js';
 import { POOLS_MAX } from './limits.js';
+import { Listening } from './listening/listening.js';
 import { Pool, type PoolIdentity, type PoolOwner } from './pool/pool.js';
 import { type PoolLimits, poolLimits } from './pool/pool-limits.js';
 import { ReplicationPool } from './pool/replication-pool.js';
@@ -18,20 +19,24 @@ export class Pools implements HostsOwner {
   private readonly owner: PoolOwner;
   private readonly databases: Databases;
   readonly hosts: Hosts;
+  readonly listening: Listening;
 
   constructor(context: GatewayContext, owner: PoolOwner, databases: Databases) {
     this.context = context;
     this.owner = owner;
     this.databases = databases;
     this.hosts = new Hosts(context, this);
+    this.listening = new Listening(context, owner, this.hosts);
   }
 
   hostMoved(name: string, vanished: ReadonlySet<string>): void {
     for (const pool of this.byKey.values()) pool.servers.leave(name, vanished);
+    this.listening.leave(name, vanished);
   }
 
   hostFound(): void {
     for (const pool of this.byKey.values()) pool.resume();
+    this.listening.resume();
   }
 
   /**
@@ -104,12 +109,13 @@ export class Pools implements HostsOwner {
       }
       if (hasOtherTls) pool.servers.replace(CONFIGURATION_CHANGED);
     }
+    this.listening.applySettings(hasOtherTls);
     this.openWarm();
   }
 
   /** Does what is due, and returns the time in ms at which more will be. */
   advance(now: number): number {
-    let next = this.hosts.advance(now);
+    let next = Math.min(this.hosts.advance(now), this.listening.advance(now));
     for (const [key, pool] of this.byKey) {
       next = Math.min(next, pool.advance(now));
       if (!pool.isUnused) continue;

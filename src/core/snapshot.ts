@@ -49,6 +49,8 @@ export interface Counters {
   /** Statements that `session_state = strict` has refused. */
   statementsRefused: number;
   cancelRequests: number;
+  /** Clients that were ended because too many notifications waited for them. */
+  notificationsOverrun: number;
 }
 
 /** All of it. */

@@ -5,9 +5,10 @@ import { SEARCHED_BYTES_MAX } from './limits.js';
 
 const MAY_USE_SEQUENCES =
   SessionEffect.SEQUENCE_SET | SessionEffect.INSERT | SessionEffect.MODIFY | SessionEffect.STATE;
-/** Nothing stays of a NOTIFY, and a sequence that was used counts only when its value is asked for. */
+/** Nothing stays of a NOTIFY, nor of a look at channels, and a sequence that was used counts only when its value is asked for. */
 const STAYING = ~(
   SessionEffect.NOTIFY |
+  SessionEffect.CHANNELS |
   SessionEffect.SEQUENCE_SET |
   SessionEffect.INSERT |
   SessionEffect.MODIFY

@@ -7,6 +7,7 @@ import type { GatewayContext } from './context.js';
 import type { Database, Databases } from './databases.js';
 import type { Hosts } from './hosts.js';
 import type { ConnectionId, Io } from './io.js';
+import type { Listening } from './listening/listening.js';
 import { pinReasons } from './pin-words.js';
 import type { Pool } from './pool/pool.js';
 import type { ServerConnection } from './server/server-connection.js';
@@ -26,6 +27,7 @@ export interface Observed {
   readonly context: GatewayContext;
   readonly databases: Databases;
   readonly pools: ReadonlyMap<string, Pool>;
+  readonly listening: Listening;
   readonly sessions: ReadonlySet<Session>;
   readonly loggingIn: ReadonlySet<Session>;
   readonly cancels: Cancels;
@@ -41,7 +43,7 @@ export function takeSnapshot(gateway: Observed, withConnections: boolean): Snaps
   const { context, databases, sessions } = gateway;
   const now = context.io.now();
   const pools = [...gateway.pools.values()];
-  const servers = countServers(pools);
+  const servers = countServers([...pools, ...sharedOf(gateway)]);
   return {
     clients: sessions.size,
     clientsLoggingIn: gateway.loggingIn.size,
@@ -60,7 +62,7 @@ export function takeSnapshot(gateway: Observed, withConnections: boolean): Snaps
     totals: [...databases, { name: 'pgbouncer', totals: gateway.consoles.totals }].map(totalsOf),
     latencies: [...databases].map(latenciesOf),
     hosts: gateway.hosts.snapshot(),
-    users: usersOf(pools, gateway.clientCounts),
+    users: usersOf([...pools, ...sharedOf(gateway)], gateway.clientCounts),
     peers: gateway.cancels.peers(),
     counters: { ...context.counters },
     pins: context.pinCounts.figures([...sessions].map(({ virtual }) => virtual?.pins ?? Pin.NONE)),
@@ -70,7 +72,15 @@ export function takeSnapshot(gateway: Observed, withConnections: boolean): Snaps
   };
 }
 
-function countServers(pools: readonly Pool[]): Map<Database, number> {
+/** Each counts as a pool of one. */
+function sharedOf({ listening }: Observed): Counted[] {
+  return listening.servers.map(({ database, identity }) => ({ database, identity, serverCount: 1 }));
+}
+
+/** What has server connections. */
+type Counted = Pick<Pool, 'database' | 'serverCount'> & { readonly identity: Pick<Pool['identity'], 'user'> };
+
+function countServers(pools: readonly Counted[]): Map<Database, number> {
   const counts = new Map<Database, number>();
   for (const pool of pools) counts.set(pool.database, (counts.get(pool.database) ?? 0) + pool.serverCount);
   return counts;
@@ -132,7 +142,7 @@ function latenciesOf({ name, latencies: { query, transaction, wait } }: Database
   };
 }
 
-function usersOf(pools: readonly Pool[], clients: ClientCounts): UserSnapshot[] {
+function usersOf(pools: readonly Counted[], clients: ClientCounts): UserSnapshot[] {
   const servers = new Map<string, number>();
   for (const name of clients.userNames) servers.set(name, 0);
   for (const { identity, serverCount } of pools) {
@@ -147,9 +157,15 @@ function usersOf(pools: readonly Pool[], clients: ClientCounts): UserSnapshot[] 
 
 function listConnections(gateway: Observed, pools: readonly Pool[], now: number) {
   const clients = [...gateway.sessions].map((session) => clientSnapshot(session, gateway.context.io, now));
+  const { io } = gateway.context;
   const servers = pools.flatMap((pool) =>
-    [...pool.servers].map((server) => serverSnapshot(server, pool, gateway.context.io)),
+    [...pool.servers].map((server) => serverSnapshot(server, pool.database, io)),
   );
+  for (const { server, database } of gateway.listening.servers) {
+    const isReady = server?.phase === 'ready';
+    if (server === null) continue;
+    servers.push({ ...serverSnapshot(server, database, io), state: isReady ? 'listening' : 'login' });
+  }
   return { clients, servers };
 }
 
@@ -185,14 +201,14 @@ function clientState(session: Session): string {
   return session.link === null && session.console === null ? 'idle' : 'active';
 }
 
-function serverSnapshot(server: ServerConnection, pool: Pool, io: Io): ConnectionSnapshot {
+function serverSnapshot(server: ServerConnection, database: Database, io: Io): ConnectionSnapshot {
   const client = server.link as Session | null;
   const state = serverState(server);
   return {
     ...ends(io, server.connection),
     id: server.id,
-    database: pool.database.name,
-    user: pool.identity.user.name,
+    database: database.name,
+    user: server.loginUser,
     replication: client?.replication ?? 'none',
     state: state === 'beingCanceled' ? 'being_canceled' : state,
     connectedAt: server.createdAt,

@@ -33,4 +33,6 @@ export const SessionEffect = {
   NOTIFY: 1024,
   /** Rows are changed, removed or locked: a trigger may call nextval() unseen. */
   MODIFY: 2048,
+  /** pg_listening_channels() is called: nothing stays, but what it shows is the session's. */
+  CHANNELS: 4096,
 } as const;

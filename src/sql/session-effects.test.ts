@@ -17,6 +17,7 @@ const {
   UNSEEN,
   NOTIFY,
   MODIFY,
+  CHANNELS,
 } = SessionEffect;
 
 function effectsOf(sql: string): number {
@@ -159,6 +160,7 @@ describe('what statements leave in their session', () => {
 
   test('NOTIFY', () => {
     assertEffects(NOTIFY, ['NOTIFY a', "notify a, 'b'", "SELECT pg_notify('a', b) FROM t"]);
+    assertEffects(CHANNELS, ['SELECT * FROM pg_listening_channels() AS c']);
     assertEffects(NOTIFY | LISTEN, ['LISTEN a; NOTIFY a']);
   });
 

@@ -253,6 +253,9 @@ class EffectScan {
       case FUNCTION.NOTIFY:
         this.#effects |= SessionEffect.NOTIFY;
         return;
+      case FUNCTION.CHANNELS:
+        this.#effects |= SessionEffect.CHANNELS;
+        return;
       case FUNCTION.SET_CONFIG:
         this.#effects |= this.#setConfig.open(this.#depth);
         return;

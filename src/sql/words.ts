@@ -64,6 +64,8 @@ export const FUNCTION = {
   UNSEEN: 5,
   /** pg_notify */
   NOTIFY: 6,
+  /** pg_listening_channels */
+  CHANNELS: 7,
 } as const;
 
 /** What a word is where a statement begins, and at the few places behind that. */
@@ -156,6 +158,7 @@ const WORDS_OF_FUNCTION: readonly (readonly [kind: number, words: string])[] = [
   [FUNCTION.SEQUENCE_SET, 'nextval setval'],
   [FUNCTION.SEQUENCE_READ, 'currval lastval'],
   [FUNCTION.NOTIFY, 'pg_notify'],
+  [FUNCTION.CHANNELS, 'pg_listening_channels'],
 ];
 
 const WORDS_OF_VERB: readonly (readonly [verb: number, words: string])[] = [

@@ -224,17 +224,6 @@ onEveryDriver('session state', { gateway: { settings: SETTINGS } }, (stage) => {
         'DEALLOCATE p',
       ));
 
-    test('LISTEN: notifications come', () =>
-      pinned(
-        'LISTEN news',
-        async (client) => {
-          await stage.server.query("NOTIFY news, 'hello'");
-          const seen = await client.take('A');
-          assert.match(seen.at(-1)!.body.toString('latin1', 4), /^news\0hello\0$/);
-        },
-        'UNLISTEN news',
-      ));
-
     test('what a block of PL/pgSQL does', () =>
       pinned(
         'DO $$ BEGIN CREATE TEMP TABLE t (i int); END $$',

@@ -76,6 +76,12 @@ export class Capacity {
     return { pair, all: [pair, this.account(['database', database]), this.account(['user', user])] };
   }
 
+  /** The same for the connection over which the gateway listens, which no pool's size has room for. */
+  listenerShare(database: string, user: string): Share {
+    const pair = this.account(['listener', database, user]);
+    return { pair, all: [pair, this.account(['database', database]), this.account(['user', user])] };
+  }
+
   private account(name: readonly string[]): Account {
     const key = JSON.stringify(name);
     let account = this.accounts.get(key);

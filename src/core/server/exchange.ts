@@ -59,6 +59,13 @@ export interface StateProbe {
   found: FoundState | null;
 }
 
+/** A query of the gateway's own that nobody waits for. */
+export interface Aside {
+  readonly what: 'aside';
+  /** If it fails, the server connection is not handed on. */
+  readonly isVital: boolean;
+}
+
 /** An empty query of the gateway's own: ReadyForQuery messages that come before its answer are the client's. */
 interface Barrier {
   readonly what: 'barrier';
@@ -87,6 +94,7 @@ export type RequestDetail =
   | StatementRequest
   | OwnQuery
   | StateProbe
+  | Aside
   | Barrier
   | RefusedStatement
   | typeof FORGETTING
@@ -152,13 +160,25 @@ export class Exchange {
   /** A query of the gateway's own is next to be answered. */
   get runsOwnQuery(): boolean {
     const what = this.queue.firstDetail?.what;
-    return what === 'own' || what === 'probe' || what === 'barrier';
+    return what === 'own' || what === 'probe' || what === 'aside' || what === 'barrier';
   }
 
   /** Something is owed, and nothing to a client. */
   get owesOwnAlone(): boolean {
     for (const [, detail] of this.queue.entries()) if (detail?.what !== 'own') return false;
     return this.queue.length > 0;
+  }
+
+  /** The server is being given its client's session, and the client waits for that. */
+  get isAligning(): boolean {
+    const detail = this.queue.firstDetail;
+    return detail?.what === 'own' && detail.alignment?.isAwaited === true;
+  }
+
+  /** The client is between two transactions, and nothing of it is unanswered. */
+  get isAtRest(): boolean {
+    const isOwn = this.outstanding === 0 || this.runsOwnQuery;
+    return isOwn && this.status === Backend.Idle && !this.batchOpen;
   }
 
   /** Statements of batches up to this one may have been dropped by something that is unanswered. */
@@ -247,6 +267,11 @@ export class Exchange {
   expectOwn(alignment: Alignment | null, statement: string | null): void {
     this.batch += 1;
     this.push(Request.QUERY | Request.SWALLOWED, { what: 'own', alignment, statement, error: null });
+  }
+
+  expectAside(isVital: boolean): void {
+    this.batch += 1;
+    this.push(Request.QUERY | Request.SWALLOWED, { what: 'aside', isVital });
   }
 
   expectProbe(): void {

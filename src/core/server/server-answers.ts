@@ -5,11 +5,13 @@
 import * as Backend from '../../wire/backend.js';
 import { type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
 import { END, FORWARD, FrameReader, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
+import { RESET_FAILED } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
 import type { ReportSubject } from '../io.js';
 import { recordProbeFailure } from '../journal.js';
 import { ERROR_BYTES_READ_MAX, STATE_ROW_BYTES_MAX } from '../limits.js';
 import type { ClientEnd } from '../link.js';
+import { channelOf } from '../listening/notification.js';
 import type { ParameterSet } from '../parameters.js';
 import { type FoundState, TOO_LARGE } from '../session-state.js';
 import {
@@ -89,6 +91,8 @@ export abstract class ServerAnswers extends FrameReader {
   abstract send(message: Uint8Array): boolean;
   /** Closes the connection; `reason` is for the log. */
   abstract close(reason: string): void;
+  /** Somebody has been notified, and it serves no client. The message is whole. */
+  protected abstract notified(bytes: Uint8Array, position: number, total: number): void;
   /** A query of the gateway's own is over. */
   protected abstract ownQueryDone(query: OwnQuery): void;
   /** The server ends instead of being given its client's session; the connection is closed behind it. */
@@ -129,7 +133,7 @@ export abstract class ServerAnswers extends FrameReader {
       case Backend.PortalSuspended:
         return this.answers(Request.EXECUTE, type);
       case Backend.ReadyForQuery:
-        return end - position < total ? WHOLE : this.readyForQuery(total, bytes[position + HEADER_BYTES]!);
+        return end - position < total ? WHOLE : this.readyForQuery(total, bytes, position);
       case Backend.BindComplete:
         return this.completes(Request.BIND, type);
       case Backend.ParseComplete:
@@ -145,8 +149,9 @@ export abstract class ServerAnswers extends FrameReader {
       case Backend.ParameterStatus:
         return this.parameterStatus(total, bytes, position, end);
       case Backend.NoticeResponse:
-      case Backend.NotificationResponse:
         return this.link === null ? SWALLOW : this.ours();
+      case Backend.NotificationResponse:
+        return end - position < total ? WHOLE : this.notification(total, bytes, position);
       default:
         return this.unexpected(type);
     }
@@ -219,6 +224,7 @@ export abstract class ServerAnswers extends FrameReader {
   private commandTold(tag: TellingTag | null): void {
     if (tag === 'PREPARE') this.keepLink();
     else if (tag !== null) this.statements.dropped(this.exchange, this.link);
+    if (tag === 'DISCARD ALL') this.link?.listener?.discarded();
   }
 
   /** PREPARE in SQL made a statement that another client must not meet: the link lasts until its client leaves. */
@@ -241,7 +247,22 @@ export abstract class ServerAnswers extends FrameReader {
     return this.ours();
   }
 
-  private readyForQuery(total: number, status: number): Verdict {
+  /** It comes at any time, also before the answer to a question of ours. */
+  private notification(total: number, bytes: Uint8Array, position: number): Verdict {
+    const { link } = this;
+    if (link === null) {
+      this.notified(bytes, position, total);
+      return SWALLOW;
+    }
+    // While it is being prepared its client has not asked it for anything, if it isn't its own.
+    if (this.exchange.firstDetail?.what === 'own' && !this.isPinned) return SWALLOW;
+    const channel = link.listener === null ? null : channelOf(bytes, position, total);
+    // The client gets it over the shared connection.
+    return channel !== null && link.listener?.serves(channel) === true ? SWALLOW : FORWARD;
+  }
+
+  private readyForQuery(total: number, bytes: Uint8Array, position: number): Verdict {
+    const status = bytes[position + HEADER_BYTES]!;
     const isSound = total === HEADER_BYTES + 1 && isTransactionStatus(status);
     if (!isSound) return this.unexpected(Backend.ReadyForQuery);
     const meaning = this.exchange.ready(status);
@@ -251,8 +272,13 @@ export abstract class ServerAnswers extends FrameReader {
     if (destroysUnnamed(detail)) this.link?.unnamedAnswered('parsed');
     if (detail?.what === 'own') this.ownQueryDone(detail);
     else if (detail?.what === 'probe') this.probed(detail.found);
-    else if (detail?.what !== 'repeated') this.timing.answered(status, this.context.io.now());
-    return verdict;
+    else if (detail?.what !== 'repeated' && detail?.what !== 'aside') {
+      this.timing.answered(status, this.context.io.now());
+    }
+    const listener = this.link === null ? null : this.link.listener;
+    if (listener === null || verdict !== FORWARD || status !== Backend.Idle) return verdict;
+    this.flushRun(bytes, position);
+    return listener.beforeReady(releasePolicy.isReleasable(this)) ? FORWARD : SWALLOW;
   }
 
   private probed(found: FoundState | null): void {
@@ -282,6 +308,10 @@ export abstract class ServerAnswers extends FrameReader {
     if (detail?.what === 'barrier') return this.unexpected(Backend.ErrorResponse);
     if (detail?.what === 'probe') {
       recordProbeFailure(this.context, this.subject, this.lastError);
+      return SWALLOW;
+    }
+    if (detail?.what === 'aside') {
+      if (detail.isVital) this.closeReason ??= RESET_FAILED;
       return SWALLOW;
     }
     if (detail?.what === 'own') {

@@ -56,6 +56,8 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   wasReady = false;
   /** The `id` of the client that it serves or has served last; 0: none yet. */
   lastClient = 0;
+  /** How many clients it has served, counting those that came back. */
+  turns = 0;
   readonly place = new PoolPlace();
   private readonly owner: ServerOwner<ServerConnection>;
   /** Null when it is over. */
@@ -178,7 +180,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     if (this.exchange.doubtful) this.sendBarrier();
     // Whoever has ended takes nothing along; what is left is removed.
     else if (!link.inputEnded && (isSuspect || (isPinned && this.mayBeUnpinned))) this.probe(link);
-    else if (this.linkEndsWhenIdle) this.owner.linkIdle(this);
+    else if (this.linkEndsWhenIdle && link.listener?.keepsLink !== true) this.owner.linkIdle(this);
   }
 
   /** Not all that pins a link is taken back by a statement that shows it (a cursor is closed, a table dropped by a function). */
@@ -345,6 +347,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
       this.hasOthersSequences = this.lastClient !== 0;
       this.hasOwnSequences = false;
       this.lastClient = client.id;
+      this.turns += 1;
     }
     this.linkEndsWhenIdle = mode !== 'session';
     this.singleStatements = mode === 'statement';
@@ -398,6 +401,13 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     this.send(buildQuery(sql));
   }
 
+  /** Runs a query of the gateway's own before what the client sends next. `isVital`: if it fails, the connection is given up. */
+  runAside(sql: string, isVital: boolean): void {
+    this.statements.unnamed = null;
+    this.exchange.expectAside(isVital);
+    this.send(buildQuery(sql));
+  }
+
   /** Answers a request that is not sent, in its turn. */
   answerLocally(kind: number, detail: StatementRequest | null): void {
     // Behind a FATAL nothing is answered any more.
@@ -433,6 +443,10 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   ): Verdict {
     if (this.special !== null) return this.special.message(type, total, bytes, position, end);
     return super.message(type, total, bytes, position, end);
+  }
+
+  protected notified(bytes: Uint8Array, position: number, total: number): void {
+    this.owner.notified?.(bytes, position, total);
   }
 
   /** Prepares statements that its client had prepared on another one. What fails will not be there. */

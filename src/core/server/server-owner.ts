@@ -18,6 +18,8 @@ export interface ServerOwner<Server> {
   finishedAlone(server: Server): void;
   /** A query of the gateway's own is over; with its `error` when it failed. */
   ownQueryDone(server: Server, query: OwnQuery): void;
+  /** The whole NotificationResponse at `position` has come while the server served no client. */
+  notified?(bytes: Uint8Array, position: number, total: number): void;
   cancelEnded(server: Server): void;
   /** Why a connection is closed that could not be opened, for the log. */
   openingFailure(error: ErrorFields): string;

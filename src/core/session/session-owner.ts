@@ -1,6 +1,8 @@
 import type { ErrorFields } from '../../wire/error-fields.js';
+import type { Listener } from '../listening/listener.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { LoginStep } from './client-login.js';
+import type { ListeningSession } from './listening-session.js';
 import type { Session } from './session.js';
 
 /** The pool, as its clients see it. */
@@ -23,6 +25,10 @@ export interface SessionOwner {
   authenticated(client: Session, step: Extract<LoginStep, { kind: 'authenticated' }>): void;
   cancelRequested(client: Session, step: Extract<LoginStep, { kind: 'cancel' }>): void;
   sessionEnded(client: Session): void;
+  /** Null: what it listens to can't be heard over a connection that is shared. */
+  listen(client: ListeningSession): Listener | null;
+  /** It sends a statement over its server connection that notifies others. */
+  notifies(client: ListeningSession, server: ServerConnection): void;
   /** Non-null when this client must be turned away after its startup packet. */
   refusal(step: Extract<LoginStep, { kind: 'authenticated' }>): ErrorFields | null;
 }

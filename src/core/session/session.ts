@@ -22,20 +22,20 @@ import type { ClientLogin, LoginStep } from './client-login.js';
 import type { ConsoleSession } from './console-session.js';
 import { deallocate } from './deallocation.js';
 import { CLOSE_COMPLETE, PARSE_COMPLETE, READY_IDLE } from './fixed-answers.js';
+import { ListeningSession } from './listening-session.js';
 import { BYTES_MAX_BY_TYPE, RENAMED_BYTES_MAX, renamed, SKIPPED } from './message-rules.js';
 import { forgetOthersSequences } from './sequence-reads.js';
 import { serverLossError, TRANSACTION_REFUSED, violation } from './session-errors.js';
 import { type LoginTarget, SessionLogin } from './session-login.js';
 import type { ClientPool, SessionOwner } from './session-owner.js';
 import type { Replication } from './startup-parameters.js';
-import { StatefulClient } from './stateful-client.js';
 import type { StatementClient } from './statement-client.js';
 import type { StatementTraffic } from './statement-traffic.js';
 import { refuseQuery } from './strict-mode.js';
 
 type Phase = 'login' | 'welcoming' | 'ready' | 'closed';
 
-export class Session extends StatefulClient implements StatementClient, LoginTarget {
+export class Session extends ListeningSession implements StatementClient, LoginTarget {
   readonly connection: ConnectionId;
   readonly id: number;
   readonly encryption: ClientEncryption;
@@ -61,7 +61,7 @@ export class Session extends StatefulClient implements StatementClient, LoginTar
   previousWaiter: this | null = null;
   /** Null in pool_mode session: the server connection is the client's alone, and statements keep their names. */
   statements: StatementTraffic | null = null;
-  private readonly owner: SessionOwner;
+  protected readonly owner: SessionOwner;
   /** Null when it is over. */
   private login: SessionLogin | null;
   private readingPaused = false;
@@ -129,11 +129,13 @@ export class Session extends StatefulClient implements StatementClient, LoginTar
   }
 
   lastAnswerPassed(): void {
-    this.close(this.farewell);
+    if (this.listener?.isReadyHeld === true) this.listener.settle();
+    else if (!this.isBlocked) this.close(this.farewell);
   }
 
   /** The client can take more. */
   drained(): void {
+    this.listener?.drained();
     this.link?.resumeReading();
   }
 
@@ -185,6 +187,7 @@ export class Session extends StatefulClient implements StatementClient, LoginTar
     this.endReading();
     this.login = null;
     this.statements?.clear();
+    this.listener?.leave();
     this.owner.sessionEnded(this);
   }
 
@@ -229,6 +232,7 @@ export class Session extends StatefulClient implements StatementClient, LoginTar
 
   /** The link that it waited for is there: what it sent meanwhile goes on. */
   linked(): void {
+    if (this.listener?.isReadyHeld === true) return this.listener.settle();
     this.resume();
     this.afterResume();
   }
@@ -245,6 +249,7 @@ export class Session extends StatefulClient implements StatementClient, LoginTar
   released(): void {
     this.link = null;
     this.dropBody();
+    this.listener?.linkEnded();
     if (!this.isBlocked) this.resumeReading();
     if (this.inputEnded && !this.isBlocked) this.close(this.farewell);
   }
@@ -446,6 +451,8 @@ export class Session extends StatefulClient implements StatementClient, LoginTar
       if ((effects & SessionEffect.SEQUENCE_READ) !== 0) {
         if (!forgetOthersSequences(this, bytes, position, false)) return this.waitForAnswers();
       }
+      const text = { text: bytes, start: from, end: to };
+      if (effects !== 0 && !this.mayBeSent(effects, text, bytes, position, false)) return BLOCK;
       if (effects !== SessionEffect.NONE) this.noteEffects(effects, bytes, from, to);
     }
     return this.request(Request.QUERY, this.statements?.queryComes() ?? null);

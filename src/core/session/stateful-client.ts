@@ -12,6 +12,7 @@ import type { Database } from '../databases.js';
 import type { ReportSubject } from '../io.js';
 import { SEARCHED_BYTES_MAX } from '../limits.js';
 import type { Owed } from '../link.js';
+import type { Listener } from '../listening/listener.js';
 import type { ParameterSet } from '../parameters.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { FoundState } from '../session-state.js';
@@ -48,6 +49,8 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
   idleSince = 0;
   /** The server connection that it met last could not be given its session. */
   private wasUnserved = false;
+  /** Null until it listens to something over the database's shared connection. */
+  listener: Listener | null = null;
   /** The reported parameters that its startup packet named, as it spelled the values. */
   startupParameters: ParameterSet;
   /** The same in the server's spelling: what RESET has to give it. */
@@ -153,11 +156,14 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
   }
 
   stateFound(found: FoundState | null): void {
-    this.tracked.found(found);
+    const { listener } = this;
+    this.tracked.found(listener === null ? found : listener.found(found));
     const { link } = this;
-    if (link === null || !(link.isPinned || this.isBlocked)) return;
+    if (link === null) return;
     // It goes on with the server connection that it has; otherwise the next one will be made to fit.
-    if (this.alignServer(link) && this.isBlocked) this.linked();
+    const isAligned = !(link.isPinned || this.isBlocked) || this.alignServer(link);
+    listener?.leaveLinkToOthers();
+    if (isAligned && this.isBlocked) this.linked();
   }
 
   /** The linked server connection has what the session has. */
@@ -173,6 +179,7 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
     this.wasUnserved = true;
     this.idleSince = this.context.io.now();
     this.dropBody();
+    this.listener?.linkEnded();
     const requests = new UnservedRequests(this, buildErrorResponse(refusal));
     if (owed !== null) requests.answer(owed);
     this.answersCame();

@@ -23,6 +23,8 @@ export interface StatementClient extends ClientEnd {
   uses(statement: Statement, bytes: Uint8Array, position: number): void;
   /** An unnamed statement with such effects is used on the linked server connection. `definition`: a Parse body behind the name. */
   executes(effects: number, definition: Uint8Array, bytes: Uint8Array, position: number): void;
+  /** False: the statement of the Bind at `position` must wait; it is judged again later (BLOCK). */
+  admits(effects: number, definition: Uint8Array, bytes: Uint8Array, position: number): boolean;
   answerParseComplete(): void;
   answerCloseComplete(): void;
   /** Passes a request on as it is. */

@@ -253,11 +253,11 @@ export class StatementTraffic {
     const link = this.session.link as ServerConnection;
     if (nameEnd === portalEnd + 1) {
       if (this.isUnnamedUnsettled(link)) return this.session.waitForAnswers();
-      this.useUnnamed(link, bytes, position);
       const definition = this.unnamed.now;
-      if (definition !== null && definition.effects !== 0) {
-        this.session.executes(definition.effects, definition.bytes, bytes, position);
-      }
+      const effects = definition?.effects ?? 0;
+      if (effects !== 0 && !this.session.admits(effects, definition!.bytes, bytes, position)) return BLOCK;
+      this.useUnnamed(link, bytes, position);
+      if (effects !== 0) this.session.executes(effects, definition!.bytes, bytes, position);
       link.expect(Request.BIND);
       return FORWARD;
     }
@@ -267,7 +267,10 @@ export class StatementTraffic {
     if (describes && this.context.catalogue.clock > 0 && position + total + HEADER_BYTES < end) {
       this.distrustIfSuspect(link, bytes, portalEnd + 1, nameEnd);
     }
-    const serverName = this.serverName(link, bytes, position, portalEnd + 1, nameEnd);
+    const statement = this.lookUp(bytes, portalEnd + 1, nameEnd);
+    const effects = statement?.effects ?? 0;
+    if (effects !== 0 && !this.session.admits(effects, statement!.definition, bytes, position)) return BLOCK;
+    const serverName = this.serverName(link, bytes, position, statement, portalEnd + 1, nameEnd);
     link.expect(Request.BIND);
     if (serverName === null) return FORWARD;
     this.totals.binds += 1;
@@ -297,7 +300,9 @@ export class StatementTraffic {
     }
     const named = isStatement && nameStart < last - 1;
     if (named && this.context.catalogue.clock > 0) this.distrustIfSuspect(link, bytes, nameStart, last - 1);
-    const serverName = named ? this.serverName(link, bytes, position, nameStart, last - 1) : null;
+    const serverName = named
+      ? this.serverName(link, bytes, position, this.lookUp(bytes, nameStart, last - 1), nameStart, last - 1)
+      : null;
     link.expect(Request.DESCRIBE);
     if (serverName === null) return FORWARD;
     link.held.drop();
@@ -358,11 +363,11 @@ export class StatementTraffic {
     link: ServerConnection,
     bytes: Uint8Array,
     position: number,
+    statement: Statement | undefined,
     nameStart: number,
     nameEnd: number,
   ): Uint8Array | null {
     if (!this.renames) return null;
-    const statement = this.lookUp(bytes, nameStart, nameEnd);
     if (statement === undefined) {
       const name = latin1(bytes, nameStart, nameEnd);
       // A name of ours would reach somebody's statement; a long one makes a message that the server doesn't take.
@@ -390,6 +395,7 @@ export class StatementTraffic {
 
   /** Most clients use one statement many times in a row: its name is compared as bytes, with no string made of it. */
   private lookUp(bytes: Uint8Array, nameStart: number, nameEnd: number): Statement | undefined {
+    if (!this.renames) return undefined;
     const length = nameEnd - nameStart;
     const last = this.lastName;
     if (last !== null && last.length === length && sameBytes(last, 0, bytes, nameStart, length)) {
