@@ -392,6 +392,17 @@ export class Exchange {
   }
 }
 
+/** A request of a client's about a statement, in the current batch, that is answered here or refused there. */
+export function naming(
+  { batch }: Exchange,
+  what: StatementRequest['what'],
+  statement: Statement | undefined,
+  clientName: string,
+): StatementRequest | null {
+  if (statement === undefined) return null;
+  return { what, statement, entry: null, clientName, batch };
+}
+
 /** The client's name that a request defines or closes. */
 function namesFor(detail: RequestDetail | null): string | null {
   return detail !== null && 'clientName' in detail ? detail.clientName : null;

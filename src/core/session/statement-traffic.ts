@@ -14,7 +14,7 @@ import type { GatewayContext } from '../context.js';
 import type { Totals } from '../databases.js';
 import { dropsAll } from '../drop-all.js';
 import { PARSE_BYTES_MAX, STATEMENTS_PER_CLIENT_MAX } from '../limits.js';
-import { type ClientRequest, QUERY_IN_BATCH, type StatementRequest } from '../server/exchange.js';
+import { type ClientRequest, naming, QUERY_IN_BATCH } from '../server/exchange.js';
 import { FLUSH } from '../server/own-messages.js';
 import * as Request from '../server/request-queue.js';
 import type { ServerConnection } from '../server/server-connection.js';
@@ -182,7 +182,7 @@ export class StatementTraffic {
     if (!mayHaveFailed && link.statements.missing(statement, link.exchange) === 'nothing') {
       this.totals.clientParses += 1;
       this.session.flushBefore(bytes, position);
-      link.answerLocally(Request.PARSE, this.naming(link, 'parse', statement, name));
+      link.answerLocally(Request.PARSE, naming(link.exchange, 'parse', statement, name));
       return SWALLOW;
     }
     this.totals.clientParses += 1;
@@ -235,7 +235,7 @@ export class StatementTraffic {
     // In a failed transaction the namesake can't be prepared, and the server refuses under any name.
     if (!failed) this.use(link, bytes, position, namesake);
     const { serverName } = failed && !isThere ? statement : namesake;
-    link.expect(Request.PARSE, this.naming(link, 'duplicate', statement, clientName));
+    link.expect(Request.PARSE, naming(link.exchange, 'duplicate', statement, clientName));
     this.session.insert(bytes, position, parseMessage(serverName, statement.definition));
     if (statement.references === 0) {
       this.context.catalogue.hold(statement);
@@ -323,7 +323,7 @@ export class StatementTraffic {
     if (statement !== undefined) this.forget(name, statement);
     this.session.flushBefore(bytes, position);
     if (link === null) this.session.answerCloseComplete();
-    else link.answerLocally(Request.CLOSE, this.naming(link, 'close', statement, name));
+    else link.answerLocally(Request.CLOSE, naming(link.exchange, 'close', statement, name));
     return SWALLOW;
   }
 
@@ -408,17 +408,6 @@ export class StatementTraffic {
     this.lastName = isRemembered ? Buffer.from(bytes.subarray(nameStart, nameEnd)) : null;
     this.lastUsed = statement;
     return statement;
-  }
-
-  /** A request of the client's about a statement, that is answered here or refused there. */
-  private naming(
-    link: ServerConnection,
-    what: StatementRequest['what'],
-    statement: Statement | undefined,
-    clientName: string,
-  ): StatementRequest | null {
-    if (statement === undefined) return null;
-    return { what, statement, entry: null, clientName, batch: link.exchange.batch };
   }
 
   private use(link: ServerConnection, bytes: Uint8Array, position: number, statement: Statement): void {
