@@ -2,6 +2,7 @@
  * What a model server makes of the gateway's own queries, by which a session is given to its connection: most it carries
  * out, some it refuses, as PostgreSQL does when a role has been dropped meanwhile.
  */
+import { REPLAY_SETTING } from '../src/core/session-state.js';
 import type { Ledger } from './ledger.js';
 import type { PostgresSession } from './postgres-session.js';
 import { Random } from './random.js';
@@ -36,6 +37,7 @@ export class SessionAlignment {
       return true;
     }
     if (statement?.kind !== 'set-config' || statement.token !== '') return false;
+    if (statement.changes.some(({ name }) => name === REPLAY_SETTING)) return false;
     this.ledger.note('a server connection takes on the parameters of its client');
     const settings = statement.changes.filter(({ name }) => !SERVER_DEFAULTS.has(name));
     if (settings.length > 0) this.ledger.note('a server connection takes on what its client has set');
