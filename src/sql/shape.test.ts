@@ -54,6 +54,40 @@ describe('the shape of a statement', () => {
     );
   });
 
+  test('rows of constants count as one', () => {
+    same(
+      'INSERT INTO t VALUES (1, 2)',
+      "insert into t values (1, 'a'), (NULL, 3)",
+      'INSERT INTO t VALUES ($1, $2), ($3, $4), ($5, $6)',
+    );
+    same(
+      'INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING',
+      'INSERT INTO t VALUES (1), (2) ON CONFLICT DO NOTHING',
+    );
+    same('VALUES (1)', 'VALUES (1), (2)');
+    same('SELECT * FROM (VALUES (1, 2), (3, 4)) AS v (a, b)', 'SELECT * FROM (VALUES (1, 2)) AS v (a, b)');
+    different(
+      'INSERT INTO t VALUES (1, 2)',
+      'INSERT INTO t VALUES (1), (2)',
+      'INSERT INTO t VALUES (1), (2, 3)',
+      'INSERT INTO t VALUES (1, 2), (3)',
+      'INSERT INTO t VALUES (1, f(2))',
+      'INSERT INTO t VALUES (1, 2), (1, f(2))',
+      'INSERT INTO t VALUES (1, 2), (f(1, 2))',
+      'INSERT INTO t VALUES (1, g(2))',
+      'INSERT INTO t VALUES (1, a), (2, b)',
+      'INSERT INTO t VALUES (1, 2), (3, 4) RETURNING a',
+      'INSERT INTO t VALUES (1, 2), 3',
+      'INSERT INTO t VALUES (1, -2)',
+      'INSERT INTO t VALUES (1, 2), (3, -2)',
+      'INSERT INTO t VALUES (1, (2))',
+      'INSERT INTO t VALUES ()',
+      'INSERT INTO t DEFAULT VALUES',
+    );
+    different("SET x TO 'a'; VALUES (1)", "SET x TO 'b'; VALUES (1)");
+    different('CREATE TABLE t AS VALUES (1)', 'CREATE TABLE t AS VALUES (1), (1)');
+  });
+
   test('arguments of functions count, for their number chooses the function', () => {
     different('SELECT f()', 'SELECT f(1)', 'SELECT f(1, 2)', 'SELECT f(1, 2, 3)', "SELECT f('1', 2)");
   });

@@ -3,6 +3,9 @@
  * and the values of literals, numbers and parameters are taken away. Statements of one shape have the same parse tree but
  * for its constants, so that one look at the tree is enough for all of them.
  *
+ * Lists of constants behind IN count as one, and so do the rows of constants behind VALUES if they are equally long:
+ * batches of all sizes have one shape.
+ *
  * Where a constant can change what a statement does, it is part of the shape: everywhere but in the statements of
  * LITERALS_FORGOTTEN, and behind `current_setting`, whose argument says what is read. Whoever adds to what is read out of a
  * parse tree must see that no forgotten literal decides about it.
@@ -15,7 +18,10 @@ import { foldedByte, hashStep, Lexer, TOKEN } from './lexer.js';
 /** How a statement begins whose literals don't matter. A parenthesis may stand before it. */
 const LITERALS_FORGOTTEN = hashesOf('select values table with insert update delete merge execute declare');
 const CURRENT_SETTING = hashOf('current_setting');
+/** No other words of as many letters have these hashes. */
 const IN = hashOf('in');
+const NULL = hashOf('null');
+const VALUES = hashOf('values');
 
 /** What stands in the hash for a constant; no value of {@link TOKEN}, nor of a byte of an operator. */
 const CONSTANT = 0x101;
@@ -72,6 +78,14 @@ export class ShapeReader {
   #afterIn = false;
   /** A constant of such a list has ended, and perhaps the comma behind it: 0, 1, 2. */
   #folding = 0;
+  /** How deep in parentheses the rows of a VALUES stand; -1: there are none. */
+  #rows = -1;
+  /** How many constants the row at hand has; -1: it has something else. */
+  #rowLength = -1;
+  /** The same of the row before it, and the hash behind that. */
+  #lastRowLength = -1;
+  #lastRowLow = 0;
+  #lastRowHigh = 0;
 
   /** @param seed two integers of 32 bits that no client knows */
   constructor(seed: readonly [number, number]) {
@@ -109,9 +123,11 @@ export class ShapeReader {
     this.#depth = 0;
     this.#afterIn = false;
     this.#folding = 0;
+    this.#rows = -1;
   }
 
   #take(token: number): void {
+    if (this.#rows >= 0 && this.#inRows(token)) return;
     if (token === TOKEN.NUMBER || token === TOKEN.PARAMETER || token === TOKEN.LITERAL) {
       this.#constant(token);
       return;
@@ -145,6 +161,7 @@ export class ShapeReader {
         if (this.#depth === this.#list) this.#list = -1;
         this.#depth -= 1;
         this.#mix(token);
+        if (this.#depth === this.#rows) this.#endRow();
         break;
       case TOKEN.SEMICOLON:
         this.#mix(token);
@@ -153,6 +170,43 @@ export class ShapeReader {
       default:
         this.#mix(token);
     }
+  }
+
+  /** Looks at a token behind VALUES; true: it was a constant of a row. */
+  #inRows(token: number): boolean {
+    if (this.#depth === this.#rows) {
+      if (token === TOKEN.OPEN) this.#rowLength = 0;
+      else if (token !== TOKEN.COMMA) this.#rows = -1;
+      return false;
+    }
+    if (token === TOKEN.COMMA || token === TOKEN.CLOSE) return false;
+    const { start, position, hash } = this.#lexer;
+    const constant =
+      token === TOKEN.NUMBER ||
+      token === TOKEN.PARAMETER ||
+      token === TOKEN.LITERAL ||
+      (token === TOKEN.WORD && hash === NULL && position - start === 4);
+    if (!constant || this.#depth > this.#rows + 1 || this.#literals) {
+      this.#rowLength = -1;
+      return false;
+    }
+    if (this.#rowLength < 0) return false;
+    this.#rowLength += 1;
+    this.#mix(CONSTANT);
+    return true;
+  }
+
+  /** A row that is as the one before it leaves nothing in the hash. */
+  #endRow(): void {
+    const length = this.#rowLength;
+    if (length >= 0 && length === this.#lastRowLength) {
+      this.low = this.#lastRowLow;
+      this.high = this.#lastRowHigh;
+      return;
+    }
+    this.#lastRowLength = length;
+    this.#lastRowLow = this.low;
+    this.#lastRowHigh = this.high;
   }
 
   #mix(value: number): void {
@@ -173,12 +227,16 @@ export class ShapeReader {
     this.#mix(WORD_END);
     // X'1F' is a string of bits, X '1F' a value of the type X.
     if (position === start + 1 && this.#byte(position) === QUOTE) this.#mix(JOINED);
+    if (hash === VALUES) {
+      this.#rows = this.#depth;
+      this.#lastRowLength = -1;
+    }
     if (this.#beginning) {
       this.#beginning = false;
       this.#literals = !LITERALS_FORGOTTEN.has(hash);
     } else if (hash === CURRENT_SETTING) {
       this.#literals = true;
-    } else if (hash === IN) {
+    } else if (hash === IN && position === start + 2) {
       this.#afterIn = true;
     }
   }
