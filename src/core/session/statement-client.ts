@@ -1,12 +1,15 @@
 /** What the traffic of prepared statements needs of a client's session. */
 import type { Verdict } from '../../wire/framing.js';
 import type { ClientEnd } from '../link.js';
+import type { ParameterSet } from '../parameters.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { Statement } from '../statements.js';
 
 /** The session, as its statement traffic sees it. `bytes` and `position` name the message being judged. */
 export interface StatementClient extends ClientEnd {
   readonly link: ServerConnection | null;
+  /** Statements that it has prepared by SQL. */
+  readonly prepared: ParameterSet;
   /** True when a server connection is linked; else the message must be judged again later (BLOCK). */
   ensureLink(): boolean;
   /** Passes on what the client sent before this message. */

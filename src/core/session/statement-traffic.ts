@@ -16,12 +16,14 @@ import { dropsAll } from '../drop-all.js';
 import { PARSE_BYTES_MAX, STATEMENTS_PER_CLIENT_MAX } from '../limits.js';
 import { type ClientRequest, naming, QUERY_IN_BATCH } from '../server/exchange.js';
 import { FLUSH } from '../server/own-messages.js';
+import { type Preparation, prepareStatement } from '../server/prepare-statement.js';
 import * as Request from '../server/request-queue.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import { mayDescribePortal } from '../server/stale-plans.js';
 import { closeMessage, describeMessage, parseMessage, STATEMENT } from '../server/statement-messages.js';
 import { SERVER_NAME_PREFIX, type Statement } from '../statements.js';
 import { bindHead } from './bind-head.js';
+import { deallocateByParse, deallocatedByParse } from './deallocation.js';
 import type { StatementClient } from './statement-client.js';
 import { refuseParse } from './strict-mode.js';
 import { UnnamedStatement } from './unnamed-statement.js';
@@ -197,12 +199,15 @@ export class StatementTraffic {
     start: number,
     end: number,
   ): Verdict {
+    const given = deallocatedByParse(this.session, this, bytes, start, end);
+    if (given === 'unsettled') return this.session.waitForAnswers();
     const definition = this.unnamed.parse(this.session, bytes, start, end, link.exchange.batch);
     link.statements.unnamed = definition;
     if (definition.effects !== SessionEffect.NONE) {
       const answer = this.refusal(definition.effects, bytes, start, end);
       if (answer !== null) return refuseParse(this.session, bytes, position, answer, Request.PARSE_UNNAMED);
     }
+    if (given !== null) return deallocateByParse(this.session, this, given, bytes, position);
     link.expect(Request.PARSE_UNNAMED);
     if (dropsAll(bytes, start, end)) link.exchange.dropsAll();
     return FORWARD;
@@ -351,7 +356,7 @@ export class StatementTraffic {
     return link.exchange.mayBeUnsettled && this.isNameUnsettled(latin1(bytes, nameStart, nameEnd));
   }
 
-  private isNameUnsettled(name: string): boolean {
+  isNameUnsettled(name: string): boolean {
     return this.session.link?.exchange.isUnsettled(name, this.named?.has(name) === true) === true;
   }
 
@@ -415,46 +420,16 @@ export class StatementTraffic {
     this.prepare(link, bytes, position, statement, { clientName: null, mayExist: false });
   }
 
-  /**
-   * Sends Parse for a statement. `clientName`: for the client's own Parse, whose answer is passed on. `mayExist`: the
-   * server may have it, and is to parse it all the same.
-   */
   private prepare(
     link: ServerConnection,
     bytes: Uint8Array,
     position: number,
     statement: Statement,
-    { clientName, mayExist }: { clientName: string | null; mayExist: boolean },
+    how: Preparation,
   ): void {
-    if (mayExist || link.statements.missing(statement, link.exchange) === 'close-and-parse') {
-      // Told from one that concerns the unnamed statement, if it is skipped.
-      const close = {
-        what: 'close',
-        statement,
-        entry: null,
-        clientName: null,
-        batch: link.exchange.batch,
-      } as const;
-      link.expect(Request.CLOSE | Request.SWALLOWED, close);
-      this.session.insert(bytes, position, closeMessage(statement.serverName));
-    }
     this.totals.serverParses += 1;
-    const entry = link.statements.named.parsing(statement, link.exchange.batch);
-    const request = clientName === null ? Request.PARSE | Request.SWALLOWED : Request.PARSE;
-    link.expect(request, { what: 'parse', statement, entry, clientName, batch: link.exchange.batch });
-    this.session.insert(bytes, position, parseMessage(statement.serverName, statement.definition));
-    for (;;) {
-      const evicted = link.statements.named.evict(this.context.settings.maxPreparedStatements);
-      if (evicted === null) return;
-      const close = {
-        what: 'close',
-        statement: evicted.statement,
-        entry: evicted,
-        clientName: null,
-      } as const;
-      link.expect(Request.CLOSE | Request.SWALLOWED, { ...close, batch: link.exchange.batch });
-      this.session.insert(bytes, position, closeMessage(evicted.statement.serverName));
-    }
+    const insert = (message: Uint8Array) => this.session.insert(bytes, position, message);
+    prepareStatement(link, statement, how, this.context.settings.maxPreparedStatements, insert);
   }
 
   /** It would have to be prepared again, and whether its Parse in an earlier batch has failed isn't known yet. */
