@@ -84,6 +84,12 @@ describe('the shape of a statement', () => {
       'INSERT INTO t VALUES ()',
       'INSERT INTO t DEFAULT VALUES',
     );
+    // Parentheses may be open where a statement ends, in the body of a rule.
+    different('VALUES (1, 2)', 'CREATE RULE r AS ON INSERT TO t DO (DELETE FROM a; DELETE FROM b)');
+    different(
+      'CREATE RULE r AS ON INSERT TO t DO (DELETE FROM a; DELETE FROM b)',
+      'VALUES (1, 2), (f(3), 4)',
+    );
     different("SET x TO 'a'; VALUES (1)", "SET x TO 'b'; VALUES (1)");
     different('CREATE TABLE t AS VALUES (1)', 'CREATE TABLE t AS VALUES (1), (1)');
   });

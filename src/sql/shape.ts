@@ -161,7 +161,7 @@ export class ShapeReader {
         if (this.#depth === this.#list) this.#list = -1;
         this.#depth -= 1;
         this.#mix(token);
-        if (this.#depth === this.#rows) this.#endRow();
+        if (this.#rows >= 0 && this.#depth === this.#rows) this.#endRow();
         break;
       case TOKEN.SEMICOLON:
         this.#mix(token);
@@ -284,7 +284,7 @@ export class ShapeReader {
       return;
     }
     const repeated = this.#folding === 2;
-    this.#folding = this.#depth === this.#list ? 1 : 0;
+    this.#folding = this.#list >= 0 && this.#depth === this.#list ? 1 : 0;
     // `IN (1, 2)` is `IN (1)`.
     if (!repeated) this.#mix(token === TOKEN.LITERAL ? TOKEN.LITERAL : CONSTANT);
   }

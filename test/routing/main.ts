@@ -10,6 +10,7 @@ import { createStepProgress } from '../../src/cli/step-progress.js';
 import { readCatalogue } from '../../src/control/routing/read-catalogue.js';
 import { PostgresParser } from '../../src/grammar/postgres-parser.js';
 import { decideStandby } from '../../src/routing/standby-decision.js';
+import { StatementJudge } from '../../src/routing/statement-judge.js';
 import { judgeStatement } from '../../src/routing/statement-verdict.js';
 import { PostgresServer } from '../harness/postgres-server.js';
 import { handOver } from '../harness/process-group.js';
@@ -23,7 +24,8 @@ CHECKOUT is an unpacked source tree of PostgreSQL, as for "npm run test:postgres
 a primary; a standby is copied from it; then every statement of the tests is judged with that database's catalogue. The
 judgements, one JSON object a line, are left in the folder --work.
 
-Ends with 0 when all statements that may run on a standby gave there what they gave on the primary, else with 1.`;
+Ends with 0 when all statements that may run on a standby gave there what they gave on the primary, and the shape of none
+says more than the statement itself; else with 1.`;
 
 /** Statements that wait, or whose answer is another one for each server by their own doing. */
 const LEFT_OUT = /pg_sleep|pg_stat_file|pg_ls_dir/i;
@@ -38,6 +40,8 @@ interface Judged {
   readonly mayRunOnStandby: boolean;
   readonly reason: string;
   readonly comparison: Comparison | null;
+  /** What was said of its shape before says otherwise. */
+  readonly contradicted: boolean;
 }
 
 const progress = createStepProgress(process.stderr);
@@ -72,6 +76,7 @@ async function judgeAll(
   const { database } = suites.regress;
   const { catalogue, searchPath } = await readCatalogue(primary.url(undefined, database), 60_000);
   const parser = await PostgresParser.open();
+  const judge = new StatementJudge(parser, [1, 2], 100_000);
   const scripts = join(checkout.tree, 'src/test/regress/sql');
   const judged: Judged[] = [];
   for (const file of readdirSync(scripts).sort()) {
@@ -81,9 +86,11 @@ async function judgeAll(
       const text = Buffer.from(sql);
       const verdict = judgeStatement(parser.parse(text, 0, text.length));
       const { mayRunOnStandby, reason } = decideStandby(verdict, catalogue, searchPath);
+      const byShape = judge.judge(text, 0, text.length, true).decide(catalogue, searchPath);
+      const contradicted = byShape.mayRunOnStandby && !mayRunOnStandby;
       const runs = mayRunOnStandby && verdict.copy === null && !LEFT_OUT.test(sql);
       const comparison = runs ? await both.compare(sql) : null;
-      judged.push({ file, sql, kind: verdict.kind, mayRunOnStandby, reason, comparison });
+      judged.push({ file, sql, kind: verdict.kind, mayRunOnStandby, reason, comparison, contradicted });
     }
     await both.end();
   }
@@ -112,7 +119,10 @@ function tell(judged: readonly Judged[]): number {
       `  standby: ${comparison?.standby.sqlstate ?? 'rows'} ${comparison?.standby.text.slice(0, 300)}`,
     );
   }
-  return different.length;
+  const contradicted = judged.filter((one) => one.contradicted);
+  for (const { file, sql } of contradicted)
+    console.log(`\n${file}: another of this shape may run there: ${sql}`);
+  return different.length + contradicted.length;
 }
 
 async function main(source: string, work: string, bindir: string | undefined): Promise<number> {
