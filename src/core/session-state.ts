@@ -88,6 +88,8 @@ export interface Difference {
   readonly names: readonly string[];
   /** Statements that are to be prepared behind it: their texts, by their names. */
   readonly statements: ReadonlyMap<string, string>;
+  /** Before it, everything is to be RESET: there may be settings that nobody knows of. */
+  readonly resets: boolean;
 }
 
 /** A call of `set_config`; null: the value with which the session began, as RESET gives it. */
@@ -98,6 +100,19 @@ type Change = readonly [name: string, literal: string | null];
  * takes lists (search_path) in the form that they are reported, and everything in one statement: all or nothing.
  */
 export function differenceBetween(wanted: StateHolder, actual: StateHolder): Difference | null {
+  return difference(wanted, actual, false);
+}
+
+/** The same for a server connection on which there may be settings that nobody knows of. */
+export function differenceFromReset(wanted: StateHolder, actual: StateHolder): Difference {
+  const left = new Map([...actual.settings.values].filter(([name]) => IDENTITY.has(name)));
+  const afterReset = { ...AFTER_RESET, settings: { values: left }, prepared: actual.prepared };
+  return difference(wanted, afterReset, true) ?? { query: null, names: [], statements: NONE, resets: true };
+}
+
+const AFTER_RESET = { parameters: { values: new Map() } };
+
+function difference(wanted: StateHolder, actual: StateHolder, resets: boolean): Difference | null {
   const changes = reportedChanges(wanted.parameters, actual.parameters);
   if (wanted.settings !== actual.settings) addSettings(changes, wanted, actual);
   const dropped = without(actual.prepared, wanted.prepared);
@@ -110,7 +125,7 @@ export function differenceBetween(wanted: StateHolder, actual: StateHolder): Dif
     commands.unshift("SET LOCAL statement_timeout = '0'");
   }
   const query = commands.length === 0 ? null : commands.join('; ');
-  return { query, names: [...new Set(changes.map(([name]) => name))], statements };
+  return { query, names: [...new Set(changes.map(([name]) => name))], statements, resets };
 }
 
 /** What `set` has and `other` hasn't. */

@@ -3,6 +3,9 @@ import { SessionEffect } from '../sql/session-effect.js';
 import { sessionEffects } from '../sql/session-effects.js';
 import { SEARCHED_BYTES_MAX } from './limits.js';
 
+/** The effects of a text that can't be read. */
+export const UNREAD: number = SessionEffect.STATE | SessionEffect.OPAQUE;
+
 const MAY_USE_SEQUENCES =
   SessionEffect.SEQUENCE_SET | SessionEffect.INSERT | SessionEffect.MODIFY | SessionEffect.STATE;
 /** Nothing stays of a NOTIFY, nor of a look at channels, and a sequence that was used counts only when its value is asked for. */
@@ -34,6 +37,6 @@ export function statementEffects(
   end: number,
   standardStrings = false,
 ): number {
-  if (end - start > SEARCHED_BYTES_MAX) return SessionEffect.STATE;
+  if (end - start > SEARCHED_BYTES_MAX) return UNREAD;
   return sessionEffects(bytes, start, end, standardStrings);
 }

@@ -35,4 +35,6 @@ export const SessionEffect = {
   MODIFY: 2048,
   /** pg_listening_channels() is called: nothing stays, but what it shows is the session's. */
   CHANNELS: 4096,
+  /** Comes with {@link STATE}: code runs that the text doesn't show, such as a function of the user's, DO or CALL. */
+  OPAQUE: 8192,
 } as const;

@@ -18,6 +18,7 @@ const {
   NOTIFY,
   MODIFY,
   CHANNELS,
+  OPAQUE,
 } = SessionEffect;
 
 function effectsOf(sql: string): number {
@@ -32,9 +33,9 @@ function named(effects: number): string {
   return names.map(([name]) => name).join(' ') || 'NONE';
 }
 
-/** Of all effects but MODIFY, which a word tells that has nothing to do with the others. */
+/** Of all effects but MODIFY and OPAQUE, which have tests of their own. */
 function assertEffects(effects: number, statements: readonly string[]): void {
-  for (const sql of statements) assert.equal(named(effectsOf(sql) & ~MODIFY), named(effects), sql);
+  for (const sql of statements) assert.equal(named(effectsOf(sql) & ~(MODIFY | OPAQUE)), named(effects), sql);
 }
 
 const HARMLESS = [
@@ -79,7 +80,7 @@ const HARMLESS = [
   'SELECT 1.5e-3, .5, 2., $1, x[1:2] FROM t',
 ];
 
-const OPAQUE = [
+const STATEFUL = [
   'SET search_path = a',
   'SET SESSION search_path = a',
   'SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY',
@@ -141,7 +142,7 @@ const OPAQUE = [
 describe('what statements leave in their session', () => {
   test('statements that leave nothing', () => assertEffects(SessionEffect.NONE, HARMLESS));
 
-  test('statements that may leave something, or that nobody knows', () => assertEffects(STATE, OPAQUE));
+  test('statements that may leave something, or that nobody knows', () => assertEffects(STATE, STATEFUL));
 
   test('LISTEN, LOAD, DISCARD, statements prepared in SQL', () => {
     assertEffects(LISTEN, ['LISTEN a', 'UNLISTEN *', 'SELECT 1; LISTEN "a"']);
@@ -192,6 +193,20 @@ describe('what statements leave in their session', () => {
     assertEffects(INSERT | STATE, ['COPY t FROM STDIN WHERE f(a)', 'INSERT INTO t SELECT f(1)']);
   });
 
+  test('code that the text does not show', () => {
+    const opaque = [
+      'SELECT f(1)',
+      'DO $$ $$',
+      'CALL p()',
+      'EXECUTE p',
+      'CREATE TABLE t (i int)',
+      'SELECT U&"f"(1)',
+    ];
+    for (const sql of opaque) assert.equal(effectsOf(sql) & (STATE | OPAQUE), STATE | OPAQUE, sql);
+    const plain = ['SET a = 1', 'RESET ALL', "SELECT set_config('a', $1, false)", 'SELECT now()', 'LISTEN a'];
+    for (const sql of plain) assert.equal(effectsOf(sql) & OPAQUE, 0, sql);
+  });
+
   test('rows that are changed, in whatever statement', () => {
     const changing = [
       'UPDATE t SET a = 1',
@@ -236,7 +251,7 @@ describe('what statements leave in their session', () => {
   test('a backslash before a quote, where the server is known to take it for a plain character', () => {
     const bytes = Buffer.from("SELECT 1 WHERE a LIKE 'b' ESCAPE '\\'; LISTEN c");
     assert.equal(named(sessionEffects(bytes, 0, bytes.length, true)), 'LISTEN');
-    assert.equal(named(sessionEffects(bytes, 0, bytes.length)), 'STATE LISTEN');
+    assert.equal(named(sessionEffects(bytes, 0, bytes.length)), 'STATE LISTEN OPAQUE');
   });
 
   test('several statements: all that they do together', () => {
@@ -245,7 +260,7 @@ describe('what statements leave in their session', () => {
 });
 
 const GAPS = [' ', '\n', '\t\f', '/**/', '/* SET /* ; */ f( */', '-- LISTEN a; f(\n', '\r\n'];
-const ALL = [...HARMLESS, ...OPAQUE].filter((sql) => !/[\\]|open|1into/.test(sql));
+const ALL = [...HARMLESS, ...STATEFUL].filter((sql) => !/[\\]|open|1into/.test(sql));
 
 /** Statements as pieces between which white space and comments may stand. */
 function pieces(sql: string): string[] {

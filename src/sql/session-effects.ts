@@ -86,7 +86,7 @@ class EffectScan {
           this.#beginStatement();
           break;
         case TOKEN.UNCERTAIN:
-          this.#effects |= SessionEffect.STATE;
+          this.#effects |= SessionEffect.STATE | SessionEffect.OPAQUE;
           return this.#finish(standardStrings);
         default:
           this.#last = ROLE.EXPRESSION_END;
@@ -96,7 +96,7 @@ class EffectScan {
 
   #finish(standardStrings: boolean): number {
     this.#effects |= this.#setConfig.close(false) | this.#beginning.effects;
-    if (this.#lexer.doubtful && !standardStrings) this.#effects |= SessionEffect.STATE;
+    if (this.#lexer.doubtful && !standardStrings) this.#effects |= SessionEffect.STATE | SessionEffect.OPAQUE;
     // The memory belongs to the caller.
     this.#lexer.begin(PG_TEMP, 0, 0);
     return this.#effects;
@@ -263,7 +263,7 @@ class EffectScan {
         this.#effects |= SessionEffect.STATE | SessionEffect.UNSEEN;
         return;
       default:
-        this.#effects |= SessionEffect.STATE;
+        this.#effects |= SessionEffect.STATE | SessionEffect.OPAQUE;
     }
   }
 

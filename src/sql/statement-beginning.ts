@@ -154,7 +154,7 @@ export class StatementBeginning {
         this.effects |= SessionEffect.PREPARED;
         break;
       case VERB.EXECUTE:
-        this.effects |= SessionEffect.STATE | SessionEffect.PREPARED;
+        this.effects |= SessionEffect.STATE | SessionEffect.OPAQUE | SessionEffect.PREPARED;
         break;
       case VERB.DECLARE:
         this.declares = true;
@@ -164,7 +164,7 @@ export class StatementBeginning {
         this.callsNothing = true;
         break;
       default:
-        this.effects |= SessionEffect.STATE;
+        this.effects |= SessionEffect.STATE | SessionEffect.OPAQUE;
     }
   }
 

@@ -144,7 +144,7 @@ async function inSession<T>(use: (session: pg.Client) => Promise<T>, options = '
 
 function effectsOf(sql: string): number {
   const bytes = Buffer.from(sql);
-  return sessionEffects(bytes, 0, bytes.length) & ~SessionEffect.MODIFY;
+  return sessionEffects(bytes, 0, bytes.length) & ~(SessionEffect.MODIFY | SessionEffect.OPAQUE);
 }
 
 /** What the statements leave; errors are PostgreSQL's to make. */

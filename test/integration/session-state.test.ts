@@ -146,6 +146,46 @@ onEveryDriver('session state', { gateway: { settings: SETTINGS } }, (stage) => {
       await client.close();
     });
 
+    test('of an application, made by a function: no other client meets them', async () => {
+      await stage.server.query(`
+        CREATE OR REPLACE FUNCTION mine.enter(tenant text) RETURNS text LANGUAGE sql
+          AS $$ SELECT set_config('hidden.tenant', tenant, false) $$`);
+      const seen = "SELECT coalesce(current_setting('hidden.tenant', true), '')";
+      const [one, two] = [await login(), await login({ TimeZone: 'Asia/Tokyo' })];
+      await one.query('BEGIN');
+      const pid = await value(one, 'SELECT pg_backend_pid()');
+      await two.query("SET work_mem = '77MB'; SET ROLE reader");
+      assert.notEqual(await value(two, 'SELECT pg_backend_pid()'), pid);
+      await one.query("SELECT mine.enter('one'); COMMIT");
+      await elsewhere(two, async () => {
+        assert.equal(await value(two, 'SELECT pg_backend_pid()'), pid);
+        assert.equal(await value(two, seen), '');
+        for (const [name, is] of [
+          ['TimeZone', 'Asia/Tokyo'],
+          ['work_mem', '77MB'],
+          ['role', 'reader'],
+        ] as const) {
+          assert.equal(await value(two, `SELECT current_setting('${name}')`), is);
+        }
+      });
+      await one.close();
+      await two.close();
+    });
+
+    test('made before a role is taken that may not see them', async () => {
+      const [one, two] = [await login(), await login()];
+      await one.query('BEGIN');
+      const pid = await value(one, 'SELECT pg_backend_pid()');
+      await two.query("SET work_mem = '77MB'");
+      await one.query("SET dynamic_library_path = '/mine'; SET ROLE reader; COMMIT");
+      await elsewhere(two, async () => {
+        assert.equal(await value(two, 'SELECT pg_backend_pid()'), pid);
+        assert.equal(await value(two, 'SHOW dynamic_library_path'), '$libdir');
+      });
+      await one.close();
+      await two.close();
+    });
+
     test('a role is taken along, and given back', async () => {
       const client = await login();
       await client.query('SET ROLE reader');

@@ -11,7 +11,7 @@ import type { Alignment, OwnQuery } from '../server/exchange.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import { alignmentRefusal } from '../server/server-errors.js';
 import type { Session } from '../session/session.js';
-import { differenceBetween } from '../session-state.js';
+import { differenceBetween, differenceFromReset } from '../session-state.js';
 
 /** The pool, as this sees it. */
 export interface AligningPool {
@@ -26,23 +26,27 @@ export interface AligningPool {
 /** False when the client must wait; {@link alignmentDone} lets it go on. */
 export function align(client: Session, server: ServerConnection): boolean {
   const { parameters, settings, prepared } = client;
-  if (parameters === server.parameters && settings === server.settings && prepared === server.prepared) {
-    return true;
-  }
-  const difference = differenceBetween(client, server);
+  const isKnown = !server.mayHoldOthersSettings;
+  const isSame =
+    parameters === server.parameters && settings === server.settings && prepared === server.prepared;
+  if (isSame && isKnown) return true;
+  const difference = isKnown ? differenceBetween(client, server) : differenceFromReset(client, server);
   if (difference === null) return true;
-  const { query, names, statements } = difference;
-  if (query === null) {
+  const { query, names, statements, resets } = difference;
+  if (query === null && !resets) {
     server.prepared = prepared;
     server.prepareBySql(statements);
     return true;
   }
   const isTrial = client.phase === 'welcoming';
-  const isGuarded = !isTrial && server.guard !== 'refused';
+  const isGuarded = query !== null && !isTrial && server.guard !== 'refused';
   const isAwaited = isTrial || server.guard !== 'works';
   if (isAwaited) server.linkEndsWhenIdle = false;
   const alignment = { settings, prepared, statements, names, isGuarded, isAwaited };
-  server.runOwnQuery(isGuarded ? errorGuard.around(query) : query, alignment);
+  const guarded = isGuarded ? errorGuard.around(query) : query;
+  // Before the guard, which is a setting, too.
+  const commands = [resets ? 'RESET ALL' : null, guarded].filter((command) => command !== null);
+  server.runOwnQuery(commands.join('; '), alignment);
   if (!isAwaited) server.prepareBySql(statements);
   return !isAwaited;
 }
@@ -58,6 +62,7 @@ export function alignmentDone(
   const { isAwaited, isGuarded } = alignment;
   if (error === null) {
     server.settings = alignment.settings;
+    server.mayHoldOthersSettings = false;
     server.prepared = alignment.prepared;
     if (isGuarded) server.guard = 'works';
     if (isAwaited) server.prepareBySql(alignment.statements);

@@ -87,6 +87,8 @@ export class Cleaning {
     // What another reset query has left is still known, and taken back when a client comes.
     if (/^\s*discard\s+all\s*;?\s*$/i.test(query)) {
       server.settings = this.context.parameterSets.empty;
+      server.ranOpaque = false;
+      server.mayHoldOthersSettings = false;
       server.prepared = this.context.parameterSets.empty;
     }
   }

@@ -58,6 +58,10 @@ export abstract class ServerAnswers extends FrameReader {
   hasOthersSequences = false;
   /** ... and of its client: that has done what may use a sequence. */
   hasOwnSequences = false;
+  /** Its client may have made settings that PostgreSQL doesn't show: by code that no text tells of, or before it took a role. */
+  ranOpaque = false;
+  /** Such settings of another client may be there. */
+  mayHoldOthersSettings = false;
   /** It has been asked, and its client waits for the answer if it wants more of it. */
   isProbing = false;
   /** It holds something of its client's that no other server connection can be given. */

@@ -346,6 +346,8 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     if (this.lastClient !== client.id) {
       this.hasOthersSequences = this.lastClient !== 0;
       this.hasOwnSequences = false;
+      this.mayHoldOthersSettings ||= this.ranOpaque;
+      this.ranOpaque = false;
       this.lastClient = client.id;
       this.turns += 1;
     }

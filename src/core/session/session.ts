@@ -462,6 +462,7 @@ export class Session extends ListeningSession implements StatementClient, LoginT
     if (!this.acquire()) return BLOCK;
     const link = this.link as ServerConnection;
     link.isSuspect ||= this.tracksState;
+    link.ranOpaque ||= this.tracksState;
     link.hasOwnSequences = true;
     return this.request(Request.FUNCTION_CALL);
   }

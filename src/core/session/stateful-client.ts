@@ -17,7 +17,7 @@ import type { ParameterSet } from '../parameters.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { FoundState } from '../session-state.js';
 import type { OnPin, SessionStateMode } from '../settings.js';
-import { mayStay, mayUseSequences, statementEffects } from '../statement-effects.js';
+import { mayStay, mayUseSequences, statementEffects, UNREAD } from '../statement-effects.js';
 import type { Statement } from '../statements.js';
 import type { MessageHandler } from './message-handler.js';
 import { forgetOthersSequences } from './sequence-reads.js';
@@ -113,7 +113,7 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
   protected effectsOf(bytes: Uint8Array, start: number, end: number): number {
     if (!this.tracksState) return SessionEffect.NONE;
     const { isOpaque, standardStrings } = textRules(this.parameters);
-    return isOpaque ? SessionEffect.STATE : statementEffects(bytes, start, end, standardStrings);
+    return isOpaque ? UNREAD : statementEffects(bytes, start, end, standardStrings);
   }
 
   /** What it is told if `bytes[start, end)`, a text with these effects, is refused; null: it is not. */
@@ -138,7 +138,7 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
   uses({ effects, definition }: Statement, bytes: Uint8Array, position: number): void {
     if (effects !== SessionEffect.NONE) this.executes(effects, definition, bytes, position);
     else if (textRules(this.parameters).isOpaque) {
-      this.executes(SessionEffect.STATE, definition, bytes, position);
+      this.executes(UNREAD, definition, bytes, position);
     }
   }
 
@@ -151,7 +151,9 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
 
   /** A text with these effects, `bytes[start, end)`, is sent to the linked server connection. */
   protected noteEffects(effects: number, bytes: Uint8Array, start: number, end: number): void {
-    if (mayUseSequences(effects)) (this.link as ServerConnection).hasOwnSequences = true;
+    const link = this.link as ServerConnection;
+    if (mayUseSequences(effects)) link.hasOwnSequences = true;
+    if ((effects & SessionEffect.OPAQUE) !== 0) link.ranOpaque = true;
     if (mayStay(effects)) this.tracked.sent(effects, bytes, start, end);
   }
 

@@ -97,6 +97,8 @@ export class VirtualSession {
       pins |= found.pins;
       this.client.settings = this.context.parameterSets.of(this.settingsToKeep(server, found));
       server.settings = this.client.settings;
+      // To a role with fewer rights PostgreSQL doesn't show all that is set (GUC_SUPERUSER_ONLY).
+      if (isSomebodyElse(server.settings)) server.ranOpaque = true;
       this.restoreStartupValues(server, found);
       if (this.statements.canFollow(found.statements, this.client)) {
         this.client.prepared = this.context.parameterSets.of(found.statements);
@@ -150,6 +152,11 @@ export class VirtualSession {
       client.reportParameter(name, value);
     }
   }
+}
+
+/** The session acts as another user than it has logged in as. */
+function isSomebodyElse({ values }: ParameterSet): boolean {
+  return values.has(ROLE) || values.has(SESSION_AUTHORIZATION);
 }
 
 function sizeOf({ settings, statements }: FoundState): number {
