@@ -55,6 +55,12 @@ export class ParameterSets {
     return this.intern(new Map(set.values).set(name, value));
   }
 
+  /** The set without one of its values. */
+  without(set: ParameterSet, name: string): ParameterSet {
+    const left = new Map(set.values);
+    return left.delete(name) ? this.of(left) : set;
+  }
+
   /** The set with some values changed. */
   overlay(set: ParameterSet, changes: ReadonlyMap<string, string>): ParameterSet {
     let result = set;

@@ -112,13 +112,25 @@ onEveryDriver("SQL's PREPARE", { gateway: { settings: SETTINGS } }, (stage) => {
 
   test('one that can no more be prepared harms nothing else', () =>
     withTwo(async (one, two) => {
-      await one.query('CREATE TABLE passing (i int)');
+      await one.query('DROP TABLE IF EXISTS passing; CREATE TABLE passing AS SELECT 1 AS i');
       await one.query('PREPARE p AS SELECT i FROM passing');
       await one.query('PREPARE q AS SELECT 7');
       await two.query('DROP TABLE passing');
-      assert.equal(typesOf(await one.query('SELECT 1')), 'TDCZ');
-      assert.equal(await value(one, 'EXECUTE q'), '7');
+      for (let i = 0; i < 2; i++) {
+        assert.equal(typesOf(await one.query('SELECT 1')), 'TDCZ');
+        assert.equal(await value(one, 'EXECUTE q'), '7');
+        // As on a direct connection.
+        assert.equal(await code(one, 'EXECUTE p'), '42P01');
+        await two.query('SELECT 1');
+      }
+      await two.query('CREATE TABLE passing AS SELECT 2 AS i');
+      assert.equal(await value(one, 'EXECUTE p'), '2');
+      await two.query('DROP TABLE passing');
+      assert.equal(typesOf(await one.query('DEALLOCATE p')), 'CZ');
       assert.equal(await code(one, 'EXECUTE p'), '26000');
+      await one.query('PREPARE p AS SELECT 8');
+      await two.query('SELECT 1');
+      assert.equal(await value(one, 'EXECUTE p'), '8');
     }));
 
   describe('pins where the text does not tell all', () => {

@@ -75,6 +75,14 @@ export const EXPECTED_FAILURES: readonly ExpectedFailure[] = [
   firstCurrval('constraints'),
   firstCurrval('limit'),
   firstCurrval('sequence'),
+  {
+    suite: 'regress',
+    mode: 'transaction',
+    test: 'triggers',
+    reason:
+      "refint of contrib/spi keeps in each server process a plan with the values of the plan's first use there",
+    atTimes: true,
+  },
   ...BY_PROCESS_ID.trim().split(/\s+/).map(byProcessId),
   {
     suite: 'isolation',

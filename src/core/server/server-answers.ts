@@ -37,6 +37,7 @@ import { isStalePlan, repeatableBatch } from './stale-plans.js';
 import { readProbeRow } from './state-probe.js';
 import { closeMessage, parseMessage } from './statement-messages.js';
 import type { Timing } from './timing.js';
+import { UnpreparedStatements } from './unprepared-statements.js';
 
 export abstract class ServerAnswers extends FrameReader {
   protected readonly context: GatewayContext;
@@ -47,6 +48,7 @@ export abstract class ServerAnswers extends FrameReader {
   readonly timing: Timing;
   /** The batch that may have to be repeated. */
   readonly held = new HeldBatch();
+  readonly unprepared = new UnpreparedStatements();
   parameters: ParameterSet;
   /** What its clients have set and it does not report. */
   settings: ParameterSet;
@@ -227,8 +229,14 @@ export abstract class ServerAnswers extends FrameReader {
 
   private commandTold(tag: TellingTag | null): void {
     if (tag === 'PREPARE') this.keepLink();
-    else if (tag !== null) this.statements.dropped(this.exchange, this.link);
+    else if (tag !== null) this.dropped();
     if (tag === 'DISCARD ALL') this.link?.listener?.discarded();
+  }
+
+  /** All prepared statements are. */
+  private dropped(): void {
+    this.statements.dropped(this.exchange, this.link);
+    this.unprepared.clear();
   }
 
   /** PREPARE in SQL made a statement that another client must not meet: the link lasts until its client leaves. */
@@ -327,7 +335,9 @@ export abstract class ServerAnswers extends FrameReader {
       if (skipped.detail?.what === 'forgetting sequences') this.hasOthersSequences = true;
       this.statements.undo(skipped, this.link);
     }
-    const inClientsWords = detail === null ? null : refusedInClientsWords(detail, this.lastError);
+    const inClientsWords =
+      (detail === null ? null : refusedInClientsWords(detail, this.lastError)) ??
+      this.unprepared.inPlaceOf(this.lastError);
     if (inClientsWords !== null) {
       this.flushRun(bytes, position);
       this.forward(inClientsWords, 0, inClientsWords.length);

@@ -361,6 +361,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     this.isSuspect = false;
     this.isProbing = false;
     this.isPinned = false;
+    this.unprepared.clear();
     this.link = null;
     this.untouched = false;
     if (this.readingPaused) this.resumeReading();
@@ -461,12 +462,11 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     else if (query.error !== null) this.notPrepared(query.statement, query.error);
   }
 
-  private notPrepared(name: string, { code }: ErrorFields): void {
+  private notPrepared(name: string, error: ErrorFields): void {
     // There is one of which nobody knows whose it is.
-    if (code === SqlState.duplicate_prepared_statement) this.closeReason ??= DIRTY;
-    const left = new Map(this.prepared.values);
-    left.delete(name);
-    this.prepared = this.context.parameterSets.of(left);
+    if (error.code === SqlState.duplicate_prepared_statement) this.closeReason ??= DIRTY;
+    this.unprepared.note(name, error);
+    this.prepared = this.context.parameterSets.without(this.prepared, name);
   }
 
   protected alignmentFailed(error: ErrorFields, { names }: Alignment): void {

@@ -20,7 +20,7 @@ import type { StatementTraffic } from './statement-traffic.js';
 export interface DeallocatingClient {
   readonly link: ServerConnection | null;
   /** Statements that it has prepared by SQL: of these the server knows. */
-  readonly prepared: ParameterSet;
+  prepared: ParameterSet;
   readonly statements: StatementTraffic | null;
   send(message: Uint8Array): void;
   waitForAnswers(): Verdict;

@@ -32,6 +32,7 @@ import type { Replication } from './startup-parameters.js';
 import type { StatementClient } from './statement-client.js';
 import type { StatementTraffic } from './statement-traffic.js';
 import { refuseQuery } from './strict-mode.js';
+import { deallocateUnprepared } from './unprepared-deallocation.js';
 
 type Phase = 'login' | 'welcoming' | 'ready' | 'closed';
 
@@ -445,7 +446,9 @@ export class Session extends ListeningSession implements StatementClient, LoginT
         return refuseQuery(this, bytes, position, answer, this.statements?.queryComes() != null);
       }
       if ((effects & SessionEffect.PREPARED) !== 0) {
-        const verdict = deallocate(this, bytes, from, to);
+        const { parameterSets } = this.context;
+        const verdict =
+          deallocateUnprepared(this, parameterSets, bytes, from, to) ?? deallocate(this, bytes, from, to);
         if (verdict !== null) return verdict;
       }
       if ((effects & SessionEffect.SEQUENCE_READ) !== 0) {

@@ -100,9 +100,10 @@ export class VirtualSession {
       // To a role with fewer rights PostgreSQL doesn't show all that is set (GUC_SUPERUSER_ONLY).
       if (isSomebodyElse(server.settings)) server.ranOpaque = true;
       this.restoreStartupValues(server, found);
-      if (this.statements.canFollow(found.statements, this.client)) {
-        this.client.prepared = this.context.parameterSets.of(found.statements);
-        server.prepared = this.client.prepared;
+      const statements = this.withUnprepared(server, found.statements);
+      if (this.statements.canFollow(statements, this.client)) {
+        this.client.prepared = this.context.parameterSets.of(statements);
+        server.prepared = this.context.parameterSets.of(found.statements);
       } else pins |= Pin.PREPARED;
     }
     const added = pins & ~this.pins;
@@ -115,6 +116,16 @@ export class VirtualSession {
   }
 
   /** @param added the reasons that did not hold before */
+  /** What the server has prepared, and what it could not prepare again. */
+  private withUnprepared(
+    { unprepared }: ServerConnection,
+    statements: ReadonlyMap<string, string>,
+  ): ReadonlyMap<string, string> {
+    if (unprepared.isEmpty) return statements;
+    const kept = [...this.client.prepared.values].filter(([name]) => unprepared.has(name));
+    return new Map([...kept, ...statements]);
+  }
+
   private pinned(added: number): void {
     const { onPin } = this.client;
     this.context.pinCounts.add(added);
