@@ -219,6 +219,33 @@ describe('properties of shapes', () => {
     );
   });
 
+  test('a shape does not depend on what was read before', () => {
+    const token = fc.constantFrom(
+      ...'()(),,;1',
+      'IN',
+      'VALUES',
+      'a',
+      "'x'",
+      'NULL',
+      'SELECT',
+      'SET',
+      '-',
+      '"q"',
+    );
+    const text = fc.array(token, { maxLength: 20 }).map((tokens) => tokens.join(' '));
+    fc.assert(
+      fc.property(text, text, (before, after) => {
+        shapeOf(before);
+        const shape = shapeOf(after);
+        const fresh = new ShapeReader(SEED);
+        const bytes = Buffer.from(after);
+        fresh.read(bytes, 0, bytes.length, true);
+        assert.equal(shape, `${fresh.low}:${fresh.high}`);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
   test('no bytes make it fail', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
