@@ -128,6 +128,20 @@ onEveryDriver('session alignment', { gateway: { settings: SETTINGS } }, (stage) 
       await next.close();
     });
 
+    test('twice with something that runs between is no end', async () => {
+      const client = await misfit();
+      for (let i = 0; i < 3; i++) {
+        assert.equal(firstError(await client.query('INSERT INTO seen DEFAULT VALUES')).severity, 'ERROR');
+        await stage.server.query(`CREATE ROLE ${gone}`);
+        await client.query('SELECT 1');
+        await stage.server.query(`DROP ROLE ${gone}`);
+        // It has its server connection still, where nothing need be changed.
+        await client.query('SELECT 1');
+        await intervene();
+      }
+      await client.close();
+    });
+
     test('the first that a server connection gets', async () => {
       const [one, two] = [await login(), await login()];
       await one.query(`SET ROLE ${gone}`);

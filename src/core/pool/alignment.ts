@@ -73,7 +73,6 @@ export function alignmentDone(
   if (error !== null) return refused(pool, client, server, error, alignment);
   // The server's spelling is the truth from now on: UTF8 for a client that asked for utf-8.
   client.parameters = server.parameters;
-  client.served();
   if (isAwaited) pool.goOn(client);
 }
 

@@ -249,6 +249,7 @@ export class Session extends ListeningSession implements StatementClient, LoginT
   /** The link has ended in good order. */
   released(): void {
     this.link = null;
+    this.wasUnserved = false;
     this.dropBody();
     this.listener?.linkEnded();
     if (!this.isBlocked) this.resumeReading();

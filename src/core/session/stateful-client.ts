@@ -47,8 +47,8 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
   bypass: MessageHandler | null = null;
   /** Since when it has needed no server connection, in ms; only meaningful while it has none. */
   idleSince = 0;
-  /** The server connection that it met last could not be given its session. */
-  private wasUnserved = false;
+  /** The server connection that it met last could not be given its session, and it has been served by none since. */
+  protected wasUnserved = false;
   /** Null until it listens to something over the database's shared connection. */
   listener: Listener | null = null;
   /** The reported parameters that its startup packet named, as it spelled the values. */
@@ -166,11 +166,6 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
     const isAligned = !(link.isPinned || this.isBlocked) || this.alignServer(link);
     listener?.leaveLinkToOthers();
     if (isAligned && this.isBlocked) this.linked();
-  }
-
-  /** The linked server connection has what the session has. */
-  served(): void {
-    this.wasUnserved = false;
   }
 
   /** Once is an error, as a cancelled query is one; a client that would meet nothing but errors is ended. */
