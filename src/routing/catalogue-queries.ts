@@ -32,7 +32,9 @@ const IS_VOLATILE = `(p.provolatile = 'v' OR p.prokind = 'a' AND EXISTS (
 /** Functions outside of pg_catalog, and those that somebody has put into it. A row: {@link FunctionRow}. */
 export const FUNCTIONS_QUERY = `
 SELECT n.nspname AS schema, p.proname AS name, p.pronargs - p.pronargdefaults AS arguments_min,
-  CASE WHEN p.provariadic <> 0 THEN 100 ELSE p.pronargs END AS arguments_max, bool_or(${IS_VOLATILE}) AS volatile
+  CASE WHEN p.provariadic <> 0 THEN 100 ELSE p.pronargs END AS arguments_max, bool_or(${IS_VOLATILE}) AS volatile,
+  bool_or(${IS_VOLATILE} AND EXISTS (
+    SELECT FROM pg_catalog.pg_type AS t WHERE t.oid = p.proargtypes[0] AND t.typtype IN ('c', 'd', 'p'))) AS volatile_of_row
 FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
 WHERE p.prokind <> 'p' AND (n.nspname <> 'pg_catalog' OR p.oid >= 16384)
 GROUP BY 1, 2, 3, 4
@@ -45,6 +47,8 @@ export interface FunctionRow {
   readonly arguments_min: number;
   readonly arguments_max: number;
   readonly volatile: boolean;
+  /** A volatile one may be called in the notation of a column: its first argument may be a row. */
+  readonly volatile_of_row: boolean;
 }
 
 /** Functions that must not run on a standby, and in words why. */

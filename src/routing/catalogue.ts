@@ -13,6 +13,8 @@ export interface FunctionFact {
   readonly argumentsMax: number;
   /** Of an aggregate: whether one of the functions is of which it consists. */
   readonly volatile: boolean;
+  /** It is volatile, and its first argument may be a row: `row.name` may be a call of it. */
+  readonly volatileOfRow: boolean;
 }
 
 /** A table, view, sequence or the like. */
@@ -104,7 +106,6 @@ function firstAlong(path: readonly string[], facts: readonly RelationFact[]): re
 
 /** Why `row.name` must not be read on a standby, if it is a call of a function in the notation of a column. */
 export function attributeTrouble(name: string, catalogue: Catalogue): Trouble {
-  const isVolatile = (fact: FunctionFact): boolean =>
-    fact.volatile && fact.argumentsMin <= 1 && fact.argumentsMax >= 1;
+  const isVolatile = (fact: FunctionFact): boolean => fact.volatileOfRow && fact.argumentsMin <= 1;
   return catalogue.functions(name).some(isVolatile) ? 'which may be a call of a volatile function' : null;
 }

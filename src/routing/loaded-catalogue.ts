@@ -25,12 +25,13 @@ class LoadedCatalogue implements Catalogue {
   readonly #hidden = new Map<string, string>();
 
   constructor({ functions, relations, hiddenCalls }: CatalogueRows) {
-    for (const { schema, name, arguments_min, arguments_max, volatile } of functions) {
-      add(this.#functions, name, {
-        schema,
-        argumentsMin: arguments_min,
-        argumentsMax: arguments_max,
-        volatile,
+    for (const row of functions) {
+      add(this.#functions, row.name, {
+        schema: row.schema,
+        argumentsMin: row.arguments_min,
+        argumentsMax: row.arguments_max,
+        volatile: row.volatile,
+        volatileOfRow: row.volatile_of_row,
       });
     }
     const facts = new Map<string, RelationFact>();

@@ -29,6 +29,8 @@ const SETUP = `
   CREATE FUNCTION other.placed(int) RETURNS int LANGUAGE sql VOLATILE AS 'SELECT $1';
   CREATE FUNCTION other.lower(plain) RETURNS text LANGUAGE sql VOLATILE AS 'SELECT $1.b';
   CREATE FUNCTION full_name(plain) RETURNS text LANGUAGE sql VOLATILE AS 'SELECT $1.b';
+  CREATE FUNCTION a(int) RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1';
+  CREATE FUNCTION any_row(record) RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN RETURN 1; END';
   CREATE FUNCTION step(int, int) RETURNS int LANGUAGE sql VOLATILE AS 'SELECT $1 + $2';
   CREATE AGGREGATE steps(int) (SFUNC = step, STYPE = int);
   CREATE AGGREGATE fine_sum(int) (SFUNC = int4pl, STYPE = int);
@@ -87,6 +89,7 @@ const CASES: readonly (readonly [string, RegExp | null])[] = [
   ['SELECT fine_sum(a) FROM plain', null],
   ['SELECT p.full_name FROM plain p', /\.full_name, which may be a call of a volatile function/],
   ['SELECT (p).full_name FROM plain p', /full_name/],
+  ['SELECT p.any_row FROM plain p', /any_row/],
   ['SELECT p.a FROM plain p', null],
   ['SELECT * FROM calm', null],
   ['SELECT * FROM rolling', null],
