@@ -1,12 +1,13 @@
 /** What model clients do with what a session keeps: change it, look at it, and let transactions undo it. */
 import { ownKey } from './advisory-locks.js';
 import type { Standing } from './client-work.js';
+import { CHANNELS } from './notifications.js';
 import type { Packet } from './packets.js';
 import * as Packets from './packets.js';
 import type { Plan } from './plan.js';
 import { Random } from './random.js';
 import { INVALID_TIME_ZONE } from './session-parameters.js';
-import { commandText, failText, selectText } from './sql.js';
+import { commandText, failText, notifyText, selectText } from './sql.js';
 import * as State from './state-sql.js';
 
 /** Values that any client may choose, and those that are one client's own: in a form that PostgreSQL shows as it is. */
@@ -36,14 +37,14 @@ const CURSORS = ['held1', 'held2'] as const;
 const STATEMENTS = ['q1', 'q2'] as const;
 /** The same, of those that are prepared by the protocol. */
 const NAMES_BY_PROTOCOL = ['s1', 's2'] as const;
-/** Nobody notifies them. */
-const CHANNELS = ['news', 'mail'] as const;
 /** The one lock that clients wait for: with a second one they could wait for each other. */
 const CONTENDED_KEY = 1;
 const WANTED_KEY = 2;
 const STATE_SALT = 0x57_a7e;
 /** So many of a client's batches. */
 const SHARE = 0.4;
+/** So many of the seeds. */
+const TALKATIVE = 0.3;
 
 /** Text of a statement. */
 type Make = () => string;
@@ -54,6 +55,8 @@ export class ClientStateWork {
   private readonly random: Random;
   private readonly token: () => string;
   private readonly hasBlocks: boolean;
+  /** The clients of this seed notify each other more than anything else. */
+  private readonly talks: boolean;
   /** What it prepares by the protocol it may let go by SQL. */
   private readonly hasNames: boolean;
   /**
@@ -67,6 +70,7 @@ export class ClientStateWork {
     this.id = id;
     this.random = new Random((plan.seed ^ STATE_SALT) + id * 0x1_0000_0000);
     this.token = token;
+    this.talks = new Random(plan.seed ^ STATE_SALT).chance(TALKATIVE);
     this.hasBlocks = plan.settings.poolMode !== 'statement';
     this.hasNames = plan.settings.maxPreparedStatements > 0;
     const kept =
@@ -78,7 +82,7 @@ export class ClientStateWork {
   /** Messages that a client sends without waiting for an answer; null: it has something else to do. */
   batch(standing: Standing): Packet[] | null {
     const { random } = this;
-    if (standing === 'failed' || !random.chance(SHARE)) return null;
+    if (standing === 'failed' || !random.chance(this.talks ? 0.9 : SHARE)) return null;
     const isIdle = standing === 'idle';
     return random.weighted<() => Packet[]>([
       [6, () => [Packets.query(this.statement(!isIdle))]],
@@ -113,6 +117,10 @@ export class ClientStateWork {
       statements.push(command('SAVEPOINT a'), ...this.several(true));
       if (random.chance(0.7)) statements.push(command('ROLLBACK TO SAVEPOINT a'));
     }
+    if (this.talks && random.chance(0.5)) {
+      const name = random.pick(CHANNELS);
+      statements.push(command(`LISTEN ${name}`), notifyText(this.token(), name));
+    }
     const end = random.chance(0.6) ? 'COMMIT' : 'ROLLBACK';
     return [command('BEGIN'), ...statements, command(end)].map(Packets.query);
   }
@@ -124,7 +132,7 @@ export class ClientStateWork {
       [4, () => this.lock()],
       [4, () => this.cursor(inBlock)],
       [2, () => this.prepared()],
-      [2, () => this.channel()],
+      [this.talks ? 30 : 2, () => this.channel()],
     ])();
   }
 
@@ -198,6 +206,7 @@ export class ClientStateWork {
 
   private channel(): string {
     const name = this.random.pick(CHANNELS);
+    if (this.random.chance(0.5)) return notifyText(this.token(), name);
     const command = this.random.weighted([
       [2, `LISTEN ${name}`],
       [2, `UNLISTEN ${name}`],

@@ -2,6 +2,7 @@
  * Deliberate defects within the core: each is a trap of the protocol fallen into. They replace methods, so that the
  * product has no switch for them; whoever renames such a method is told by the test.
  */
+import { Listener } from '../src/core/listening/listener.js';
 import { Pool } from '../src/core/pool/pool.js';
 import { ProtocolPolicy } from '../src/core/pool/protocol-policy.js';
 import { errorGuard } from '../src/core/server/error-guard.js';
@@ -108,6 +109,37 @@ export const CORE_FAULTS = {
     if (client.phase === 'ready') server.prepared = client.prepared;
     return original(...args);
   }),
+  'notifications come over the own server connection, too': inMethod(
+    Listener.prototype,
+    'serves',
+    () => false,
+  ),
+  'a server connection that is lent on goes on listening': inMethod(
+    Listener.prototype,
+    'leaveLinkToOthers',
+    (listener, _, original) => {
+      listener['isLinkListening'] = false;
+      return original();
+    },
+  ),
+  'notifications come within transactions': inMethod(Listener.prototype, 'flush', (_, _args, original) =>
+    original(true),
+  ),
+  'ReadyForQuery does not wait for notifications': inMethod(Listener.prototype, 'beforeReady', () => true),
+  'UNLISTEN is sent where nothing is listened to': inMethod(Listener.prototype, 'replay', (listener) => {
+    listener.wantsReplay = false;
+  }),
+  'the shared connection listens when the LISTEN is over': inMethod(
+    Listener.prototype,
+    'claim',
+    (listener, args) => {
+      for (const name of args[0] as string[]) {
+        listener['claimed'].add(name);
+        listener['hub'].add(name, listener);
+      }
+      return true;
+    },
+  ),
   'parameters stay behind': inMethod(Pool.prototype, 'link', (_, args, original) => {
     const [client, server] = args as [Session, ServerConnection];
     if (client.phase === 'ready') client.parameters = server.parameters;

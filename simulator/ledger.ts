@@ -1,8 +1,10 @@
 /** What is known of a run as a whole: who asked what, whom a loss may befall, and what must not have happened. */
 import { isSharedKey, type LockKeeper } from './advisory-locks.js';
+import { NotificationLog } from './notifications.js';
 import type { Counts, Situation } from './situations.js';
 
 export class Ledger {
+  readonly notifications = new NotificationLog();
   /** The first thing that must not have happened. The run ends with it. */
   violation: string | null = null;
   /** Clients that may still be lost because a server connection was. */

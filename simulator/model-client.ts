@@ -9,6 +9,7 @@ import { type ClientIdentity, loginPackets } from './client-identity.js';
 import { ClientWork, type Standing } from './client-work.js';
 import type { Ground } from './ground.js';
 import { isEndedByLimit, isOurNotice } from './limits.js';
+import { Hearing, isNotification } from './notifications.js';
 import * as Packets from './packets.js';
 import { Framer, type Packet, readFields } from './packets.js';
 import { PasswordAnswer } from './passwords.js';
@@ -24,6 +25,13 @@ import { describePacket } from './trace.js';
 
 /** The gateway answers for itself, or has renamed statements: the code counts, not the words. */
 const WORDS_MAY_DIFFER: ReadonlySet<string> = new Set(['26000', '42P05', '08P01']);
+/** Of these nothing says that a transaction has begun. */
+const BETWEEN: ReadonlySet<number> = new Set([
+  Backend.ReadyForQuery,
+  Backend.ParseComplete,
+  Backend.CloseComplete,
+]);
+const MISSED = 'notifications may have been lost';
 const CANCELLED = 'canceling statement due to user request';
 
 type Phase = 'new' | 'login' | 'ready' | 'gone';
@@ -54,6 +62,10 @@ export class ModelClient implements Peer {
   /** Since when something is unanswered, in ms. */
   private askedAt = 0;
   private settledNow = true;
+  /** A part of an answer has come. */
+  private isMidAnswer = false;
+  private lastStatus: number = Backend.Idle;
+  private readonly hearing: Hearing;
   private fatal: Map<string, string> | null = null;
   private asksForGssapi = false;
   /** It was told which protocol version and options the gateway speaks. */
@@ -72,6 +84,11 @@ export class ModelClient implements Peer {
       ground.ledger.note(situation),
     );
     this.reference.parameters.report();
+    const name = identity.startup.get('database') ?? '';
+    const database = ground.plan.settings.databases.get(name)?.serverDatabase ?? name;
+    this.hearing = new Hearing(ground.ledger, ground.ledger.notifications, database, (what) =>
+      this.violation(what),
+    );
     this.work = new ClientWork(id, ground.plan, this.random, identity.startup);
     this.answers = new PasswordAnswer(identity.user, identity.password, this.random);
     this.framer = new Framer(
@@ -238,6 +255,7 @@ export class ModelClient implements Peer {
   }
 
   private checkTokens(message: Packet): void {
+    if (isNotification(message)) return;
     for (const owner of tokenOwners(message.bytes.toString('latin1'))) {
       if (owner !== this.id) {
         this.violation(`received bytes of client ${owner}: ${describePacket(message, true)}`);
@@ -293,7 +311,11 @@ export class ModelClient implements Peer {
   private takeAnswer(message: Packet): void {
     if (message.type === Backend.ParameterStatus) return this.takeParameter(message);
     if (message.type === Backend.NotificationResponse && message.bytes.includes('async ')) return;
-    if (message.type === Backend.NoticeResponse && isUnasked(readFields(message).get('M'))) return;
+    if (isNotification(message)) return this.hear(message);
+    if (message.type === Backend.NoticeResponse && isUnasked(readFields(message).get('M'))) {
+      if (readFields(message).get('M') === MISSED) this.hearing.told();
+      return;
+    }
     if (this.isNameless(message)) return;
     if (isUnserved(message)) return this.takeUnserved(message);
     if (this.isCancelled(message)) return this.takeCancelled(message);
@@ -307,11 +329,34 @@ export class ModelClient implements Peer {
         `expected ${describePacket(expected, true)}, received ${describePacket(message, true)}`,
       );
     }
+    this.isMidAnswer = !BETWEEN.has(message.type);
     if (message.type === Backend.ReadyForQuery) {
+      this.lastStatus = message.bytes[5]!;
+      if (message.bytes[5] === Backend.Idle) this.transactionAnswered();
       this.ground.ledger.answered += 1;
       this.checkView();
     }
     this.settle();
+  }
+
+  /** Between two transactions, also in front of the ReadyForQuery that ends one. */
+  private hear(message: Packet): void {
+    const next = this.expected[0];
+    const isAtReady = next?.type === Backend.ReadyForQuery && next.bytes[5] === Backend.Idle;
+    const wasIdle = !this.isMidAnswer && this.lastStatus === Backend.Idle;
+    if (!wasIdle) this.advance();
+    const now = this.expected[0];
+    const isBefore = isAtReady || (now?.type === Backend.ReadyForQuery && now.bytes[5] === Backend.Idle);
+    if (!wasIdle && !isBefore) {
+      this.violation(`heard within a transaction: ${describePacket(message, true)}`);
+    }
+    this.hearing.hears(message, this.reference.objects.channels);
+  }
+
+  private transactionAnswered(): void {
+    const { objects } = this.reference;
+    this.hearing.listens(objects.channels);
+    this.hearing.sent(objects.takeSent(), this.reference.pending === 0);
   }
 
   /** Lets the reference go on until it has something to say. */

@@ -57,6 +57,7 @@ export class ModelServer {
   sessionEnded(session: ServerSession): void {
     this.sessions.delete(session);
     session.objects?.locks.unlockAll();
+    if (session.isShared) this.ground.ledger.notifications.lost(session.database);
   }
 
   /** Who decides about the advisory locks of a session: all others. */

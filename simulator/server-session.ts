@@ -72,6 +72,8 @@ export class ServerSession implements Peer {
   private stepsLeft = -1;
   /** The next step is under way and takes time. */
   private working: CancelTask | null = null;
+  /** Notifications that have not been told yet. */
+  private readonly inbox: { readonly channel: string; readonly message: Packet }[] = [];
   /** Answers in the output buffer, and those that wait for the socket. */
   private held: Packet[] = [];
   private heldBytes = 0;
@@ -340,6 +342,7 @@ export class ServerSession implements Peer {
       this.pinned ||= this.answering.token !== '';
     else if (this.answering?.kind === 'discard-all') this.pinned &&= this.answering.token !== '';
     if (!this.alignment.meets(session, this.answering, this.isFollowed)) session.step();
+    this.tellOthers(session);
     this.answerAll(session);
     if (input === Frontend.Flush) this.releaseHeld();
     if (session.terminated) {
@@ -365,7 +368,32 @@ export class ServerSession implements Peer {
   }
 
   private answerAll(session: PostgresSession): void {
-    for (const message of session.out.splice(0)) this.answer(message);
+    for (const message of session.out.splice(0)) {
+      if (message.type === Backend.ReadyForQuery && message.bytes[5] === Backend.Idle) this.tellHeard();
+      this.answer(message);
+    }
+  }
+
+  private tellOthers(session: PostgresSession): void {
+    const sent = session.objects.takeSent();
+    if (sent.length > 0) this.ground.ledger.notifications.commit(this, sent, this.server.sessions);
+  }
+
+  /** Somebody has notified it: it tells the other side between two transactions. */
+  hear(channel: string, message: Packet): void {
+    this.inbox.push({ channel, message });
+    const isIdle = this.session?.idle === true && this.working === null && this.session.out.length === 0;
+    if (isIdle && this.held.length + this.backlog.length === 0) {
+      this.tellHeard();
+      this.releaseHeld();
+    }
+  }
+
+  private tellHeard(): void {
+    for (const { channel, message } of this.inbox.splice(0)) {
+      // It may have stopped listening meanwhile.
+      if (this.objects?.channels.has(channel) === true) this.answer(message);
+    }
   }
 
   private answer(message: Packet): void {

@@ -1,6 +1,7 @@
 /** What a model session keeps beside its settings: temporary tables, cursors, statements of SQL, channels, locks. */
 import type { SessionStateMode } from '../src/core/settings.js';
 import type { AdvisoryLocks } from './advisory-locks.js';
+import type { Sent } from './notifications.js';
 import type { Select } from './sql.js';
 
 /** Each knows the token of the statement that made it, so that its owner is known. */
@@ -30,9 +31,10 @@ export interface ObjectsMark {
   readonly tables: ReadonlyMap<string, TemporaryTable>;
   readonly cursors: ReadonlyMap<string, Cursor>;
   readonly channelChanges: number;
+  readonly sending: number;
 }
 
-const NOTHING: ObjectsMark = { tables: new Map(), cursors: new Map(), channelChanges: 0 };
+const NOTHING: ObjectsMark = { tables: new Map(), cursors: new Map(), channelChanges: 0, sending: 0 };
 
 export class SessionObjects {
   readonly tables = new Map<string, TemporaryTable>();
@@ -43,15 +45,23 @@ export class SessionObjects {
   readonly channels = new Map<string, string>();
   readonly locks: AdvisoryLocks;
   private readonly channelChanges: ChannelChange[] = [];
+  /** What the transaction has sent by now. */
+  private readonly sending: Sent[] = [];
+  private committed: Sent[] = [];
 
   constructor(locks: AdvisoryLocks) {
     this.locks = locks;
   }
 
   mark(): ObjectsMark {
-    const { tables, cursors, channelChanges } = this;
-    if (tables.size + cursors.size + channelChanges.length === 0) return NOTHING;
-    return { tables: new Map(tables), cursors: new Map(cursors), channelChanges: channelChanges.length };
+    const { tables, cursors, channelChanges, sending } = this;
+    if (tables.size + cursors.size + channelChanges.length + sending.length === 0) return NOTHING;
+    return {
+      tables: new Map(tables),
+      cursors: new Map(cursors),
+      channelChanges: channelChanges.length,
+      sending: sending.length,
+    };
   }
 
   /** Tables are as they were then; a cursor that was opened since is gone, one that was closed doesn't come back. */
@@ -62,14 +72,27 @@ export class SessionObjects {
       if (mark.cursors.get(name) !== cursor) this.cursors.delete(name);
     }
     this.channelChanges.length = mark.channelChanges;
+    this.sending.length = mark.sending;
   }
 
   changeChannels(change: ChannelChange): void {
     this.channelChanges.push(change);
   }
 
+  send(sent: Sent): void {
+    this.sending.push(sent);
+  }
+
+  /** What has been sent by transactions that were committed since the last call. */
+  takeSent(): readonly Sent[] {
+    const { committed } = this;
+    if (committed.length > 0) this.committed = [];
+    return committed;
+  }
+
   /** The transaction ends; what a rollback undoes is undone already. */
   endTransaction(): void {
+    if (this.sending.length > 0) this.committed.push(...this.sending.splice(0));
     for (const { name, token } of this.channelChanges.splice(0)) {
       if (name === null) this.channels.clear();
       else if (token === null) this.channels.delete(name);

@@ -82,6 +82,7 @@ export function runStatement(
     case 'insert':
       return complete(session, 'INSERT 0 1');
     case 'notify':
+      session.objects.send(statement);
       return complete(session, 'NOTIFY');
     case 'begin':
       if (session.inBlock) session.warn('25001', 'there is already a transaction in progress');

@@ -17,7 +17,7 @@ export type Statement =
   /** What stands for a statement that is not allowed (`session_state = strict`). */
   | { readonly kind: 'refused'; readonly token: '' }
   | { readonly kind: 'notice'; readonly token: string }
-  | { readonly kind: 'notify'; readonly token: string }
+  | { readonly kind: 'notify'; readonly token: string; readonly channel: string }
   | { readonly kind: 'insert'; readonly token: string }
   | { readonly kind: 'begin' | 'commit' | 'rollback'; readonly token: string }
   | {
@@ -32,7 +32,7 @@ export type Statement =
 const TOKEN = /c(\d+):\d+/g;
 const CALL = /^SELECT (fail|notice)\((\$1|'[^']*')\)$/;
 const MISSING = /^SELECT (\$1|'[^']*') FROM missing$/;
-const NOTIFY = /^NOTIFY channel, '([^']*)'$/;
+const NOTIFY = /^NOTIFY (\w+), '([^']*)'$/;
 const INSERT = /^INSERT INTO t VALUES \((\$1|'[^']*')\)$/;
 const COMMENT = /^(.*?)(?: \/\* (\S+) \*\/)?$/s;
 const COPY_OUT = /^COPY rows\((\d+), (\d+)\) TO STDOUT$/;
@@ -74,7 +74,7 @@ function parseRows(text: string): Statement | null {
   match = MISSING.exec(text);
   if (match !== null) return { kind: 'missing', token: unquote(match[1]!) };
   match = NOTIFY.exec(text);
-  if (match !== null) return { kind: 'notify', token: match[1]! };
+  if (match !== null) return { kind: 'notify', channel: match[1]!, token: match[2]! };
   match = INSERT.exec(text);
   return match === null ? null : { kind: 'insert', token: unquote(match[1]!) };
 }
@@ -113,7 +113,7 @@ export const noticeText = (token: string): string => `SELECT notice(${literal(to
 export const missingText = (token: string): string => `SELECT ${literal(token)} FROM missing`;
 export const syntaxErrorText = (token: string): string => `SELEC ${literal(token)}`;
 export const insertText = (token: string): string => `INSERT INTO t VALUES (${literal(token)})`;
-export const notifyText = (token: string): string => `NOTIFY channel, '${token}'`;
+export const notifyText = (token: string, channel = 'channel'): string => `NOTIFY ${channel}, '${token}'`;
 export const commandText = (command: string, token: string): string => `${command} /* ${token} */`;
 export const copyOutText = (rows: number, size: number, token: string): string =>
   commandText(`COPY rows(${rows}, ${size}) TO STDOUT`, token);

@@ -35,6 +35,8 @@ export interface ListenerEnd {
   readonly keepsLink: boolean;
   /** What is sent on this channel reaches the client by another way. */
   serves(channel: string): boolean;
+  /** The message has ended in which it was not to be interrupted. */
+  linkIsFree(): void;
   /** DISCARD ALL has been carried out. */
   discarded(): void;
 }

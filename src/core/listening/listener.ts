@@ -73,6 +73,8 @@ export class Listener implements ListenerEnd {
   wantsReplay = false;
   /** Of the replay since the server was asked last what the session holds; empty: there was none. */
   private mark = '';
+  /** Channels for which the client keeps its server connection. */
+  private ofLink: ReadonlySet<string> = new Set();
   /** The linked server connection listens to what the shared one does, as it has said. */
   private isLinkListening = false;
 
@@ -107,7 +109,8 @@ export class Listener implements ListenerEnd {
   /** False: the shared connection is being told. What it can't be told stays with the client's own server connection. */
   private claim(names: readonly string[]): boolean {
     if (this.subscription === 'asked') return false;
-    const wanted = names.filter((name) => !this.own.has(name));
+    // To what the server connection has listened before, it goes on to listen.
+    const wanted = names.filter((name) => !this.own.has(name) && !this.ofLink.has(name));
     if (this.own.size + wanted.length > CHANNELS_PER_CLIENT_MAX) return true;
     for (const name of wanted) {
       this.claimed.add(name);
@@ -175,18 +178,23 @@ export class Listener implements ListenerEnd {
 
   beforeReady(isLast: boolean): boolean {
     this.flush(true);
-    const { link, inputEnded } = this.client;
-    if (!isLast || inputEnded || link === null || this.hasLeft) return true;
+    const { inputEnded } = this.client;
+    if (!isLast || inputEnded || this.hasLeft) return true;
     if (this.awaitsOwn) {
       this.hub.roundTrip(() => {
         this.awaitsOwn = false;
         this.settle();
       });
     }
-    if (!this.awaitsOwn && !(this.claimed.size > 0 && link.isSuspect)) return true;
+    if (!this.awaitsOwn && !this.isUncertain) return true;
     this.isReadyHeld = true;
     this.client.holdReady();
     return false;
+  }
+
+  /** Its transaction is over, and what it listens to will be known when the server has been asked. */
+  private get isUncertain(): boolean {
+    return (this.claimed.size > 0 || this.mark !== '') && this.client.link?.isSuspect === true;
   }
 
   /** Gives it its ReadyForQuery if everything has come that belongs before it. */
@@ -194,10 +202,9 @@ export class Listener implements ListenerEnd {
     if (!this.isReadyHeld || this.hasLeft || this.awaitsOwn) return;
     const { link, inputEnded } = this.client;
     // What is being asked, or prepared, on its server connection ends with linked() or stateFound().
-    const isAsking =
-      link !== null && (link.isProbing || (this.claimed.size > 0 && link.isSuspect && !inputEnded));
-    if (isAsking || link?.exchange.isAligning === true) return;
-    this.flush(true);
+    const isAsking = link?.isProbing === true || (this.isUncertain && !inputEnded);
+    if (isAsking || link?.exchange.isAligning === true || link?.mayInterrupt() === false) return;
+    this.flush(false);
     this.isReadyHeld = false;
     this.client.releaseReady();
   }
@@ -215,13 +222,14 @@ export class Listener implements ListenerEnd {
     }
     const isReplayed = this.mark !== '' && found.replay === this.mark;
     this.mark = '';
-    const served = found.channels.filter((name) => this.serves(name));
+    const served = found.channels.filter((name) => this.own.has(name) || this.claimed.has(name));
     const kept = new Set(isReplayed ? served : [...this.own, ...served]);
     for (const name of kept) this.own.add(name);
     const left = [...this.claimed, ...this.own].filter((name) => !kept.has(name));
     this.claimed.clear();
     for (const name of left) this.drop(name);
     const channels = found.channels.filter((name) => !kept.has(name));
+    this.ofLink = new Set(channels);
     this.isLinkListening = channels.length === 0 && served.length > 0;
     const pins = channels.length === 0 ? found.pins & ~Pin.CHANNEL : found.pins;
     return { ...found, channels, pins };
@@ -241,9 +249,16 @@ export class Listener implements ListenerEnd {
     for (const name of [...this.own, ...this.claimed]) this.drop(name);
   }
 
+  linkIsFree(): void {
+    this.flush(false);
+    this.settle();
+  }
+
   linkEnded(): void {
     this.clearance = 'none';
     this.mark = '';
+    this.ofLink = new Set();
+    this.isLinkListening = false;
     this.awaitsOwn &&= this.isReadyHeld;
     for (const name of [...this.claimed]) if (this.subscription === 'none') this.drop(name);
     this.flush(false);
@@ -300,8 +315,10 @@ export class Listener implements ListenerEnd {
 
   /** Sends what may be sent. `atReady`: in front of its ReadyForQuery. */
   private flush(atReady: boolean): void {
-    if (this.kept.length === 0) return;
+    // An UNLISTEN whose outcome is not known concerns what is kept.
+    if (this.kept.length === 0 || this.mark !== '') return;
     if (!atReady && !this.isReadyHeld && !this.client.isAtRest) return;
+    if (!atReady && this.client.link?.mayInterrupt() === false) return;
     let sent = 0;
     for (const kept of this.kept) {
       const channel = kept.notification?.channel;

@@ -215,6 +215,13 @@ export abstract class ServerAnswers extends FrameReader {
       this.interject = false;
       this.forward(syntheticAnswer(kind), 0, HEADER_BYTES);
     }
+    this.link?.listener?.linkIsFree();
+  }
+
+  /** Whether something may be said to the client by the way; else its listener is told when it may. */
+  mayInterrupt(): boolean {
+    if (this.midMessage) this.interject = true;
+    return !this.hasFloor;
   }
 
   private commandComplete(total: number, bytes: Uint8Array, position: number, end: number): Verdict {

@@ -32,8 +32,7 @@ export abstract class ListeningSession extends StatefulClient {
   }
 
   get isAtRest(): boolean {
-    const { link } = this;
-    return this.phase === 'ready' && (link === null || (link.exchange.isAtRest && !link.hasFloor));
+    return this.phase === 'ready' && (this.link === null || this.link.exchange.isAtRest);
   }
 
   /**
