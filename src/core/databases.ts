@@ -52,6 +52,8 @@ export class Database {
   private sortAt = WAITERS_MIN;
   /** {@link StatementCatalogue.clock} of the last DDL that may have changed the columns of prepared statements. */
   suspectSince = 0;
+  /** {@link StatementCatalogue.definitions} as of the last DDL that may have given another meaning to what statements name. */
+  redefinedAt = 0;
   /** What its servers report beyond what all servers do, by the names in lower case. */
   private readonly alsoReported = new Map<string, string>();
 

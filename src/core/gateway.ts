@@ -284,7 +284,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     client.pool = pool;
     this.clientCounts.enter(client.asked!);
     if (pool.sharesServers) {
-      client.statements = new StatementTraffic(this.context, client, pool, client.database.totals);
+      client.statements = new StatementTraffic(this.context, client, pool, client.database);
     }
     pool.join(client);
     pool.welcome(client);

@@ -19,10 +19,17 @@ export interface Statement {
   references: number;
   /** Server connections that parsed it before this {@link StatementCatalogue.clock} may have an outdated plan. */
   suspectSince: number;
+  /** {@link StatementCatalogue.definitions} when it was defined. */
+  readonly definedAt: number;
   /** What it may leave in its session ({@link statementEffects}). */
   readonly effects: number;
   /** It is DEALLOCATE ALL or DISCARD ALL. */
   readonly dropsAll: boolean;
+}
+
+/** A database, as far as statements depend on what is defined there. */
+interface Redefined {
+  readonly redefinedAt: number;
 }
 
 /** Names that begin so are ours; a client's statement can't be reached under such a name by another client. */
@@ -33,21 +40,27 @@ export class StatementCatalogue {
   private lastId = 0;
   /** Grows whenever statements become suspect; 0: none has ever been. */
   clock = 0;
+  /** Grows whenever what statements name may have got another meaning. */
+  definitions = 0;
 
   get size(): number {
     return this.byKey.size;
   }
 
-  /** The statement with this definition, if it is known. */
-  find(bytes: Uint8Array, start: number, end: number): Statement | undefined {
-    return this.byKey.get(latin1(bytes, start, end));
+  /**
+   * The statement with this definition, if it is known; for a client that prepares it now. One that was defined before a DDL
+   * is not for it: on a server connection of its own it would never meet columns that are no more.
+   */
+  find(database: Redefined, bytes: Uint8Array, start: number, end: number): Statement | undefined {
+    const known = this.byKey.get(latin1(bytes, start, end));
+    return known !== undefined && known.definedAt >= database.redefinedAt ? known : undefined;
   }
 
-  /** The statement with this definition; copies `bytes[start, end)` for a new one. The caller must {@link hold} it. */
-  define(bytes: Uint8Array, start: number, end: number): Statement {
-    const key = latin1(bytes, start, end);
-    const known = this.byKey.get(key);
+  /** The same; copies `bytes[start, end)` for a new one. The caller must {@link hold} it. */
+  define(database: Redefined, bytes: Uint8Array, start: number, end: number): Statement {
+    const known = this.find(database, bytes, start, end);
     if (known !== undefined) return known;
+    const key = latin1(bytes, start, end);
     this.lastId += 1;
     const textEnd = zeroByte(bytes, start, end);
     const statement: Statement = {
@@ -57,6 +70,7 @@ export class StatementCatalogue {
       acceptedIn: new Set(),
       references: 0,
       suspectSince: 0,
+      definedAt: this.definitions,
       effects: statementEffects(bytes, start, textEnd < 0 ? end : textEnd),
       dropsAll: dropsAll(bytes, start, end),
     };
@@ -71,6 +85,11 @@ export class StatementCatalogue {
   retire(statement: Statement): void {
     statement.suspectSince = ++this.clock;
     if (this.byKey.get(statement.key) === statement) this.byKey.delete(statement.key);
+  }
+
+  /** A DDL may have given another meaning to what statements of a database name. */
+  redefined(database: { redefinedAt: number }): void {
+    database.redefinedAt = ++this.definitions;
   }
 
   /** A DDL may have changed the columns of any statement of a database. */

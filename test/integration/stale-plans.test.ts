@@ -108,6 +108,57 @@ onEveryDriver('stale plans', { gateway: { settings: { default_pool_size: 1 } } }
     await client.close();
   });
 
+  /** As postgres.js does it. */
+  const anew = (name = 'n') => [
+    send.parse(name, 'SELECT * FROM t'),
+    send.describeStatement(name),
+    ...undescribed(name),
+  ];
+
+  test('a client that prepares now never meets the columns of before a DROP', async () => {
+    const [old, other] = [await prepared(), await RawClient.login(stage.gateway)];
+    await other.query("DROP TABLE t; CREATE TABLE t (b text); INSERT INTO t VALUES ('x')");
+    const fresh = await RawClient.login(stage.gateway);
+    await fresh.query('BEGIN');
+    fresh.send(...anew());
+    assert.equal(typesOf(await fresh.untilReady()), '1tT2DCZ');
+    await fresh.query('COMMIT');
+    fresh.send(send.parse('remembered', 'SELECT * FROM t'), send.sync(), ...undescribed('remembered'));
+    assert.equal(typesOf(await fresh.untilReady()), '1Z');
+    assert.deepEqual(rowsOf(await fresh.untilReady()), [['x']]);
+    // Its own statement is from before, as on a connection of its own.
+    old.send(...undescribed());
+    assert.equal(firstError(await old.untilReady()).code, '0A000');
+    for (const client of [old, other, fresh]) await client.close();
+  });
+
+  test('nor where nobody has told the gateway, if it asks for the columns', async () => {
+    const old = await prepared();
+    await stage.server.query("DROP TABLE t; CREATE TABLE t (b text); INSERT INTO t VALUES ('x')");
+    const fresh = await RawClient.login(stage.gateway);
+    fresh.send(...anew());
+    const answer = await fresh.untilReady();
+    assert.equal(typesOf(answer), '1tT2DCZ');
+    assert.deepEqual(rowsOf(answer), [['x']]);
+    await stage.server.query(FRESH);
+    old.send(send.describeStatement('s'), send.sync());
+    assert.equal(typesOf(await old.untilReady()), 'tTZ');
+    await old.close();
+    await fresh.close();
+  });
+
+  test('nor is a batch repeated that uses another statement, too', async () => {
+    const client = await prepared();
+    client.send(send.parse('i', 'SELECT 5'), send.sync());
+    await client.untilReady();
+    await stage.server.query(WIDEN);
+    client.send(send.describeStatement('s'), ...undescribed('i'));
+    assert.equal(typesOf(await client.untilReady()), 'tEZ');
+    client.send(send.describeStatement('s'), ...undescribed('i'));
+    assert.equal(typesOf(await client.untilReady()), 'tT2DCZ');
+    await client.close();
+  });
+
   test('within a transaction it is an error, unless the DDL went through the gateway', async () => {
     const client = await prepared();
     await stage.server.query(WIDEN);

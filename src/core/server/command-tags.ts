@@ -10,18 +10,24 @@ const MESSAGES = TAGS.map((tag) => ({ tag, message: buildCommandComplete(tag) })
 const [SHORT, MIDDLE, LONG] = MESSAGES.map(({ message }) => message.length);
 
 const ALTER = buildCommandComplete('ALTER ').subarray(HEADER_BYTES, -1);
+const DROP = buildCommandComplete('DROP ').subarray(HEADER_BYTES, -1);
 const CREATE_VIEW = buildCommandComplete('CREATE VIEW');
 
 /**
- * Whether the CommandComplete at `position` may tell of a DDL after which a prepared statement has other columns. The
- * others that could (DROP and CREATE of the same name, functions) are too common, as with temporary tables.
+ * What the CommandComplete at `position` may tell of prepared statements. `altered`: they may have other columns. `dropped`:
+ * what they name may be gone, and another thing may come in its place. That is common, as with temporary tables.
  */
-export function mayChangeColumns(bytes: Uint8Array, position: number, total: number): boolean {
+export function definitionChange(
+  bytes: Uint8Array,
+  position: number,
+  total: number,
+): 'altered' | 'dropped' | null {
   const body = position + HEADER_BYTES;
-  if (total > HEADER_BYTES + ALTER.length && sameBytes(ALTER, 0, bytes, body, ALTER.length)) return true;
-  return (
-    total === CREATE_VIEW.length && sameBytes(CREATE_VIEW, HEADER_BYTES, bytes, body, total - HEADER_BYTES)
-  );
+  if (total > HEADER_BYTES + ALTER.length && sameBytes(ALTER, 0, bytes, body, ALTER.length)) return 'altered';
+  if (total > HEADER_BYTES + DROP.length && sameBytes(DROP, 0, bytes, body, DROP.length)) return 'dropped';
+  const isView =
+    total === CREATE_VIEW.length && sameBytes(CREATE_VIEW, HEADER_BYTES, bytes, body, total - HEADER_BYTES);
+  return isView ? 'altered' : null;
 }
 
 /** A tag is short; a longer one is passed on unread. */

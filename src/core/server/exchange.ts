@@ -163,6 +163,11 @@ export class Exchange {
     return what === 'own' || what === 'probe' || what === 'aside' || what === 'barrier';
   }
 
+  /** The newest request is the first that is owed to a client. */
+  get owesClientOne(): boolean {
+    return this.queue.length === 1 || (this.queue.length === 2 && this.runsOwnQuery);
+  }
+
   /** Something is owed, and nothing to a client. */
   get owesOwnAlone(): boolean {
     for (const [, detail] of this.queue.entries()) if (detail?.what !== 'own') return false;

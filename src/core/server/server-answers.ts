@@ -15,8 +15,8 @@ import { channelOf } from '../listening/notification.js';
 import type { ParameterSet } from '../parameters.js';
 import { type FoundState, TOO_LARGE } from '../session-state.js';
 import {
+  definitionChange,
   mayBeTelling,
-  mayChangeColumns,
   TAG_MESSAGE_BYTES_MAX,
   type TellingTag,
   tellingTag,
@@ -125,11 +125,13 @@ export abstract class ServerAnswers extends FrameReader {
       case Backend.CopyData:
       case Backend.CopyDone:
       case Backend.CopyOutResponse:
-      case Backend.ParameterDescription:
       case Backend.FunctionCallResponse:
         return this.exchange.outstanding === 0 ? this.unexpected(type) : this.ours();
+      case Backend.ParameterDescription:
+        return this.parameterDescription(total, bytes, position, end);
       case Backend.RowDescription:
       case Backend.NoData:
+        this.passKeptParameters(bytes, position);
         return this.answers(Request.DESCRIBE, type);
       case Backend.CommandComplete:
         return this.commandComplete(total, bytes, position, end);
@@ -171,6 +173,22 @@ export abstract class ServerAnswers extends FrameReader {
     this.lastError = readErrorFields(bytes, position + HEADER_BYTES, position + total);
     if (isFatal(this.lastError)) this.toldFatal = true;
     return FORWARD;
+  }
+
+  /** That of a batch which may be repeated waits for the columns. */
+  private parameterDescription(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
+    if (this.exchange.outstanding === 0) return this.unexpected(Backend.ParameterDescription);
+    if (!this.held.keepsParameters(total)) return this.ours();
+    if (end - position < total) return WHOLE;
+    this.held.keepParameters(bytes, position, position + total);
+    return SWALLOW;
+  }
+
+  private passKeptParameters(bytes: Uint8Array, position: number): void {
+    const kept = this.held.takeParameters();
+    if (kept === null || this.link === null) return;
+    this.flushRun(bytes, position);
+    this.forward(kept, 0, kept.length);
   }
 
   private ours(): Verdict {
@@ -227,7 +245,8 @@ export abstract class ServerAnswers extends FrameReader {
   private commandComplete(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
     if (total <= TAG_MESSAGE_BYTES_MAX) {
       if (end - position < total) return WHOLE;
-      if (mayChangeColumns(bytes, position, total)) this.statements.columnsMayHaveChanged();
+      const change = definitionChange(bytes, position, total);
+      if (change !== null) this.statements.definitionsChanged(change);
       if (mayBeTelling(total)) this.commandTold(tellingTag(bytes, position, total));
     }
     this.exchange.commandCompleted();
@@ -338,6 +357,7 @@ export abstract class ServerAnswers extends FrameReader {
       return SWALLOW;
     }
     if (isStalePlan(this.lastError) && this.planRefused()) return SWALLOW;
+    this.passKeptParameters(bytes, position);
     for (const skipped of this.exchange.failed()) {
       if (skipped.detail?.what === 'forgetting sequences') this.hasOthersSequences = true;
       this.statements.undo(skipped, this.link);
@@ -360,9 +380,10 @@ export abstract class ServerAnswers extends FrameReader {
     const batch = this.held.take(this.exchange.batch - 1);
     const kinds = batch === null ? null : repeatableBatch(this.exchange, batch);
     const statement = this.statements.latest;
-    this.statements.planRefused(this.exchange);
+    this.statements.planRefused(this.exchange, kinds !== null);
     if (this.link === null || batch === null || kinds === null || statement === null) return false;
     if (this.clientMidMessage) return false;
+    this.held.takeParameters();
     this.exchange.repeatBatch();
     this.exchange.expect(Request.CLOSE | Request.SWALLOWED, null);
     const entry = this.statements.named.parsing(statement, this.exchange.batch);

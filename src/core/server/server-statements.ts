@@ -29,21 +29,24 @@ export class ServerStatements {
   }
 
   /** A DDL has been carried out here. */
-  columnsMayHaveChanged(): void {
-    this.catalogue.suspectAll(this.pool.database);
+  definitionsChanged(how: 'altered' | 'dropped'): void {
+    const { database } = this.pool;
+    this.catalogue.redefined(database);
+    if (how === 'altered') this.catalogue.suspectAll(database);
   }
 
   /**
    * The server has refused a plan whose columns have changed: whoever prepares the text from now on gets a new one. The
    * statement is the one used last, if no more than one was in use; else it can be any.
+   * @param isOne it is known that no other was
    */
-  planRefused(exchange: Exchange): void {
+  planRefused(exchange: Exchange, isOne: boolean): void {
     let used = 0;
     for (const [request] of exchange.requests()) {
       if (request === Request.BIND || request === Request.DESCRIBE) used += 1;
     }
     const isDescribedBind = used === 2 && exchange.firstKind === Request.BIND;
-    if (this.latest !== null && (used === 1 || isDescribedBind)) {
+    if (this.latest !== null && (isOne || used === 1 || isDescribedBind)) {
       this.catalogue.retire(this.latest);
       this.named.distrust(this.latest);
     } else {

@@ -5,12 +5,14 @@
  * refused request was the first that the server got of it, outside a transaction, so that nothing has happened.
  */
 import * as Backend from '../../wire/backend.js';
+import { sameBytes, zeroByte } from '../../wire/bytes.js';
 import type { ErrorFields } from '../../wire/error-fields.js';
 import { HEADER_BYTES, readInt32 } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
 import { SqlState } from '../../wire/sqlstate.js';
 import type { Exchange } from './exchange.js';
 import * as Request from './request-queue.js';
+import { STATEMENT } from './statement-messages.js';
 
 /** Where PostgreSQL raises the error; its message may be translated. */
 const ROUTINE = 'RevalidateCachedQuery';
@@ -43,9 +45,27 @@ export function repeatableBatch(exchange: Exchange, bytes: Uint8Array): number[]
   }
   // Fewer: the refused one is not the first.
   if (kinds.at(-1) !== Request.SYNC || kinds.length !== requestsIn(bytes)) return null;
-  const isDescribed =
-    bytes[0] === Frontend.Bind && describesPortal(bytes, readInt32(bytes, 1) + 1, bytes.length);
-  return isDescribed ? kinds : null;
+  return asksForColumns(bytes) ? kinds : null;
+}
+
+/** Whether a batch asks for the columns of the one statement that it uses, before it gets rows of it. */
+function asksForColumns(bytes: Uint8Array): boolean {
+  const next = readInt32(bytes, 1) + 1;
+  if (bytes[0] === Frontend.Bind) return describesPortal(bytes, next, bytes.length);
+  if (bytes[0] !== Frontend.Describe || bytes[HEADER_BYTES] !== STATEMENT) return false;
+  return bytes[next] === Frontend.Sync || bindsAlone(bytes, next, HEADER_BYTES + 1);
+}
+
+/** Whether the message at `at` is a Bind of the statement whose name is at `name`, and the only one from there on. */
+function bindsAlone(bytes: Uint8Array, at: number, name: number): boolean {
+  if (bytes[at] !== Frontend.Bind) return false;
+  const statement = zeroByte(bytes, at + HEADER_BYTES, bytes.length) + 1;
+  const length = zeroByte(bytes, name, bytes.length) - name + 1;
+  if (!sameBytes(bytes, name, bytes, statement, length)) return false;
+  for (let next = at; next < bytes.length; next += readInt32(bytes, next + 1) + 1) {
+    if (next > at && NAMES_STATEMENT.has(bytes[next]!)) return false;
+  }
+  return true;
 }
 
 /** How many messages `bytes` consists of, without those that are not answered. */
@@ -58,6 +78,7 @@ function requestsIn(bytes: Uint8Array): number {
 }
 
 const PORTAL = 0x50; // 'P' in Describe
+const NAMES_STATEMENT: ReadonlySet<number> = new Set([Frontend.Bind, Frontend.Describe, Frontend.Close]);
 
 const REPEATABLE: ReadonlySet<number> = new Set([
   Request.BIND,

@@ -11,7 +11,7 @@ import * as Backend from '../../wire/backend.js';
 import { latin1, sameBytes, zeroByte } from '../../wire/bytes.js';
 import { BLOCK, FORWARD, HEADER_BYTES, MORE, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
 import type { GatewayContext } from '../context.js';
-import type { Totals } from '../databases.js';
+import type { Database } from '../databases.js';
 import { dropsAll } from '../drop-all.js';
 import { PARSE_BYTES_MAX, STATEMENTS_PER_CLIENT_MAX } from '../limits.js';
 import { type ClientRequest, naming, QUERY_IN_BATCH } from '../server/exchange.js';
@@ -38,7 +38,7 @@ export class StatementTraffic {
   private readonly context: GatewayContext;
   private readonly session: StatementClient;
   private readonly pool: object;
-  private readonly totals: Totals;
+  private readonly database: Pick<Database, 'totals' | 'redefinedAt'>;
   /**
    * False with max_prepared_statements = 0: names are passed on as they are, and only the unnamed one is looked after. A
    * change of the setting counts for a client when it has no statement and no server connection.
@@ -51,9 +51,14 @@ export class StatementTraffic {
   private readonly unnamed = new UnnamedStatement();
 
   /** `pool`: the identity of the client's pool. */
-  constructor(context: GatewayContext, session: StatementClient, pool: object, totals: Totals) {
+  constructor(
+    context: GatewayContext,
+    session: StatementClient,
+    pool: object,
+    database: Pick<Database, 'totals' | 'redefinedAt'>,
+  ) {
     this.context = context;
-    this.totals = totals;
+    this.database = database;
     this.pool = pool;
     this.renames = context.settings.maxPreparedStatements > 0;
     this.session = session;
@@ -151,7 +156,7 @@ export class StatementTraffic {
     if (this.session.link === null && this.size === 0) {
       this.renames = this.context.settings.maxPreparedStatements > 0;
     }
-    const known = this.renames ? this.context.catalogue.find(bytes, start, end) : undefined;
+    const known = this.renames ? this.context.catalogue.find(this.database, bytes, start, end) : undefined;
     const effects = known?.effects ?? this.session.parseEffects(bytes, start, end);
     if (effects !== SessionEffect.NONE) {
       const answer = this.refusal(effects, bytes, start, end);
@@ -165,7 +170,7 @@ export class StatementTraffic {
     if (this.session.link === null && namesake === undefined && known?.acceptedIn.has(this.pool) === true) {
       // A client that prepares its statements at connect, as most drivers do, holds no server connection for it.
       this.define(name, known);
-      this.totals.clientParses += 1;
+      this.database.totals.clientParses += 1;
       this.session.answerParseComplete();
       return SWALLOW;
     }
@@ -174,7 +179,7 @@ export class StatementTraffic {
     if (namesake !== undefined && this.isDuplicateUncertain(link, bytes, position)) {
       return this.session.waitForAnswers();
     }
-    const statement = this.context.catalogue.define(bytes, start, end);
+    const statement = this.context.catalogue.define(this.database, bytes, start, end);
     if (namesake !== undefined) return this.parseDuplicate(link, bytes, position, namesake, statement, name);
     this.define(name, statement);
     // In a failed transaction the server refuses nearly every Parse, so it has to be asked.
@@ -182,12 +187,12 @@ export class StatementTraffic {
       link.status === Backend.InFailedTransaction ||
       (link.status === Backend.InTransaction && link.exchange.earlierBatchOpen);
     if (!mayHaveFailed && link.statements.missing(statement, link.exchange) === 'nothing') {
-      this.totals.clientParses += 1;
+      this.database.totals.clientParses += 1;
       this.session.flushBefore(bytes, position);
       link.answerLocally(Request.PARSE, naming(link.exchange, 'parse', statement, name));
       return SWALLOW;
     }
-    this.totals.clientParses += 1;
+    this.database.totals.clientParses += 1;
     this.prepare(link, bytes, position, statement, { clientName: name, mayExist: mayHaveFailed });
     return SWALLOW;
   }
@@ -278,8 +283,8 @@ export class StatementTraffic {
     const serverName = this.serverName(link, bytes, position, statement, portalEnd + 1, nameEnd);
     link.expect(Request.BIND);
     if (serverName === null) return FORWARD;
-    this.totals.binds += 1;
-    if (describes && link.exchange.outstanding === 1 && link.status === Backend.Idle) {
+    this.database.totals.binds += 1;
+    if (describes && link.exchange.owesClientOne && link.status === Backend.Idle) {
       link.held.begin(link.exchange.batch);
     }
     const head = bindHead(total, bytes, position, portalEnd, nameEnd, serverName);
@@ -310,8 +315,12 @@ export class StatementTraffic {
       : null;
     link.expect(Request.DESCRIBE);
     if (serverName === null) return FORWARD;
-    link.held.drop();
-    this.session.insert(bytes, position, describeMessage(serverName));
+    const isFirst = link.exchange.owesClientOne && link.status === Backend.Idle;
+    if (isFirst) link.held.begin(link.exchange.batch, true);
+    else link.held.drop();
+    const message = describeMessage(serverName);
+    if (link.held.isOpen) link.held.keep(message, 0, message.length, true);
+    this.session.insert(bytes, position, message);
     return SWALLOW;
   }
 
@@ -427,7 +436,7 @@ export class StatementTraffic {
     statement: Statement,
     how: Preparation,
   ): void {
-    this.totals.serverParses += 1;
+    this.database.totals.serverParses += 1;
     const insert = (message: Uint8Array) => this.session.insert(bytes, position, message);
     prepareStatement(link, statement, how, this.context.settings.maxPreparedStatements, insert);
   }
