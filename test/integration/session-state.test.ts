@@ -362,6 +362,21 @@ onEveryDriver('on_pin', {}, (stage) => {
     });
   });
 
+  test('statements under their own names (max_prepared_statements = 0) leave nothing to others', async () => {
+    const passing = { max_prepared_statements: 0, default_pool_size: 1 };
+    await withGateway({ io: stage.io, server: stage.server, settings: passing }, async (gateway) => {
+      const [one, two] = [await RawClient.login(gateway), await RawClient.login(gateway)];
+      one.send(send.parse('s', "SET work_mem = '77MB'"), send.sync());
+      await one.untilReady();
+      one.send(send.bind('', 's'), send.execute(''), send.sync());
+      assert.equal(typesOf(await one.untilReady()), '2CZ');
+      assert.equal(singleValue(await two.query('SHOW work_mem')), '4MB');
+      assert.equal(singleValue(await one.query('SHOW work_mem')), '77MB');
+      await one.close();
+      await two.close();
+    });
+  });
+
   test('classic: everything stays on the server connection', async () => {
     const classic = { session_state: 'classic', default_pool_size: 1 };
     await withGateway({ io: stage.io, server: stage.server, settings: classic }, async (gateway) => {

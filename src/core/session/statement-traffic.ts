@@ -21,6 +21,7 @@ import * as Request from '../server/request-queue.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import { mayDescribePortal } from '../server/stale-plans.js';
 import { closeMessage, describeMessage, parseMessage, STATEMENT } from '../server/statement-messages.js';
+import { mayStay, UNREAD } from '../statement-effects.js';
 import { SERVER_NAME_PREFIX, type Statement } from '../statements.js';
 import { bindHead } from './bind-head.js';
 import { deallocateByParse, deallocatedByParse } from './deallocation.js';
@@ -33,6 +34,8 @@ const NAMES_BYTES_MAX = 64 * 1024;
 /** A longer name isn't passed on; servers know one by its first 63 bytes alone (NAMEDATALEN). */
 const SENT_NAME_BYTES_MAX = 8192;
 const NO_NAME = Uint8Array.of(0);
+/** Effects that count without the text. */
+const BY_ITSELF = SessionEffect.SEQUENCE_READ | SessionEffect.LOAD | SessionEffect.UNSEEN;
 
 export class StatementTraffic {
   private readonly context: GatewayContext;
@@ -45,6 +48,8 @@ export class StatementTraffic {
    */
   renames: boolean;
   private named: Map<string, Statement> | null = null;
+  /** What a statement may leave that was passed on under its own name; which of them a Bind means isn't known. */
+  private passedEffects = 0;
   /** The name that was looked up last, and what it means; null whenever names change. */
   private lastName: Buffer | null = null;
   private lastUsed: Statement | undefined;
@@ -165,7 +170,10 @@ export class StatementTraffic {
         return refuseParse(this.session, bytes, position, answer, Request.PARSE);
       }
     }
-    if (!this.renames) return this.session.request(Request.PARSE);
+    if (!this.renames) {
+      if (mayStay(effects)) this.passedEffects |= UNREAD | (effects & BY_ITSELF);
+      return this.session.request(Request.PARSE);
+    }
     if (this.isNameUnsettled(name)) return this.session.waitForAnswers();
     if (this.session.link === null && namesake === undefined && known?.acceptedIn.has(this.pool) === true) {
       // A client that prepares its statements at connect, as most drivers do, holds no server connection for it.
@@ -381,7 +389,10 @@ export class StatementTraffic {
     nameStart: number,
     nameEnd: number,
   ): Uint8Array | null {
-    if (!this.renames) return null;
+    if (!this.renames) {
+      if (this.passedEffects !== 0) this.session.executes(this.passedEffects, NO_NAME, bytes, position);
+      return null;
+    }
     if (statement === undefined) {
       const name = latin1(bytes, nameStart, nameEnd);
       // A name of ours would reach somebody's statement; a long one makes a message that the server doesn't take.
