@@ -63,6 +63,15 @@ onEveryDriver("SQL's PREPARE", { gateway: { settings: SETTINGS } }, (stage) => {
       assert.equal(singleValue(await one.untilReady()), 'mine');
     }));
 
+  test('what it does is noticed where the protocol runs it', () =>
+    withTwo(async (one, two) => {
+      await one.query("PREPARE s AS SELECT set_config('work_mem', '9MB', false)");
+      one.send(send.bind('', 's'), send.execute(''), send.sync());
+      assert.equal(singleValue(await one.untilReady()), '9MB');
+      assert.equal(await value(two, 'SHOW work_mem'), '4MB');
+      assert.equal(await value(one, 'SHOW work_mem'), '9MB');
+    }));
+
   test('reaches no statement of the protocol', () =>
     withTwo(async (one, two) => {
       one.send(send.parse('mine', "SELECT 'secret'"), send.sync());

@@ -395,6 +395,8 @@ export class StatementTraffic {
     }
     if (statement === undefined) {
       const name = latin1(bytes, nameStart, nameEnd);
+      // There may be one that SQL has prepared.
+      this.session.executes(UNREAD, NO_NAME, bytes, position);
       // A name of ours would reach somebody's statement; a long one makes a message that the server doesn't take.
       const isFit = name.length <= SENT_NAME_BYTES_MAX && !name.startsWith(SERVER_NAME_PREFIX);
       return isFit ? null : Buffer.from(`?${name.slice(0, SENT_NAME_BYTES_MAX)}\0`, 'latin1');
