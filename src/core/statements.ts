@@ -1,6 +1,6 @@
 /**
- * The catalogue of named prepared statements: one entry for each text with its parameter types, shared by all
- * clients and server connections of a gateway. On servers a statement has our name for it.
+ * The catalogue of named prepared statements: one entry for each text with its parameter types, and for each search_path that
+ * clients have set, shared by all clients and server connections of a gateway. On servers a statement has our name for it.
  */
 
 import { latin1, zeroByte } from '../wire/bytes.js';
@@ -27,9 +27,20 @@ export interface Statement {
   readonly dropsAll: boolean;
 }
 
-/** A database, as far as statements depend on what is defined there. */
-interface Redefined {
-  readonly redefinedAt: number;
+/** What a text's meaning depends on. */
+export interface Scope {
+  readonly database: { readonly redefinedAt: number };
+  /** The client's, if it has set one; undefined: that of its server connections. */
+  readonly searchPath: string | undefined;
+}
+
+/** In no text, since bytes are read as Latin-1. */
+const BETWEEN = '\u0100';
+
+/** Behind other schemas the same text may have other columns, and clients of one pool may well differ in that (tenants). */
+function keyOf({ searchPath }: Scope, bytes: Uint8Array, start: number, end: number): string {
+  const text = latin1(bytes, start, end);
+  return searchPath === undefined ? text : `${searchPath}${BETWEEN}${text}`;
 }
 
 /** Names that begin so are ours; a client's statement can't be reached under such a name by another client. */
@@ -51,21 +62,22 @@ export class StatementCatalogue {
    * The statement with this definition, if it is known; for a client that prepares it now. One that was defined before a DDL
    * is not for it: on a server connection of its own it would never meet columns that are no more.
    */
-  find(database: Redefined, bytes: Uint8Array, start: number, end: number): Statement | undefined {
-    const known = this.byKey.get(latin1(bytes, start, end));
+  find(scope: Scope, bytes: Uint8Array, start: number, end: number): Statement | undefined {
+    const known = this.byKey.get(keyOf(scope, bytes, start, end));
+    const { database } = scope;
     return known !== undefined && known.definedAt >= database.redefinedAt ? known : undefined;
   }
 
   /** The same; copies `bytes[start, end)` for a new one. The caller must {@link hold} it. */
-  define(database: Redefined, bytes: Uint8Array, start: number, end: number): Statement {
-    const known = this.find(database, bytes, start, end);
+  define(scope: Scope, bytes: Uint8Array, start: number, end: number): Statement {
+    const known = this.find(scope, bytes, start, end);
     if (known !== undefined) return known;
-    const key = latin1(bytes, start, end);
     this.lastId += 1;
+    const key = keyOf(scope, bytes, start, end);
     const textEnd = zeroByte(bytes, start, end);
     const statement: Statement = {
       serverName: Buffer.from(`${SERVER_NAME_PREFIX}${this.lastId}\0`),
-      definition: Buffer.from(key, 'latin1'),
+      definition: Buffer.from(bytes.subarray(start, end)),
       key,
       acceptedIn: new Set(),
       references: 0,

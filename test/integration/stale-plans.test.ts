@@ -147,6 +147,29 @@ onEveryDriver('stale plans', { gateway: { settings: { default_pool_size: 1 } } }
     await fresh.close();
   });
 
+  test('each search_path has its own columns', async () => {
+    await stage.server.query(`DROP SCHEMA IF EXISTS tenant_a, tenant_b CASCADE; CREATE SCHEMA tenant_a; CREATE SCHEMA tenant_b;
+      CREATE TABLE tenant_a.own AS SELECT 1 AS one; CREATE TABLE tenant_b.own AS SELECT 'x' AS one, 'y' AS two`);
+    const tenants = [];
+    for (const schema of ['tenant_a', 'tenant_b']) {
+      const client = await RawClient.login(stage.gateway);
+      await client.query(`SET search_path = ${schema}`);
+      client.send(send.parse('s', 'SELECT * FROM own'), send.sync());
+      await client.untilReady();
+      tenants.push(client);
+    }
+    for (let round = 0; round < 2; round++) {
+      for (const [client, row] of [[tenants[0]!, ['1']] as const, [tenants[1]!, ['x', 'y']] as const]) {
+        client.send(...undescribed());
+        assert.deepEqual(rowsOf(await client.untilReady()), [row]);
+      }
+    }
+    const stranger = await RawClient.login(stage.gateway);
+    stranger.send(send.parse('s', 'SELECT * FROM own'), send.sync());
+    assert.equal(firstError(await stranger.untilReady()).code, '42P01');
+    for (const client of [...tenants, stranger]) await client.close();
+  });
+
   test('nor is a batch repeated that uses another statement, too', async () => {
     const client = await prepared();
     client.send(send.parse('i', 'SELECT 5'), send.sync());

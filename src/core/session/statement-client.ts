@@ -8,6 +8,8 @@ import type { Statement } from '../statements.js';
 /** The session, as its statement traffic sees it. `bytes` and `position` name the message being judged. */
 export interface StatementClient extends ClientEnd {
   readonly link: ServerConnection | null;
+  /** What it has set. */
+  readonly settings: ParameterSet;
   /** Statements that it has prepared by SQL. */
   readonly prepared: ParameterSet;
   /** True when a server connection is linked; else the message must be judged again later (BLOCK). */

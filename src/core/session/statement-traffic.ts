@@ -41,7 +41,7 @@ export class StatementTraffic {
   private readonly context: GatewayContext;
   private readonly session: StatementClient;
   private readonly pool: object;
-  private readonly database: Pick<Database, 'totals' | 'redefinedAt'>;
+  readonly database: Pick<Database, 'totals' | 'redefinedAt'>;
   /**
    * False with max_prepared_statements = 0: names are passed on as they are, and only the unnamed one is looked after. A
    * change of the setting counts for a client when it has no statement and no server connection.
@@ -67,6 +67,10 @@ export class StatementTraffic {
     this.pool = pool;
     this.renames = context.settings.maxPreparedStatements > 0;
     this.session = session;
+  }
+
+  get searchPath(): string | undefined {
+    return this.session.settings.values.get('search_path');
   }
 
   get size(): number {
@@ -161,7 +165,7 @@ export class StatementTraffic {
     if (this.session.link === null && this.size === 0) {
       this.renames = this.context.settings.maxPreparedStatements > 0;
     }
-    const known = this.renames ? this.context.catalogue.find(this.database, bytes, start, end) : undefined;
+    const known = this.renames ? this.context.catalogue.find(this, bytes, start, end) : undefined;
     const effects = known?.effects ?? this.session.parseEffects(bytes, start, end);
     if (effects !== SessionEffect.NONE) {
       const answer = this.refusal(effects, bytes, start, end);
@@ -187,7 +191,7 @@ export class StatementTraffic {
     if (namesake !== undefined && this.isDuplicateUncertain(link, bytes, position)) {
       return this.session.waitForAnswers();
     }
-    const statement = this.context.catalogue.define(this.database, bytes, start, end);
+    const statement = this.context.catalogue.define(this, bytes, start, end);
     if (namesake !== undefined) return this.parseDuplicate(link, bytes, position, namesake, statement, name);
     this.define(name, statement);
     // In a failed transaction the server refuses nearly every Parse, so it has to be asked.
