@@ -300,8 +300,9 @@ const NO_MORE_SERVERS: ErrorFields = {
   message: 'server shutting down',
 };
 
-function isBetweenTransactions({ phase, link, waiting }: Session): boolean {
-  return phase === 'ready' && !waiting && (link === null || link.isClean);
+function isBetweenTransactions({ phase, link, waiting, listener }: Session): boolean {
+  const isOwed = waiting || listener?.isReadyHeld === true;
+  return phase === 'ready' && !isOwed && (link === null || link.isClean);
 }
 
 /** A link that would last (pool_mode session, PREPARE in SQL) ends with its transaction, and nobody inherits it. */

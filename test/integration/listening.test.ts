@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readErrorFields } from '../../src/wire/error-fields.js';
 import { readNotificationResponse } from '../../src/wire/server-messages.js';
-import { type BackendMessage, rowsOf, typesOf } from '../harness/backend-message.js';
+import { type BackendMessage, firstError, rowsOf, typesOf } from '../harness/backend-message.js';
 import * as send from '../harness/frontend-message.js';
+import { withGateway } from '../harness/gateway-under-test.js';
 import { SUPERUSER } from '../harness/postgres-server.js';
 import { RawClient } from '../harness/raw-client.js';
 import { onEveryDriver } from '../harness/stage.js';
@@ -294,6 +295,47 @@ onEveryDriver('listening', { gateway: { settings: SETTINGS } }, (stage) => {
     assert.equal(Number(backends!.n), 2);
     await Promise.all(clients.map((client) => client.close()));
     await other.close();
+  });
+
+  test('many who notify at once: the same as a direct connection hears, in the same order', async () => {
+    const client = await listener('load');
+    const direct = await RawClient.login(stage.server);
+    await direct.query('LISTEN load');
+    const crowd = await Promise.all(Array.from({ length: 8 }, () => login()));
+    await Promise.all(
+      crowd.map(async (other, n) => {
+        for (let i = 0; i < 100; i++) await other.query(`NOTIFY load, '${n}/${i}'`);
+      }),
+    );
+    for (let i = 0; i < 800; i++) assert.equal(await next(client), await next(direct));
+    await Promise.all([client, direct, ...crowd].map((one) => one.close()));
+  });
+
+  test('who takes nothing is ended when too much is kept for it, and nobody else is harmed', async () => {
+    const client = await listener('flood');
+    const other = await listener('flood');
+    await client.query('BEGIN');
+    const payload = 'x'.repeat(7000);
+    for (let i = 0; i < 160; i++) await stage.server.query(`NOTIFY flood, '${payload}'`);
+    const end = await client.untilEnd();
+    assert.equal(firstError(end).code, '54000');
+    for (let i = 0; i < 160; i++) assert.equal(await next(other), `flood: ${payload}`);
+    await other.close();
+  });
+
+  test('where no room is left for it, or the encoding is another one, LISTEN pins', async () => {
+    const settings = { ...SETTINGS, max_db_connections: 1 };
+    await withGateway({ io: stage.io, server: stage.server, settings }, async (gateway) => {
+      const client = await RawClient.login(gateway);
+      await client.query('LISTEN a');
+      await stage.server.query("NOTIFY a, 'x'");
+      assert.equal(heard((await client.take('A')).at(-1)!), 'a: x');
+      await client.close();
+    });
+    const latin = await login({ client_encoding: 'LATIN1' });
+    await latin.query('LISTEN "größe"');
+    await until('it is pinned', async () => (await shown('SHOW PINS')).length === 1, 10_000);
+    await latin.close();
   });
 
   test('RECONNECT and PAUSE take it along; nobody keeps it from closing', async () => {

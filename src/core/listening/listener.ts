@@ -218,6 +218,7 @@ export class Listener implements ListenerEnd {
       // The session is pinned now; what it has claimed is more likely in force than not.
       for (const name of this.claimed) this.own.add(name);
       this.claimed.clear();
+      this.mark = '';
       return null;
     }
     const isReplayed = this.mark !== '' && found.replay === this.mark;
