@@ -483,11 +483,14 @@ export class ModelClient implements Peer {
     return this.standing === 'idle';
   }
 
-  /** Its login asks for something of a database that was paused before the gateway began to drain: nobody resumes that. */
+  /**
+   * Its login asks for something of a database that was paused before the gateway began to drain: nobody resumes that. Or it
+   * waits for a server connection where others keep theirs until they leave.
+   */
   private waitsInVain(fatal: Map<string, string> | null): boolean {
-    return (
-      this.ground.ledger.draining !== null && fatal?.get('M')?.startsWith('client_login_timeout') === true
-    );
+    const { ledger, plan } = this.ground;
+    const mayWait = ledger.draining !== null || plan.settings.poolMode === 'session';
+    return mayWait && fatal?.get('M')?.startsWith('client_login_timeout') === true;
   }
 
   private mayBeRefused(fatal: Map<string, string> | null): boolean {
