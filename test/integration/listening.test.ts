@@ -269,7 +269,7 @@ onEveryDriver('listening', { gateway: { settings: SETTINGS } }, (stage) => {
     const listening = servers.filter((row) => row[4] === 'listening');
     assert.deepEqual([servers.length, listening.length], [2, 1]);
     await stage.server.query(
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND backend_type = 'client backend'",
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sluice: listening'",
     );
     const notice = await client.next();
     assert.equal(notice.type, 'N');

@@ -96,7 +96,11 @@ export class Listener implements ListenerEnd {
 
   /** Whether a statement may be sent now; else {@link ListeningClient.retry} is called when it is to be judged again. */
   admits(effects: number, { listens, unlistens }: ChannelCommands): boolean {
-    if (listens !== null && listens.length > 0 && !this.claim(listens)) return false;
+    if (listens !== null && listens.length > 0) {
+      if (!this.claim(listens)) return false;
+      // A transaction that notifies and then listens hears itself.
+      this.awaitsOwn = true;
+    }
     const notifies = (effects & (SessionEffect.NOTIFY | SessionEffect.STATE)) !== 0;
     if (notifies && this.listens) {
       if (!this.isClear()) return false;

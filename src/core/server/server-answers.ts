@@ -3,8 +3,9 @@
  * dropped if it answers one of the gateway's own.
  */
 import * as Backend from '../../wire/backend.js';
-import { type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
+import { buildErrorResponse, type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
 import { END, FORWARD, FrameReader, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
+import { SqlState } from '../../wire/sqlstate.js';
 import { RESET_FAILED } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
 import type { ReportSubject } from '../io.js';
@@ -78,6 +79,8 @@ export abstract class ServerAnswers extends FrameReader {
   /** The linked client has got the server's FATAL. */
   protected toldFatal = false;
   protected lastError: ErrorFields | null = null;
+  /** A query of the gateway's own has failed in the client's transaction, and the client has not been told. */
+  private asideError: ErrorFields | null = null;
 
   constructor(context: GatewayContext, statements: ServerStatements, timing: Timing) {
     super();
@@ -309,9 +312,13 @@ export abstract class ServerAnswers extends FrameReader {
     const verdict = this.complete();
     if (destroysUnnamed(detail)) this.link?.unnamedAnswered('parsed');
     if (detail?.what === 'own') this.ownQueryDone(detail);
-    else if (detail?.what === 'probe') this.probed(detail.found);
-    else if (detail?.what !== 'repeated' && detail?.what !== 'aside') {
+    else if (detail?.what === 'probe') {
+      // A notification before it may wait to be passed on, and the client may be told more now.
+      this.flushRun(bytes, position);
+      this.probed(detail.found);
+    } else if (detail?.what !== 'repeated' && detail?.what !== 'aside') {
       this.timing.answered(status, this.context.io.now());
+      this.asideError = null;
     }
     const listener = this.link === null ? null : this.link.listener;
     if (listener === null || verdict !== FORWARD || status !== Backend.Idle) return verdict;
@@ -350,6 +357,7 @@ export abstract class ServerAnswers extends FrameReader {
     }
     if (detail?.what === 'aside') {
       if (detail.isVital) this.closeReason ??= RESET_FAILED;
+      if (this.exchange.status === Backend.InTransaction) this.asideError = this.lastError;
       return SWALLOW;
     }
     if (detail?.what === 'own') {
@@ -364,7 +372,8 @@ export abstract class ServerAnswers extends FrameReader {
     }
     const inClientsWords =
       (detail === null ? null : refusedInClientsWords(detail, this.lastError)) ??
-      this.unprepared.inPlaceOf(this.lastError);
+      this.unprepared.inPlaceOf(this.lastError) ??
+      this.asideInPlaceOf(this.lastError);
     if (inClientsWords !== null) {
       this.flushRun(bytes, position);
       this.forward(inClientsWords, 0, inClientsWords.length);
@@ -372,6 +381,12 @@ export abstract class ServerAnswers extends FrameReader {
     }
     // Also where a Parse of ours was refused: the client's batch fails with it.
     return this.link === null ? SWALLOW : FORWARD;
+  }
+
+  /** A cancel request of the client's has hit that: it meets its statement. */
+  private asideInPlaceOf(error: ErrorFields | null): Uint8Array | null {
+    if (this.asideError === null || error?.code !== SqlState.in_failed_sql_transaction) return null;
+    return buildErrorResponse(this.asideError);
   }
 
   /** A prepared statement's columns have changed. True: the batch that met it is repeated, and nobody needs to know. */
