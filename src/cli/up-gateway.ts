@@ -1,9 +1,11 @@
 /** The gateway of `sluice up`: in this process, in front of one PostgreSQL server, for every database on it. */
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { SUPERUSER } from '../agent/data-directory.js';
 import { LOOPBACK } from '../agent/ports.js';
 import { loadConfig } from '../config/load.js';
 import { startGateway } from '../control/gateway-process.js';
+import type { ReportSubject } from '../core/io.js';
 import type { GatewayOrder, UpGateway } from './up-session.js';
 
 /** Resolves when it accepts clients. Its log goes to `gateway.log`; what is a warning is told to the operator, too. */
@@ -14,6 +16,8 @@ export async function startUpGateway(order: GatewayOrder): Promise<UpGateway> {
       listen_port: order.listenPort,
       pool_mode: 'transaction',
       auth_type: 'trust',
+      // They are superusers of the servers behind it, too.
+      admin_users: SUPERUSER,
       // A benchmark's thousands of clients would fill the log.
       log_connections: false,
       log_disconnections: false,
@@ -44,9 +48,14 @@ export async function startUpGateway(order: GatewayOrder): Promise<UpGateway> {
   }
 }
 
-/** A line of the log as one sentence with its facts behind it. */
-function readable(line: string): string {
-  const { msg, level: _level, time: _time, ...facts } = JSON.parse(line) as Record<string, unknown>;
+/** A line of the log (JSON) as one sentence, with whom it is about and its facts behind it. */
+export function readable(line: string): string {
+  const { msg, level: _level, time: _time, subject, ...facts } = JSON.parse(line) as Record<string, unknown>;
   const details = Object.entries(facts).map(([name, value]) => `${name}=${String(value)}`);
+  if (subject !== undefined) details.unshift(whom(subject as ReportSubject));
   return details.length === 0 ? `gateway: ${msg}` : `gateway: ${msg} (${details.join(', ')})`;
+}
+
+function whom({ side, user, database, address }: ReportSubject): string {
+  return `${side} ${user ?? '?'}@${address}, database ${database ?? '?'}`;
 }
