@@ -40,7 +40,8 @@ export function align(client: Session, server: ServerConnection): boolean {
   }
   const isTrial = client.phase === 'welcoming';
   const isGuarded = query !== null && !isTrial && server.guard !== 'refused';
-  const isAwaited = isTrial || server.guard !== 'works';
+  // RESET ALL takes the guard away, so that for a moment an error, of a cancel request, would end nobody.
+  const isAwaited = isTrial || resets || server.guard !== 'works';
   if (isAwaited) server.linkEndsWhenIdle = false;
   const alignment = { settings, prepared, statements, names, isGuarded, isAwaited };
   const guarded = isGuarded ? errorGuard.around(query) : query;
