@@ -40,6 +40,31 @@ onEveryDriver('prepared statements in transaction mode', {}, (stage) => {
     });
   });
 
+  test('a name that is taken is refused in a failed transaction, too, where its statement has yet to come', async () => {
+    await withGateway(gateway({ default_pool_size: 2 }), async (at) => {
+      const client = await RawClient.login(at);
+      client.send(send.parse('taken', 'SELECT 1'), send.sync());
+      await client.untilReady();
+      const holder = await RawClient.login(at);
+      for (const batch of [
+        [send.parse('taken', 'ROLLBACK')],
+        [send.extended('ROLLBACK').subarray(0, -5), send.parse('taken', 'SELECT 2')],
+      ]) {
+        await holder.query('BEGIN');
+        await client.query('BEGIN');
+        await client.query('SELECT 1/0');
+        client.send(...batch, send.bind('', 'taken'), send.execute(''), send.sync());
+        assert.match(firstError(await client.untilReady()).code, /^(25P02|42P05)$/);
+        await client.query('ROLLBACK');
+        await holder.query('ROLLBACK');
+        client.send(...execute('taken', []), send.sync());
+        assert.equal(singleValue(await client.untilReady()), '1');
+      }
+      await client.close();
+      await holder.close();
+    });
+  });
+
   test('a name may be longer than PostgreSQL takes it in Describe and Close', async () => {
     const name = 'a'.repeat(16 * 1024);
     await withGateway(gateway({}), async (at) => {

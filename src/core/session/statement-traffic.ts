@@ -252,13 +252,11 @@ export class StatementTraffic {
     statement: Statement,
     clientName: string,
   ): Verdict {
-    const failed = link.status === Backend.InFailedTransaction;
-    const isThere = link.statements.missing(namesake, link.exchange) === 'nothing';
-    // In a failed transaction the namesake can't be prepared, and the server refuses under any name.
-    if (!failed) this.use(link, bytes, position, namesake);
-    const { serverName } = failed && !isThere ? statement : namesake;
+    // In a failed transaction the namesake can't be prepared where it is missing: the client meets that error then, as it
+    // would its own. Under another name the server would take a ROLLBACK, and anything behind one.
+    this.use(link, bytes, position, namesake);
     link.expect(Request.PARSE, naming(link.exchange, 'duplicate', statement, clientName));
-    this.session.insert(bytes, position, parseMessage(serverName, statement.definition));
+    this.session.insert(bytes, position, parseMessage(namesake.serverName, statement.definition));
     if (statement.references === 0) {
       this.context.catalogue.hold(statement);
       this.context.catalogue.release(statement);
