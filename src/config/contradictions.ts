@@ -2,12 +2,15 @@
 import type { KnownUser } from './known-users.js';
 import type { OriginMap } from './origin-map.js';
 import { formatKey, type Problem } from './problem.js';
-import { CONSOLE_DATABASE } from './schema/database.js';
-import type { ConfigValues } from './schema.js';
+import { CONSOLE_DATABASE, DEFAULT_PLACE } from './schema/database.js';
+import type { ConfigValues, DatabaseValues } from './schema.js';
 import type { ConfigDialect } from './sources.js';
 
 /** With these, somebody can log in only if the gateway knows of a user. */
 const NEEDS_USERS: ReadonlySet<string> = new Set(['plain', 'md5', 'scram-sha-256']);
+
+const NODES_AND_HOST = 'a database has either host and port, or nodes';
+const SAME_NODE = 'two nodes have the same name, or the same host and port';
 
 const NO_ABSTRACT = 'unix sockets in the abstract namespace (@) are not supported: name a folder';
 
@@ -42,10 +45,26 @@ function aboutDatabases({ dialect, values, origins }: CheckedParts): Problem[] {
       refuse(['databases', name, 'port'], message);
     }
     if (hosts.some(isAbstract)) refuse(['databases', name, 'host'], NO_ABSTRACT);
+    problems.push(...aboutNodes(name, values.databases[name]!, origins));
     if (name === CONSOLE_DATABASE) refuse(['databases', name], 'this name is reserved for the console');
   }
   if (isAbstract(values.unix_socket_dir)) refuse(['unix_socket_dir'], NO_ABSTRACT);
   return problems;
+}
+
+function aboutNodes(
+  name: string,
+  { nodes, host: only, port }: DatabaseValues,
+  origins: OriginMap,
+): Problem[] {
+  if (nodes === undefined) return [];
+  const messages: string[] = [];
+  if (only !== DEFAULT_PLACE.host || port !== DEFAULT_PLACE.port) messages.push(NODES_AND_HOST);
+  const places = nodes.map(({ host, port }) => `${host}:${port}`);
+  const names = nodes.map((node, index) => node.name ?? places[index]!);
+  if (new Set(places).size < nodes.length || new Set(names).size < nodes.length) messages.push(SAME_NODE);
+  const path = ['databases', name, 'nodes'];
+  return messages.map((message) => ({ origin: origins.get(path), key: formatKey(path), message }));
 }
 
 /** PgBouncer's form of a unix socket without a file. */

@@ -21,6 +21,13 @@ const OURS: ReadonlySet<string> = new Set([
   'server_unix_socket',
   'session_state',
   'on_pin',
+  'consistency',
+  'standby_wait',
+  'bounded_staleness',
+  'standby_lag_bytes',
+  'standby_lag',
+  'standby_slow_start',
+  'zone',
   'takeover_socket',
 ]);
 

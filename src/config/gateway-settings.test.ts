@@ -47,6 +47,38 @@ describe("the core's settings", () => {
     });
   });
 
+  test('know the nodes of a database, by address and name', async () => {
+    const settings = await settingsOf({
+      set: ['auth_type=trust', 'consistency=bounded', 'standby_wait=20ms'],
+      values: {
+        databases: {
+          list: {
+            nodes: ['h1:7', { host: '::1', weight: 3, zone: 'b', name: 'near' }],
+            consistency: 'session',
+          },
+          text: { nodes: 'h1:7,[::2]:8' },
+        },
+        users: { alice: { consistency: 'primary' } },
+      },
+    });
+    const { nodes, addresses, consistency } = settings.databases.get('list')!;
+    assert.deepEqual(nodes, [
+      { name: 'h1:7', address: { host: 'h1', port: 7 }, weight: 1, zone: '' },
+      { name: 'near', address: { host: '::1', port: 5432 }, weight: 3, zone: 'b' },
+    ]);
+    assert.deepEqual(addresses, [
+      { host: 'h1', port: 7 },
+      { host: '::1', port: 5432 },
+    ]);
+    assert.equal(consistency, 'session');
+    assert.deepEqual(
+      settings.databases.get('text')!.nodes!.map(({ name }) => name),
+      ['h1:7', '[::2]:8'],
+    );
+    assert.equal(settings.users.get('alice')!.limits!.consistency, 'primary');
+    assert.deepEqual([settings.consistency, settings.standbyWaitMs], ['bounded', 20]);
+  });
+
   test('know several hosts, peers, and limits of databases and users', async () => {
     const settings = await settingsOf({
       set: ['auth_type=trust', 'default_pool_size=0', 'server_check_query=<empty>', 'admin_users=a, b'],

@@ -7,6 +7,7 @@ import type {
   DatabaseSettings,
   GatewaySettings,
   LocalSocketChoice,
+  NodeSettings,
   PeerSettings,
   UserLimits,
   UserSecret,
@@ -17,6 +18,7 @@ import { coreAuthType, ldapServer } from './authentication.js';
 import { type KnownUser, MD5_SECRET } from './known-users.js';
 import type { SluiceConfig } from './load.js';
 import { POOL_SIZE_MAX } from './schema/pooling.js';
+import type { NodeValues } from './schema/routing.js';
 import type { ConfigValues, DatabaseValues, UserValues } from './schema.js';
 import { tlsSettings } from './tls.js';
 
@@ -46,6 +48,7 @@ export async function toGatewaySettings(
     ...authenticationSettings(config),
     ...poolSettings(values),
     ...connectionSettings(values),
+    ...routing(values),
     ...timeSettings(config),
     maxPacketSize: values.max_packet_size,
     ignoreStartupParameters: new Set(values.ignore_startup_parameters),
@@ -107,6 +110,18 @@ function connectionSettings(values: ConfigValues) {
     serverRoundRobin: values.server_round_robin,
     serverFastClose: values.server_fast_close,
     localSocket: values.server_unix_socket as LocalSocketChoice,
+  };
+}
+
+function routing(values: ConfigValues) {
+  return {
+    consistency: values.consistency,
+    standbyWaitMs: values.standby_wait,
+    boundedStalenessMs: values.bounded_staleness,
+    standbyLagBytes: values.standby_lag_bytes,
+    standbyLagMs: values.standby_lag,
+    standbySlowStartMs: values.standby_slow_start,
+    zone: values.zone,
   };
 }
 
@@ -173,6 +188,7 @@ function makeLimits(user: UserValues | undefined): UserLimits | null {
     poolMode: user.pool_mode ?? null,
     sessionState: user.session_state ?? null,
     onPin: user.on_pin ?? null,
+    consistency: user.consistency ?? null,
     poolSize: user.pool_size === undefined ? null : poolSize(user.pool_size),
     reservePoolSize: user.reserve_pool_size ?? null,
     maxUserConnections: user.max_user_connections ?? null,
@@ -215,9 +231,12 @@ function makeDatabase(
   database: DatabaseValues,
   users: ReadonlyMap<string, UserSettings>,
 ): DatabaseSettings {
+  const nodes = database.nodes?.map(makeNode) ?? null;
   return Object.freeze<DatabaseSettings>({
     name,
-    addresses: serverAddresses(database),
+    addresses: nodes?.map(({ address }) => address) ?? serverAddresses(database),
+    nodes,
+    consistency: database.consistency ?? null,
     loadBalanceHosts: database.load_balance_hosts ?? 'round-robin',
     localSocket: (database.server_unix_socket ?? null) as LocalSocketChoice | null,
     serverDatabase: database.dbname ?? null,
@@ -239,6 +258,11 @@ function makeDatabase(
     authQuery: database.auth_query ?? null,
     authDbname: database.auth_dbname ?? null,
   });
+}
+
+function makeNode({ host, port, name, weight, zone }: NodeValues): NodeSettings {
+  const place = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  return Object.freeze({ name: name ?? place, address: serverAddress(host, port), weight, zone });
 }
 
 function startupParameters(database: DatabaseValues): ReadonlyMap<string, string> {

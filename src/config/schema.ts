@@ -11,6 +11,7 @@ import { peerFields, peers } from './schema/peer.js';
 import { poolingSettings, serverConnectionSettings } from './schema/pooling.js';
 import { loggingSettings, processSettings } from './schema/process.js';
 import { protocolSettings } from './schema/protocol.js';
+import { routingSettings } from './schema/routing.js';
 import { FILE_TYPE } from './schema/setting.js';
 import { timeoutSettings } from './schema/timeouts.js';
 import { clientTlsSettings, serverTlsSettings } from './schema/tls.js';
@@ -25,6 +26,7 @@ const settings = {
   ...clientTlsSettings,
   ...serverTlsSettings,
   ...serverConnectionSettings,
+  ...routingSettings,
   ...protocolSettings,
   ...socketSettings,
   ...loggingSettings,

@@ -22,6 +22,8 @@ const PARAMETERS = [
   'query_wait_fail_fast',
   'session_state',
   'on_pin',
+  'nodes',
+  'consistency',
   'load_balance_hosts',
   'server_unix_socket',
   'connect_query',

@@ -37,6 +37,7 @@ export interface UserLimits {
   readonly poolMode: PoolMode | null;
   readonly sessionState: SessionStateMode | null;
   readonly onPin: OnPin | null;
+  readonly consistency: Consistency | null;
   readonly poolSize: number | null;
   readonly reservePoolSize: number | null;
   readonly maxUserConnections: number | null;
@@ -77,12 +78,29 @@ export type HostBalancing = 'round-robin' | 'disable';
  */
 export type LocalSocketChoice = 'auto' | 'off' | `/${string}`;
 
+/** How much of what is committed a read on a standby must see; `primary`: reads go to the primary. */
+export type Consistency = 'strong' | 'session' | 'bounded' | 'eventual' | 'primary';
+
+/** One of the servers of a database with standbys. */
+export interface NodeSettings {
+  readonly name: string;
+  readonly address: ServerAddress;
+  /** Its share of the reads; 0: none. */
+  readonly weight: number;
+  /** Empty: none. */
+  readonly zone: string;
+}
+
 export interface DatabaseSettings {
   /** The name that clients ask for; `*` is the fallback for any name. */
   readonly name: string;
   /** One or more servers that hold the same database. */
   readonly addresses: readonly ServerAddress[];
   readonly loadBalanceHosts: HostBalancing;
+  /** Null: statements are not routed. Otherwise `addresses` are theirs. */
+  readonly nodes: readonly NodeSettings[] | null;
+  /** null: {@link GatewaySettings.consistency}. */
+  readonly consistency: Consistency | null;
   /** null: {@link GatewaySettings.localSocket}. */
   readonly localSocket: LocalSocketChoice | null;
   /** The database's name on the server; null: the name that the client asked for. */
@@ -142,6 +160,17 @@ export interface GatewaySettings {
   readonly poolMode: PoolMode;
   readonly sessionState: SessionStateMode;
   readonly onPin: OnPin;
+  readonly consistency: Consistency;
+  /** How long a read waits for a standby that may serve it. */
+  readonly standbyWaitMs: number;
+  readonly boundedStalenessMs: number;
+  /** A standby that is further behind gets no reads; 0, here and in the next: no limit. */
+  readonly standbyLagBytes: number;
+  readonly standbyLagMs: number;
+  /** After how long a standby that has come back gets its full share. */
+  readonly standbySlowStartMs: number;
+  /** Where this gateway is; empty: nowhere in particular. */
+  readonly zone: string;
   readonly defaultPoolSize: number;
   readonly minPoolSize: number;
   readonly reservePoolSize: number;
@@ -215,6 +244,8 @@ export interface GatewaySettings {
 /** A database's settings that leave everything to the gateway's. */
 export const NO_DATABASE_SETTINGS = Object.freeze({
   loadBalanceHosts: 'round-robin',
+  nodes: null,
+  consistency: null,
   localSocket: null,
   sessionState: null,
   onPin: null,
@@ -245,6 +276,13 @@ export const NO_EXTRA_SETTINGS = Object.freeze({
   failedLoginRate: 0,
   sessionState: 'classic',
   onPin: 'allow',
+  consistency: 'strong',
+  standbyWaitMs: 10,
+  boundedStalenessMs: 1000,
+  standbyLagBytes: 16_777_216,
+  standbyLagMs: 10_000,
+  standbySlowStartMs: 5000,
+  zone: '',
   minPoolSize: 0,
   reservePoolSize: 0,
   reservePoolTimeoutMs: 5000,

@@ -4,9 +4,13 @@ import { parseServerUrl, UrlError } from '../server-url.js';
 import { booleanWord, localSocketChoice, name, oneOf, portList, text, wholeNumber } from '../value-types.js';
 import { key, optionalCount, optionalSeconds, otherwise } from './entry.js';
 import { ON_PIN, POOL_MODES, POOL_SIZE_MAX, SESSION_STATES } from './pooling.js';
+import { CONSISTENCIES, nodes } from './routing.js';
 
 /** How a host list is used, as in PgBouncer. */
 export const HOST_BALANCING = ['round-robin', 'disable'] as const;
+
+/** Where a server is that has no `host` and `port`. */
+export const DEFAULT_PLACE = Object.freeze({ host: '127.0.0.1', port: 5432 });
 
 const COUNT_MAX = 10_000_000;
 
@@ -16,16 +20,26 @@ export const CONSOLE_DATABASE = 'pgbouncer';
 export const databaseFields = z.strictObject(
   {
     host: key(
-      name('a host name, an address, or the folder of a unix socket').prefault('127.0.0.1'),
+      name('a host name, an address, or the folder of a unix socket').prefault(DEFAULT_PLACE.host),
       'text',
       'The server: a name, an address, or the folder of a unix socket if it begins with `/`. Several, with commas between, hold the same database.',
     ),
     port: key(
       z
         .union([wholeNumber(1, 65535), portList()], { error: 'a whole number from 1 to 65535' })
-        .prefault(5432),
+        .prefault(DEFAULT_PLACE.port),
       'whole number',
       'Its port, also for a unix socket. One for all hosts, or as many as there are hosts, with commas between.',
+    ),
+    nodes: key(
+      nodes,
+      'list of nodes',
+      'In place of `host` and `port`: a primary and its standbys. Who is which is found out. Writes go to the primary, reads to the standbys as `consistency` allows. Each is `HOST:PORT`, or a mapping with `host`, `port` (5432), `name`, `weight` (1) and `zone`.',
+    ),
+    consistency: key(
+      oneOf(CONSISTENCIES).optional(),
+      `one of ${CONSISTENCIES.join(', ')}`,
+      otherwise('consistency'),
     ),
     dbname: key(
       name('a database name').optional(),

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { name, oneOf, text } from '../value-types.js';
 import { key, optionalCount, optionalSeconds, otherwise } from './entry.js';
 import { ON_PIN, POOL_MODES, POOL_SIZE_MAX, SESSION_STATES } from './pooling.js';
+import { CONSISTENCIES } from './routing.js';
 
 const COUNT_MAX = 10_000_000;
 
@@ -30,6 +31,11 @@ export const userFields = z
         otherwise('session_state'),
       ),
       on_pin: key(oneOf(ON_PIN).optional(), `one of ${ON_PIN.join(', ')}`, otherwise('on_pin')),
+      consistency: key(
+        oneOf(CONSISTENCIES).optional(),
+        `one of ${CONSISTENCIES.join(', ')}`,
+        "Wins over that of the database. Without it: the database's.",
+      ),
       pool_size: optionalCount(
         POOL_SIZE_MAX,
         "Server connections of each pool of this user; 0: no limit. Without it: the database's.",
