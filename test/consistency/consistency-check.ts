@@ -1,0 +1,197 @@
+/**
+ * The whole check: a cluster whose standbys are kept behind, sessions that read and write through two gateways (or through a
+ * router of the checker's own), writers that bypass them, and the check of what all of them have seen, round by round.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { SeededRandom } from '../fuzz/random.js';
+import type { Driver, GatewayUnderTest } from '../harness/gateway-under-test.js';
+import { Cluster, PRIMARY } from './cluster.js';
+import { type DelayCounts, delayStandbys } from './delays.js';
+import { startGateways, type Way } from './gateways.js';
+import type { ListHistory, RegisterHistory } from './history.js';
+import { ListNumbers, workOnLists } from './list-workload.js';
+import { checkLists } from './lists.js';
+import { Recorder } from './recorder.js';
+import { type Work, workOnRegisters, writeRegisters } from './register-workload.js';
+import { checkRegisters } from './registers.js';
+import { connectionDoor, type Door, type Session, type StandIn, standInDoor } from './session.js';
+import { type Findings, judgeProof, judgeRound, type Mode } from './verdict.js';
+
+export interface CheckOptions {
+  readonly mode: Mode;
+  readonly seconds: number;
+  readonly roundSeconds: number;
+  /** Null: through two gateways. */
+  readonly standIn: StandIn | null;
+  readonly way: Way;
+  /** Drivers of the two gateways; undefined: what there is. */
+  readonly drivers?: readonly Driver[] | undefined;
+  /** Sessions on each of the two gateways. */
+  readonly sessions: number;
+  readonly seed: number;
+  readonly onRound: (round: Round) => void;
+}
+
+/** What came of one round. */
+export interface Round {
+  readonly number: number;
+  readonly recorder: Recorder;
+  readonly registers: RegisterHistory;
+  readonly lists: ListHistory;
+  readonly findings: Findings;
+  readonly delays: DelayCounts;
+  /** What speaks against it. */
+  readonly against: readonly string[];
+}
+
+/** What came of all. */
+export interface Report {
+  /** What speaks against the gateways, or against the proof; empty: the mode keeps its promise. */
+  readonly against: readonly string[];
+  readonly reads: ReadonlyMap<string, number>;
+  readonly staleReads: number;
+  readonly gatewayLogs: readonly string[];
+}
+
+const isPrimary = (node: string): boolean => node === PRIMARY;
+/** Writers beside the gateways leave the machine to them. */
+const BYPASS_PAUSE_MS = 6;
+/** One session in so many works on lists. */
+const LISTS_SHARE = 3;
+
+/** Runs rounds until the time is over, or until one of them breaks the mode's promise. */
+export async function checkConsistency(options: CheckOptions): Promise<Report> {
+  const cluster = await Cluster.start();
+  let gateways: GatewayUnderTest[] = [];
+  try {
+    if (options.standIn === null) {
+      const mode = options.way === 'database' ? options.mode : oppositeOf(options.mode);
+      gateways = await startGateways(cluster, mode, options.drivers);
+    }
+    const report = await runRounds(options, cluster, gateways);
+    const against = [...report.against];
+    for (const gateway of gateways.splice(0)) {
+      await gateway.stop().catch((error: Error) => against.push(error.message.slice(0, 2000)));
+      report.gatewayLogs.push(gateway.log);
+    }
+    return { ...report, against };
+  } finally {
+    await Promise.all(gateways.map((gateway) => gateway.stop().catch(() => {})));
+    await cluster.discard();
+  }
+}
+
+/** What the database's entry says where sessions say something else: a SET without effect must show. */
+function oppositeOf(mode: Mode): Mode {
+  return mode === 'eventual' ? 'strong' : 'eventual';
+}
+
+async function runRounds(
+  options: CheckOptions,
+  cluster: Cluster,
+  gateways: readonly GatewayUnderTest[],
+): Promise<Report & { gatewayLogs: string[] }> {
+  const random = new SeededRandom(options.seed);
+  const crew = await Crew.open(options, cluster, gateways, random);
+  const reads = new Map(cluster.nodes.map(({ port }) => [cluster.nameOf(String(port)), 0]));
+  const against: string[] = [];
+  let staleReads = 0;
+  let writes = 0;
+  try {
+    const end = performance.now() + options.seconds * 1000;
+    for (let number = 1; performance.now() < end && against.length === 0; number++) {
+      const seconds = Math.min(options.roundSeconds, Math.max(1, (end - performance.now()) / 1000));
+      const round = await crew.round(number, seconds, options.mode);
+      for (const [node, count] of round.recorder.reads) reads.set(node, (reads.get(node) ?? 0) + count);
+      staleReads += round.findings.registers.stale.length + round.findings.lists.stale.length;
+      writes += round.findings.registers.writes;
+      against.push(...round.against);
+      options.onRound(round);
+    }
+  } finally {
+    await crew.end();
+  }
+  against.push(...judgeProof({ mode: options.mode, staleReads, writes, reads, isPrimary }));
+  return { against, reads, staleReads, gatewayLogs: [] };
+}
+
+/** All sessions. */
+class Crew {
+  readonly #cluster: Cluster;
+  readonly #random: SeededRandom;
+  readonly #sessions: readonly Session[];
+  /** Their connections are the primary's. */
+  readonly #bypassing: readonly Session[];
+  readonly #numbers = new ListNumbers();
+
+  private constructor(
+    cluster: Cluster,
+    random: SeededRandom,
+    sessions: readonly Session[],
+    bypassing: readonly Session[],
+  ) {
+    this.#cluster = cluster;
+    this.#random = random;
+    this.#sessions = sessions;
+    this.#bypassing = bypassing;
+  }
+
+  static async open(
+    options: CheckOptions,
+    cluster: Cluster,
+    gateways: readonly GatewayUnderTest[],
+    random: SeededRandom,
+  ): Promise<Crew> {
+    const { standIn, sessions: count, way, mode } = options;
+    const doors: Door[] =
+      standIn === null
+        ? gateways.map(({ port }) => connectionDoor(port))
+        : [0, 1].map(() => standInDoor(cluster, standIn, random));
+    const sessions = await Promise.all(doors.flatMap((door) => Array.from({ length: count }, door)));
+    if (standIn === null && way === 'session') {
+      for (const session of sessions) await session.run({ text: `SET sluice.consistency = '${mode}'` });
+    }
+    const { port } = cluster.primary;
+    const bypassing = [
+      await connectionDoor(port)(),
+      await connectionDoor(port, '-c synchronous_commit=off')(),
+    ];
+    return new Crew(cluster, random, sessions, bypassing);
+  }
+
+  async round(number: number, seconds: number, mode: Mode): Promise<Round> {
+    const initial = await this.#cluster.registers();
+    this.#numbers.renew();
+    const recorder = new Recorder();
+    const goesOn = (): boolean => recorder.now() < seconds * 1000;
+    const work = (session: Session, id: number): Work => ({
+      ...{ id, session, cluster: this.#cluster, recorder, random: this.#random, goesOn },
+    });
+    const [delays] = await Promise.all([
+      delayStandbys(this.#cluster, this.#random, goesOn),
+      ...this.#sessions.map((session, id) =>
+        id % LISTS_SHARE === 0
+          ? workOnLists(work(session, id), this.#numbers)
+          : workOnRegisters(work(session, id)),
+      ),
+      ...this.#bypassing.map((session, index) =>
+        writeRegisters(work(session, this.#sessions.length + index), () => pause(BYPASS_PAUSE_MS)),
+      ),
+    ]);
+    const registers = { initial, operations: recorder.operations };
+    const lists = { transactions: recorder.transactions, final: await this.#cluster.lists() };
+    const findings: Findings = {
+      registers: checkRegisters(registers, isPrimary),
+      lists: checkLists(lists, isPrimary),
+      failures: recorder.failures,
+    };
+    const against = judgeRound(mode, findings);
+    return { number, recorder, registers, lists, findings, delays, against };
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(
+      [...this.#sessions, ...this.#bypassing].map((session) => session.end().catch(() => {})),
+    );
+  }
+}
