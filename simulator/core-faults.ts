@@ -5,6 +5,7 @@
 import { Listener } from '../src/core/listening/listener.js';
 import { Pool } from '../src/core/pool/pool.js';
 import { ProtocolPolicy } from '../src/core/pool/protocol-policy.js';
+import { FreshAnswer } from '../src/core/pool/remains.js';
 import { errorGuard } from '../src/core/server/error-guard.js';
 import { Exchange } from '../src/core/server/exchange.js';
 import { ShortcutLogin } from '../src/core/server/identified-login.js';
@@ -97,6 +98,11 @@ export const CORE_FAULTS = {
     ServerConnection.prototype,
     'pin',
     () => {},
+  ),
+  'what sessions leave in their processes is overlooked': inMethod(
+    FreshAnswer.prototype,
+    'isAsNew',
+    () => true,
   ),
   'a session is not asked for its state': inMethod(StatefulClient.prototype, 'effectsOf', () => 0),
   'settings stay behind': inMethod(Pool.prototype, 'align', (_, args, original) => {

@@ -1,5 +1,6 @@
 /** Looks into the core for situations that can't be told from the bytes on the wire. */
 import { Pool } from '../src/core/pool/pool.js';
+import { FreshAnswer } from '../src/core/pool/remains.js';
 import { Exchange } from '../src/core/server/exchange.js';
 import { type PreparedEntry, PreparedStatements } from '../src/core/server/prepared.js';
 import * as Request from '../src/core/server/request-queue.js';
@@ -45,6 +46,11 @@ export function installProbes(note: Note): () => void {
     }),
     before(ServerStatements.prototype, 'dropped', (statements) => {
       if (statements.named.count > 0) note('all prepared statements are dropped');
+    }),
+    replaceMethod(FreshAnswer.prototype, 'isAsNew', (_, args, original) => {
+      const isAsNew = original(...args);
+      if (!isAsNew) note('a server process is not as it was when it was new');
+      return isAsNew;
     }),
     before(ServerConnection.prototype, 'probe', () => note('a server is asked what the session holds')),
     before(ServerConnection.prototype, 'pin', ({ isPinned }, [becomesPinned]) => {

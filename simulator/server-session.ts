@@ -357,7 +357,7 @@ export class ServerSession implements Peer {
   private checkOwner(session: PostgresSession, statement: Statement | null): void {
     const client = statement === null ? undefined : tokenOwners(statement.token)[0];
     if (client === undefined) return;
-    for (const [what, token] of session.objects.entries()) {
+    for (const [what, token] of session.objects.entries(this.ground.plan.settings)) {
       const owner = tokenOwners(token)[0];
       // What has no owner the gateway has made, for the client that comes next.
       if (owner === client || owner === undefined) continue;

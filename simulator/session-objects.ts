@@ -1,5 +1,5 @@
 /** What a model session keeps beside its settings: temporary tables, cursors, statements of SQL, channels, locks. */
-import type { SessionStateMode } from '../src/core/settings.js';
+import type { PoolMode, SessionStateMode } from '../src/core/settings.js';
 import type { AdvisoryLocks } from './advisory-locks.js';
 import type { Sent } from './notifications.js';
 import type { Select } from './sql.js';
@@ -34,6 +34,12 @@ export interface ObjectsMark {
   readonly sending: number;
 }
 
+/** What decides about what a client may meet of another one's. */
+export interface KeptBySettings {
+  readonly poolMode: PoolMode;
+  readonly sessionState: SessionStateMode;
+}
+
 const NOTHING: ObjectsMark = { tables: new Map(), cursors: new Map(), channelChanges: 0, sending: 0 };
 
 export class SessionObjects {
@@ -44,6 +50,8 @@ export class SessionObjects {
   /** Channels that it listens to. */
   readonly channels = new Map<string, string>();
   readonly locks: AdvisoryLocks;
+  /** The token of the statement that has brought the temporary schema, which stays; null: none has. */
+  temporarySchema: string | null = null;
   private readonly channelChanges: ChannelChange[] = [];
   /** What the transaction has sent by now. */
   private readonly sending: Sent[] = [];
@@ -114,15 +122,18 @@ export class SessionObjects {
     return [...this.cursors.values()].filter(({ isHeld }) => isHeld).length;
   }
 
-  /** Of {@link entries} what nobody would take away from the next client. @param mode `session_state` */
-  *leftovers(mode: SessionStateMode): Generator<readonly [what: string, token: string]> {
-    for (const entry of this.entries()) {
-      if (mode === 'classic' || !this.statements.has(entry[0].replace('statement ', ''))) yield entry;
+  /** Of {@link entries} what nobody would take away from the next client. */
+  *leftovers(settings: KeptBySettings): Generator<readonly [what: string, token: string]> {
+    for (const entry of this.entries(settings)) {
+      if (settings.sessionState === 'classic' || !this.statements.has(entry[0].replace('statement ', '')))
+        yield entry;
     }
   }
 
-  /** What is there, in words, with the token of the statement that made it. */
-  *entries(): Generator<readonly [what: string, token: string]> {
+  /** What is there that no other client may meet, in words, with the token of the statement that made it. */
+  *entries({ poolMode, sessionState }: KeptBySettings): Generator<readonly [what: string, token: string]> {
+    const isLikeNew = poolMode === 'session' && sessionState !== 'classic';
+    if (isLikeNew && this.temporarySchema !== null) yield ['the temporary schema', this.temporarySchema];
     for (const [name, { token }] of this.tables) yield [`temporary table ${name}`, token];
     for (const [name, { select }] of this.cursors) yield [`cursor ${name}`, select.token];
     for (const [name, token] of this.statements) yield [`statement ${name}`, token];

@@ -29,6 +29,7 @@ export const SITUATIONS = [
   'SET is undone by ROLLBACK TO SAVEPOINT',
   'SET LOCAL ends with its transaction',
   'state that is not reported is reset',
+  'a server process is not as it was when it was new',
   'a statement waits for an advisory lock',
   'a server connection takes on what its client has set',
   'a server connection refuses what its client has set',

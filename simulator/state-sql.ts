@@ -1,4 +1,5 @@
 /** The statements by which sessions keep something behind a transaction: settings, temporary tables, locks and more. */
+import { REMAINS_QUESTION } from '../src/core/pool/remains.js';
 import { REPLAY_SETTING } from '../src/core/session-state.js';
 import { parseSelect, type Select } from './select-sql.js';
 
@@ -57,7 +58,9 @@ export type StateStatement =
       readonly change: SettingChange;
     }
   /** The gateway asks what the session has kept. */
-  | { readonly kind: 'probe'; readonly token: ''; readonly customNames: readonly string[] };
+  | { readonly kind: 'probe'; readonly token: ''; readonly customNames: readonly string[] }
+  /** The gateway asks whether the server process is as good as new. */
+  | { readonly kind: 'remains'; readonly token: '' };
 
 const PROBE = '/* sluice: session state */';
 const CURRENT_SETTING = /current_setting\('((?:[^']|'')*)', true\)/g;
@@ -162,8 +165,9 @@ const LOCK_KINDS: Readonly<Record<string, 'lock' | 'try-lock' | 'unlock'>> = {
   advisory_unlock: 'unlock',
 };
 
-/** The gateway's question what a session has kept; null for every other text. */
+/** The gateway's questions what a session has kept, and what has remained of it; null for every other text. */
 export function parseProbe(text: string): StateStatement | null {
+  if (text === REMAINS_QUESTION) return { kind: 'remains', token: '' };
   if (!text.startsWith(PROBE)) return null;
   const customNames = [...text.matchAll(CURRENT_SETTING)].map((call) => unquoteText('', call[1]!));
   return { kind: 'probe', token: '', customNames: customNames.filter((name) => name !== REPLAY_SETTING) };

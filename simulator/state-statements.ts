@@ -67,6 +67,7 @@ const RUNS: { readonly [K in Kind]: Run<K> } = {
   'create-temporary'({ objects }, { name, token, dropsOnCommit }) {
     if (objects.tables.has(name)) throw new StatementError('42P07', `relation "${name}" already exists`);
     objects.tables.set(name, { token, dropsOnCommit });
+    objects.temporarySchema ??= token;
     return ['SELECT 1'];
   },
   'read-temporary': ({ objects }, { name }) => [
@@ -171,6 +172,7 @@ const RUNS: { readonly [K in Kind]: Run<K> } = {
       parameters.value(REPLAY_SETTING) ?? '',
     ],
   ],
+  remains: ({ objects }) => ['SELECT 1', [objects.temporarySchema === null ? '0' : '16384', '0']],
 };
 
 /** Runs it, and sends everything but RowDescription. Throws {@link StatementError}. */
@@ -208,6 +210,8 @@ export function stateColumns(objects: SessionObjects, statement: StateStatement)
       return ['count'];
     case 'probe':
       return PROBE_COLUMNS;
+    case 'remains':
+      return ['pg_my_temp_schema', 'count'];
     default:
       return null;
   }

@@ -136,8 +136,8 @@ export const TRAPS: readonly Trap[] = [
   {
     number: 15,
     title: 'State that a server does not report is gone before another client comes (pool_mode session)',
-    situations: ['state that is not reported is reset'],
-    faults: ['sessions are not reset'],
+    situations: ['state that is not reported is reset', 'a server process is not as it was when it was new'],
+    faults: ['sessions are not reset', 'what sessions leave in their processes is overlooked'],
   },
   {
     number: 16,

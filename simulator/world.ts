@@ -345,7 +345,7 @@ class World {
     if (resting !== idle) problems.push(`${idle} idle, but ${resting} resting model sessions`);
     if (open.length !== idle) problems.push(`${idle} idle, but ${open.length} open connections`);
     for (const session of this.server.sessions) {
-      for (const [what] of session.objects?.leftovers(this.plan.settings.sessionState) ?? []) {
+      for (const [what] of session.objects?.leftovers(this.plan.settings) ?? []) {
         problems.push(`${session.label} has ${what}`);
       }
     }

@@ -19,3 +19,5 @@ export const UNFINISHED_INPUT = 'client disconnect before everything was sent to
 export const UNFIT = 'invalid server parameter';
 /** It has gone without a word. */
 export const CRASHED = 'server conn crashed?';
+/** Its session has left what DISCARD ALL does not take back. */
+export const NOT_AS_NEW = 'session left more than the reset query takes back';

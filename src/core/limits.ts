@@ -111,3 +111,6 @@ export const LISTENING_IDLE_MS = 10_000;
 
 /** How often a pinned link asks whether it must still be, though no statement shows that it need not; in ms. */
 export const PINNED_PROBE_MS = 1000;
+
+/** A longer row that answers a query of the gateway's own is not read. Bytes. */
+export const OWN_ROW_BYTES_MAX = 256;

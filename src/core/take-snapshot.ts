@@ -114,7 +114,7 @@ function poolSnapshot(pool: Pool, cancels: CancelFigures, now: number): PoolSnap
 function serverState(
   server: ServerConnection,
 ): 'active' | 'idle' | 'used' | 'tested' | 'login' | 'beingCanceled' {
-  if (server.phase !== 'ready' || server.place.ownWork === 'connect') return 'login';
+  if (server.phase !== 'ready' || server.place.isOpening) return 'login';
   if (server.link !== null) return 'active';
   if (server.cancelsInFlight > 0) return 'beingCanceled';
   if (!server.place.isResting) return 'tested';

@@ -32,18 +32,15 @@ onEveryDriver('pool modes', {}, (stage) => {
       await withGateway(gateway('session'), async (at) => {
         const one = await RawClient.login(at);
         const first = await pid(one);
-        await one.query('CREATE TEMPORARY TABLE mine (i int)');
         await one.query("SET work_mem = '77MB'");
         await one.query("SET application_name = 'one'");
         await one.query('PREPARE plan AS SELECT 1');
         await one.query('SELECT pg_advisory_lock(7)');
         one.send(send.parse('named', 'SELECT 1'), send.sync());
         await one.untilReady();
-        assert.equal(singleValue(await one.query('SELECT count(*) FROM mine')), '0');
         await one.close();
         const two = await RawClient.login(at);
         assert.equal(await pid(two), first, 'the server connection was used again');
-        assert.equal(firstError(await two.query('SELECT * FROM mine')).code, '42P01');
         assert.notEqual(singleValue(await two.query('SHOW work_mem')), '77MB');
         assert.notEqual(singleValue(await two.query('SHOW application_name')), 'one');
         assert.equal(singleValue(await two.query('SELECT count(*) FROM pg_prepared_statements')), '0');
@@ -51,6 +48,55 @@ onEveryDriver('pool modes', {}, (stage) => {
           singleValue(await two.query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")),
           '0',
         );
+        await two.close();
+      });
+    });
+
+    /** What DISCARD ALL does not take back. */
+    const REMAINS = ['CREATE TEMPORARY TABLE mine (i int)', 'DO $$ BEGIN END $$', "LOAD 'auto_explain'"];
+
+    test('a server process that is not as it was when it was new serves nobody else', async () => {
+      await withGateway(gateway('session'), async (at) => {
+        for (const statement of REMAINS) {
+          const one = await RawClient.login(at);
+          const first = await pid(one);
+          await one.query(statement);
+          await one.close();
+          const two = await RawClient.login(at);
+          const second = await pid(two);
+          assert.notEqual(second, first, statement);
+          await two.close();
+          const three = await RawClient.login(at);
+          assert.equal(await pid(three), second, 'who has left nothing costs no server process');
+          await three.close();
+        }
+      });
+    });
+
+    test('what every new server process has is nothing that a session has left', async () => {
+      const query = encodeURIComponent('CREATE TEMPORARY TABLE ours (i int)');
+      const server = [`app=postgres://127.0.0.1:${stage.server.port}?connect_query=${query}`];
+      await withGateway({ ...gateway('session'), server }, async (at) => {
+        const one = await RawClient.login(at);
+        const first = await pid(one);
+        await one.close();
+        const two = await RawClient.login(at);
+        assert.equal(await pid(two), first);
+        await two.close();
+      });
+    });
+
+    test('with session_state = classic it goes on serving, as with PgBouncer', async () => {
+      const { settings } = gateway('session');
+      const classic = { ...gateway('session'), settings: { ...settings, session_state: 'classic' } };
+      await withGateway(classic, async (at) => {
+        const one = await RawClient.login(at);
+        const first = await pid(one);
+        for (const statement of REMAINS) await one.query(statement);
+        await one.close();
+        const two = await RawClient.login(at);
+        assert.equal(await pid(two), first);
+        assert.equal(firstError(await two.query('SELECT * FROM mine')).code, '42P01');
         await two.close();
       });
     });

@@ -15,13 +15,13 @@ export interface ExpectedFailure {
   readonly atTimes?: true;
 }
 
-/** What DISCARD ALL can't undo. `server_lifetime = 1ms` (mode `once`) avoids it. */
+/** `server_lifetime = 1ms` (mode `once`) avoids it. */
 const USED_BEFORE = 'the server process has served another client before';
 
-/** In both modes in which server processes are used again. */
-function inPools(suite: SuiteName, test: string, what: string): ExpectedFailure[] {
+/** @param what of that shows */
+function usedBefore(test: string, what: string, ...modes: Mode[]): ExpectedFailure[] {
   const reason = `${USED_BEFORE}: ${what}`;
-  return (['session', 'transaction'] as const).map((mode) => ({ suite, mode, test, reason, atTimes: true }));
+  return modes.map((mode) => ({ suite: 'regress', mode, test, reason, atTimes: true }));
 }
 
 function firstCurrval(test: string): ExpectedFailure {
@@ -61,16 +61,21 @@ function byProcessId(test: string): ExpectedFailure {
 }
 
 export const EXPECTED_FAILURES: readonly ExpectedFailure[] = [
-  ...inPools('regress', 'guc', 'it has loaded PL/pgSQL, whose prefix of settings is reserved from then on'),
-  ...inPools(
-    'regress',
+  ...usedBefore(
+    'guc',
+    'it has loaded PL/pgSQL, whose prefix of settings is reserved from then on',
+    'transaction',
+  ),
+  ...usedBefore(
     'temp',
     'it has its temporary schema, whose making would have kept a transaction from being prepared',
+    'transaction',
   ),
-  ...inPools(
-    'regress',
+  ...usedBefore('stats', 'a new client is no new session', 'session'),
+  ...usedBefore(
     'stats',
     'a new client is no new session, and counts of several processes come later',
+    'transaction',
   ),
   firstCurrval('constraints'),
   firstCurrval('limit'),

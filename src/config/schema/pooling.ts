@@ -29,7 +29,7 @@ export const poolingSettings = {
     group: POOLING,
     type: `one of ${SESSION_STATES.join(', ')}`,
     description:
-      'What becomes of a session in transaction and statement mode. `transparent`: settings follow the client to its next server connection, and what cannot follow (temporary tables, advisory locks, `WITH HOLD` cursors, ...) keeps its server connection as long as it is there (`SHOW PINS`). `strict`: a statement that would leave something in the session is refused with SQLSTATE 0A000, which names it and says what to use instead ([sessions.md](sessions.md#strict)). `classic`: all of it stays on the server connection, for whoever gets that next, as with PgBouncer.',
+      'What becomes of a session when its server connection goes to others, in transaction and statement mode. `transparent`: settings follow the client to its next server connection, and what cannot follow (temporary tables, advisory locks, `WITH HOLD` cursors, ...) keeps its server connection as long as it is there (`SHOW PINS`). `strict`: a statement that would leave something in the session is refused with SQLSTATE 0A000, which names it and says what to use instead ([sessions.md](sessions.md#strict)). `classic`: all of it stays on the server connection, for whoever gets that next, as with PgBouncer. In session mode a server connection whose session has made its temporary schema or loaded a library, which `DISCARD ALL` does not take back, is closed when its client leaves, but with `classic`.',
     pgbouncer: `${OURS} A \`pgbouncer.ini\` without it means \`classic\`.`,
   }),
   on_pin: setting(oneOf(ON_PIN), 'allow', {

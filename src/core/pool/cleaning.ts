@@ -1,13 +1,16 @@
 /**
  * The queries of our own on server connections without a client: `connect_query` on a new one, `server_check_query` on
- * one that has rested for long, ROLLBACK and the reset query behind a client. One whose state is in doubt is closed.
+ * one that has rested for long, ROLLBACK and the reset query behind a client. One whose state is in doubt is closed. In
+ * session mode so is one that has become another than it was when it was new, unless `session_state` is `classic`.
  */
 import type { ErrorFields } from '../../wire/error-fields.js';
-import { NOT_READY, RESET_FAILED, TEST_FAILED } from '../close-reasons.js';
+import { NOT_AS_NEW, NOT_READY, RESET_FAILED, TEST_FAILED } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
+import type { OwnQuery } from '../server/exchange.js';
 import type { OwnWork } from '../server/pool-place.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { PoolLimits } from './pool-limits.js';
+import { FreshAnswer, REMAINS_QUESTION } from './remains.js';
 
 /** The pool, as this sees it. */
 export interface CleanedPool {
@@ -19,7 +22,7 @@ export interface CleanedPool {
   available(server: ServerConnection): void;
   /** It is clean, but nothing was asked of it since its client had it. */
   used(server: ServerConnection): void;
-  /** `connect_query` has been run on a new one. */
+  /** Everything has been done with a new one that comes before its first client. */
   opened(server: ServerConnection): void;
 }
 
@@ -28,6 +31,7 @@ const DISCARD_ALL = 'DISCARD ALL';
 export class Cleaning {
   /** Server connections that are being tested: whoever waits may get one of them. */
   testing = 0;
+  readonly fresh = new FreshAnswer();
   private readonly context: GatewayContext;
   private readonly pool: CleanedPool;
 
@@ -36,9 +40,24 @@ export class Cleaning {
     this.pool = pool;
   }
 
-  /** Runs the database's `connect_query` on a server connection that has just been logged in. */
-  connectQuery(server: ServerConnection, sql: string): void {
-    this.run(server, 'connect', sql);
+  /** Prepares a server connection that has just been logged in for its first client. */
+  begin(server: ServerConnection): void {
+    const { connectQuery } = this.pool.limits;
+    if (connectQuery === null) this.learn(server);
+    else this.run(server, 'connect', connectQuery);
+  }
+
+  /** Notes what it is like when it is new. */
+  private learn(server: ServerConnection): void {
+    server.place.fresh = this.fresh.expected;
+    if (!this.asksForRemains || server.place.fresh !== null) this.pool.opened(server);
+    else this.run(server, 'first question', REMAINS_QUESTION);
+  }
+
+  /** A client is to meet a server process that is as good as new. */
+  private get asksForRemains(): boolean {
+    const { mode, sessionState } = this.pool.limits;
+    return mode === 'session' && sessionState !== 'classic' && !this.fresh.isRefused;
   }
 
   /** Makes sure that one which has rested for long still works. */
@@ -62,17 +81,34 @@ export class Cleaning {
   }
 
   /** A query of ours is over. */
-  done(server: ServerConnection, error: ErrorFields | null): void {
+  done(server: ServerConnection, { error, row }: OwnQuery): void {
     const work = server.place.ownWork;
     this.left(server);
-    if (work === 'connect') {
-      if (error !== null) this.reportConnectQuery(error);
-      return this.pool.opened(server);
+    switch (work) {
+      case 'connect':
+        // As in PgBouncer, it is no reason not to use the connection.
+        if (error !== null) this.reportFailure('connect_query failed', error);
+        return this.learn(server);
+      case 'first question':
+        if (error !== null)
+          this.reportFailure('session mode goes without a look at what sessions leave', error);
+        this.fresh.learn(error === null ? row : null);
+        server.place.fresh = this.fresh.expected;
+        return this.pool.opened(server);
     }
     if (error !== null) return server.close(work === 'test' ? TEST_FAILED : RESET_FAILED);
-    if (work === 'reset') this.wasReset(server);
-    if (work === 'rollback') this.clean(server);
-    else this.pool.available(server);
+    switch (work) {
+      case 'rollback':
+        return this.clean(server);
+      case 'reset':
+        this.wasReset(server);
+        if (this.asksForRemains) return this.run(server, 'last question', REMAINS_QUESTION);
+        break;
+      case 'last question':
+        if (!this.fresh.isAsNew(server, row)) return server.close(NOT_AS_NEW);
+        break;
+    }
+    this.pool.available(server);
   }
 
   /** What a session has left on a shared connection goes whole, though the settings may be content with less. */
@@ -110,11 +146,10 @@ export class Cleaning {
     server.runOwnQuery(sql);
   }
 
-  /** As in PgBouncer, it is no reason not to use the connection. */
-  private reportConnectQuery(error: ErrorFields): void {
+  private reportFailure(what: string, error: ErrorFields): void {
     this.context.io.report({
       level: 'warn',
-      message: `connect_query failed: ${error.message}`,
+      message: `${what}: ${error.message}`,
       facts: { pool: this.pool.name, sqlstate: error.code },
     });
   }

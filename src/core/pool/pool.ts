@@ -249,9 +249,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   // --- Server connections -------------------------------------------------------------------------------------
 
   serverReady(server: ServerConnection): void {
-    const { connectQuery } = this.limits;
-    if (connectQuery === null) this.opened(server);
-    else this.cleaning.connectQuery(server, connectQuery);
+    this.cleaning.begin(server);
   }
 
   opened(server: ServerConnection): void {
@@ -282,14 +280,14 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     if (query.alignment !== null) alignmentDone(this, server, query, query.alignment);
     else if (client !== null) {
       if (query.error !== null) client.fail(query.error);
-    } else if (!server.finishing) this.cleaning.done(server, query.error);
+    } else if (!server.finishing) this.cleaning.done(server, query);
   }
 
   serverGone(server: ServerConnection, error: ErrorFields | null): void {
     if (!this.servers.delete(server)) return;
     this.resting.remove(server);
     this.hosts.use(server.address, -1);
-    const wasOpening = !server.wasReady || server.place.ownWork === 'connect';
+    const wasOpening = !server.wasReady || server.place.isOpening;
     this.cleaning.left(server);
     this.owner.serverClosed(server);
     if (wasOpening) {
@@ -464,6 +462,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     this.followSettings();
     if (!moved) return;
     this.greetings.forget();
+    this.cleaning.fresh.forget();
     this.servers.replace(CONFIGURATION_CHANGED);
   }
 

@@ -50,6 +50,8 @@ export interface OwnQuery {
   /** The name of the statement that it prepares for its client; null: it does something else. */
   readonly statement: string | null;
   error: ErrorFields | null;
+  /** The last row that came while the server connection served nobody, as it was sent; null: there was none, or a long one. */
+  row: string | null;
 }
 
 /** The gateway's question what the session holds. */
@@ -271,7 +273,13 @@ export class Exchange {
 
   expectOwn(alignment: Alignment | null, statement: string | null): void {
     this.batch += 1;
-    this.push(Request.QUERY | Request.SWALLOWED, { what: 'own', alignment, statement, error: null });
+    this.push(Request.QUERY | Request.SWALLOWED, {
+      what: 'own',
+      alignment,
+      statement,
+      error: null,
+      row: null,
+    });
   }
 
   expectAside(isVital: boolean): void {

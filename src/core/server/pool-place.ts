@@ -1,7 +1,7 @@
 /** What a pool has noted about one of its server connections; the connection itself doesn't look at it. */
 
 /** A query of the gateway's own on a server connection without a client. */
-export type OwnWork = 'connect' | 'test' | 'rollback' | 'reset';
+export type OwnWork = 'connect' | 'first question' | 'test' | 'rollback' | 'reset' | 'last question';
 
 /** Where a server connection stands in its pool. */
 export class PoolPlace {
@@ -15,8 +15,15 @@ export class PoolPlace {
   needsTest = false;
   /** What is being done with it (PgBouncer's state `tested`). */
   ownWork: OwnWork | null = null;
+  /** What it answered to `REMAINS_QUESTION` when it was new; null: that is not known. */
+  fresh: string | null = null;
   /** When the gateway's last query of its own began, in ms. */
   ownWorkAt = 0;
   /** When its client left in the middle of something, in ms. */
   abandonedAt = 0;
+
+  /** It has been logged in, and is not ready for clients yet. */
+  get isOpening(): boolean {
+    return this.ownWork === 'connect' || this.ownWork === 'first question';
+  }
 }

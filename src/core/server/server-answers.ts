@@ -3,6 +3,7 @@
  * dropped if it answers one of the gateway's own.
  */
 import * as Backend from '../../wire/backend.js';
+import { latin1 } from '../../wire/bytes.js';
 import { buildErrorResponse, type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
 import { END, FORWARD, FrameReader, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
 import { SqlState } from '../../wire/sqlstate.js';
@@ -10,7 +11,7 @@ import { RESET_FAILED } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
 import type { ReportSubject } from '../io.js';
 import { recordProbeFailure } from '../journal.js';
-import { ERROR_BYTES_READ_MAX, STATE_ROW_BYTES_MAX } from '../limits.js';
+import { ERROR_BYTES_READ_MAX, OWN_ROW_BYTES_MAX, STATE_ROW_BYTES_MAX } from '../limits.js';
 import type { ClientEnd } from '../link.js';
 import { channelOf } from '../listening/notification.js';
 import type { ParameterSet } from '../parameters.js';
@@ -213,6 +214,10 @@ export abstract class ServerAnswers extends FrameReader {
   /** A row for the gateway itself. */
   private ownRow(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
     const detail = this.exchange.firstDetail;
+    if (detail?.what === 'own' && this.link === null && total <= OWN_ROW_BYTES_MAX) {
+      if (end - position < total) return WHOLE;
+      detail.row = latin1(bytes, position + HEADER_BYTES, position + total);
+    }
     if (detail?.what !== 'probe') return SWALLOW;
     if (total > STATE_ROW_BYTES_MAX) {
       detail.found = TOO_LARGE;
