@@ -139,6 +139,8 @@ class World {
       const addresses = [1, 2, 3].map((host) => `${network}.${host}`).slice(this.random.int(0, 2));
       return { kind: 'host', addresses };
     }
+    if (question.kind === 'catalogue') return { kind: 'catalogue', version: 0 };
+    if (question.kind === 'statement') return { kind: 'statement', version: 0, facts: null };
     const known = question.kind === 'user' ? this.plan.settings.users.get(question.userName) : undefined;
     return known === undefined
       ? { kind: 'unknownUser' }

@@ -24,6 +24,7 @@ import { Authority } from './authentication/authority.js';
 import { explainListenError, StartError } from './listen-error.js';
 import { type Logger, logReport } from './logging.js';
 import { readMachineLimits } from './machine-limits.js';
+import { type Explanation, Verdicts } from './routing/verdicts.js';
 import { giveSocketsToGroup } from './socket-group.js';
 import { type Inheritance, reactorPlaces } from './takeover/inherited-sockets.js';
 
@@ -60,6 +61,11 @@ export interface RunningGateway {
   reload(config: SluiceConfig): Promise<void>;
   /** @param withConnections whether to list every client and server connection. */
   snapshot(withConnections?: boolean): Promise<Snapshot>;
+  /**
+   * Where a statement of a routed database would go, and why.
+   * @throws when PostgreSQL's grammar can't be loaded
+   */
+  explainRoute(database: string, sql: string): Promise<Explanation>;
   /** Carries out an operator's command; resolves when it has taken effect. */
   execute(command: GatewayCommand): Promise<CommandOutcome>;
   /** What another process of this machine can be given to go on with. */
@@ -88,10 +94,12 @@ export async function startGateway(
   const settings = await toGatewaySettings(config);
   const console = { answer: notOpen };
   const authority = new Authority(config, logger);
+  const verdicts = new Verdicts((message) => logger.warn(message));
+  const answerers = { console, authority, verdicts };
   const listen = await reactorPlaces(config.listen, inheritance, logger);
-  const reactor = await openReactor({ ...config, listen }, settings, { console, authority }, logger);
+  const reactor = await openReactor({ ...config, listen }, settings, answerers, logger);
   await giveSocketsToGroup(config, logger);
-  return new GatewayProcess(config, settings, reactor, { console, authority }, logger);
+  return new GatewayProcess(config, settings, reactor, answerers, logger);
 }
 
 /** Deriving a key from a password takes milliseconds on purpose: with thousands of them, a start is slow. */
@@ -120,12 +128,13 @@ const notOpen: AnswerConsole = async () => ({
 interface Answerers {
   readonly console: { answer: AnswerConsole };
   readonly authority: Authority;
+  readonly verdicts: Verdicts;
 }
 
 async function openReactor(
   config: SluiceConfig & { readonly listen: readonly ReactorPlace[] },
   settings: GatewaySettings,
-  { console, authority }: Answerers,
+  { console, authority, verdicts }: Answerers,
   logger: Logger,
 ): Promise<ReactorHandle> {
   try {
@@ -144,6 +153,7 @@ async function openReactor(
       tls: config.tls,
       onReport: (report) => logReport(logger, report),
       onAuthority: (question) => authority.answer(question),
+      onRoute: (question) => verdicts.answer(question),
       onQuestion: (question) => console.answer(question),
     });
   } catch (error) {
@@ -167,6 +177,7 @@ class GatewayProcess implements RunningGateway {
   readonly #startedWith: SluiceConfig;
   readonly #console: Answerers['console'];
   readonly #authority: Authority;
+  readonly #verdicts: Verdicts;
   #config: SluiceConfig;
   #settings: GatewaySettings;
   #stopped: Promise<void> | null = null;
@@ -175,11 +186,12 @@ class GatewayProcess implements RunningGateway {
     config: SluiceConfig,
     settings: GatewaySettings,
     reactor: ReactorHandle,
-    { console, authority }: Answerers,
+    { console, authority, verdicts }: Answerers,
     logger: Logger,
   ) {
     this.#console = console;
     this.#authority = authority;
+    this.#verdicts = verdicts;
     this.addresses = reactor.listening;
     this.driver = reactor.driver;
     this.driverReason = reactor.driverReason;
@@ -221,6 +233,10 @@ class GatewayProcess implements RunningGateway {
 
   snapshot(withConnections = false): Promise<Snapshot> {
     return this.#reactor.snapshot(withConnections);
+  }
+
+  explainRoute(database: string, sql: string): Promise<Explanation> {
+    return this.#verdicts.explain(database, sql);
   }
 
   execute(command: GatewayCommand): Promise<CommandOutcome> {

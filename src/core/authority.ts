@@ -1,10 +1,11 @@
 /**
  * What the core asks of the control plane, because the answer takes I/O: about a client's identity a query to a database, a
- * login at an LDAP server, the system's list of users; about a server its addresses and its unix socket. Values only: they
- * cross between threads.
+ * login at an LDAP server, the system's list of users; about a server its addresses and its unix socket; about a statement
+ * where it may run. Values only: they cross between threads.
  */
 import type { ErrorFields } from '../wire/error-fields.js';
 import type { ServerAddress } from './io.js';
+import type { RouteAnswer, RouteQuestion } from './route/route-questions.js';
 import type { UserSecret } from './settings.js';
 
 /** Where an `auth_query` is run, and as whom. */
@@ -100,7 +101,7 @@ export interface LocalSocket {
 /** About a client. */
 export type IdentityQuestion = UserLookup | UserFailed | LdapCheck | SystemUserLookup;
 
-export type AuthorityQuestion = IdentityQuestion | HostLookup | LocalSocketLookup;
+export type AuthorityQuestion = IdentityQuestion | HostLookup | LocalSocketLookup | RouteQuestion;
 
 /** `failed`: the client is told `error`; what operators need to know is logged already. */
 export type AuthorityAnswer =
@@ -112,4 +113,5 @@ export type AuthorityAnswer =
   | { readonly kind: 'host'; readonly addresses: readonly string[] }
   /** Null: there is none, or it can't be told whose it is. */
   | { readonly kind: 'localSocket'; readonly socket: LocalSocket | null }
+  | RouteAnswer
   | { readonly kind: 'failed'; readonly error: ErrorFields };

@@ -114,3 +114,33 @@ export const PINNED_PROBE_MS = 1000;
 
 /** A longer row that answers a query of the gateway's own is not read. Bytes. */
 export const OWN_ROW_BYTES_MAX = 256;
+
+/** Statements whose shape is known, of each database that is routed; what was not asked for lately is forgotten. */
+export const SHAPES_MAX = 8192;
+
+/** Statements of a database about which the control plane is being asked; others go to the primary meanwhile. */
+export const STATEMENT_QUESTIONS_MAX = 64;
+
+/** And their texts together. Bytes. */
+export const STATEMENT_QUESTION_BYTES_MAX = 256 * 1024;
+
+/** A longer text is not judged unless one of its shape has been: it goes to the primary. Bytes. */
+export const JUDGED_TEXT_BYTES_MAX = 64 * 1024;
+
+/** A longer text is not even searched for its shape. Bytes. */
+export const SHAPE_BYTES_MAX = 1024 * 1024;
+
+/** Settings of search_path that are told apart in one database; beyond that all are taken for new. */
+export const SEARCH_PATHS_MAX = 10_000;
+
+/** The shortest time between two looks at a database's catalogue, in ms. */
+export const CATALOGUE_MS_MIN = 1000;
+
+/** How much longer than the last look had taken, at least. */
+export const CATALOGUE_REST_FACTOR = 20;
+
+/** The time between two looks at it while nothing is suspected, in ms. */
+export const CATALOGUE_MS_MAX = 300_000;
+
+/** The longest time until a look that has failed is repeated, in ms. */
+export const CATALOGUE_RETRY_MS_MAX = 5000;

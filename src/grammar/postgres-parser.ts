@@ -2,8 +2,8 @@
  * PostgreSQL 18's own parser, as libpg_query takes it out of the server and libpg-query compiles it to WebAssembly.
  *
  * It runs where it is called, in 10 to 50 us for common statements. An instance that has failed in any other way than by a
- * syntax error (its stack is bounded by the thread's, its memory by 1 GiB) is in doubt, and replaced by a new one; until
- * that is there, nothing is parsed, and so nothing is sent to a standby.
+ * syntax error (its stack is bounded by the thread's, its memory by 1 GiB) is in doubt, and replaced by a new one, though
+ * not more often than once a second; until that is there, nothing is parsed, and so nothing is sent to a standby.
  */
 import create, { type PgQueryModule } from 'libpg-query/wasm/libpg-query.js';
 import type { ParseFailure, ParseTree, SqlParser } from '../routing/parse-tree.js';
@@ -12,6 +12,9 @@ import type { ParseFailure, ParseTree, SqlParser } from '../routing/parse-tree.j
 export const PARSED_BYTES_MAX = 65_536;
 /** The memory of an instance, in bytes, from which on it is replaced; it begins with 128 MiB, mostly untouched. */
 const INSTANCE_BYTES_MAX = 192 * 1024 * 1024;
+
+/** The shortest time between two instances, in ms: whoever sends texts that break them must not keep the thread busy. */
+const INSTANCE_MS_MIN = 1000;
 
 /** Fields of PgQueryParseResult and PgQueryError, in words of 32 bits. */
 const TREE = 0;
@@ -25,6 +28,7 @@ export class PostgresParser implements SqlParser {
   /** How many instances had to be replaced. */
   replaced = 0;
   #instance: PgQueryModule | null;
+  #openedAt = Number.NEGATIVE_INFINITY;
 
   private constructor(instance: PgQueryModule) {
     this.#instance = instance;
@@ -47,20 +51,28 @@ export class PostgresParser implements SqlParser {
       return typeof result === 'string' ? (JSON.parse(result) as ParseTree) : result;
     } catch {
       this.#replace();
-      return { failure: 'it is too much for the parser' };
+      return { failure: 'it is too much for the parser', final: true };
     }
   }
 
   #replace(): void {
     this.#instance = null;
     this.replaced += 1;
-    void create(SILENT).then(
-      (instance) => {
-        this.#instance = instance;
-      },
-      // Without memory for another there is no parser: statements go to the primary.
-      () => undefined,
-    );
+    this.#openAfter(Math.max(0, this.#openedAt + INSTANCE_MS_MIN - performance.now()));
+  }
+
+  async #open(): Promise<void> {
+    try {
+      this.#instance = await create(SILENT);
+      this.#openedAt = performance.now();
+    } catch {
+      // There is no memory for another; until there is, statements go to the primary.
+      this.#openAfter(INSTANCE_MS_MIN);
+    }
+  }
+
+  #openAfter(ms: number): void {
+    setTimeout(() => void this.#open(), ms).unref();
   }
 }
 

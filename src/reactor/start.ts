@@ -11,6 +11,7 @@ import type { AuthorityAnswer, AuthorityQuestion, IdentityQuestion } from '../co
 import type { CommandOutcome, GatewayCommand } from '../core/command.js';
 import type { ConsoleAnswer, ConsoleQuestion } from '../core/console.js';
 import type { KeyRequest, Report } from '../core/io.js';
+import type { RouteAnswer, RouteQuestion } from '../core/route/route-questions.js';
 import type { GatewaySettings } from '../core/settings.js';
 import type { Snapshot } from '../core/snapshot.js';
 import { SqlState } from '../wire/sqlstate.js';
@@ -49,6 +50,8 @@ export interface ReactorOptions {
   readonly onReport: (report: Report) => void;
   /** Says who a client is; must not reject. Missing: nobody is known but by the settings. */
   readonly onAuthority?: (question: IdentityQuestion) => Promise<AuthorityAnswer>;
+  /** Says where statements may run; must not reject. Missing: all on the primary. */
+  readonly onRoute?: (question: RouteQuestion) => Promise<RouteAnswer>;
   /** Answers a statement of the admin console; must not reject. */
   readonly onQuestion: (question: ConsoleQuestion) => Promise<ConsoleAnswer>;
 }
@@ -98,6 +101,8 @@ export class ListenError extends Error {
 }
 
 const nobodyKnown = async (): Promise<AuthorityAnswer> => ({ kind: 'unknownUser' });
+const nothingJudged = async ({ kind }: RouteQuestion): Promise<RouteAnswer> =>
+  kind === 'catalogue' ? { kind, version: 0 } : { kind, version: 0, facts: null };
 /** An eventfd takes a number of 8 bytes, in the machine's order; any but 0 wakes. */
 const WAKE = new Uint8Array(8).fill(1);
 /** All of the machine's, both kinds; a machine may lack one of them. */
@@ -243,7 +248,7 @@ type Question =
   | Omit<Extract<ToWorker, { kind: 'snapshot' }>, 'id'>
   | Omit<Extract<ToWorker, { kind: 'command' }>, 'id'>;
 
-type ThreadOptions = Pick<ReactorOptions, 'onReport' | 'onAuthority' | 'onQuestion' | 'listen'>;
+type ThreadOptions = Pick<ReactorOptions, 'onReport' | 'onAuthority' | 'onRoute' | 'onQuestion' | 'listen'>;
 
 /** The main thread's side of a worker. */
 class ReactorThread {
@@ -252,6 +257,7 @@ class ReactorThread {
   readonly #listeners: readonly Listener[];
   readonly #onReport: (report: Report) => void;
   readonly #onAuthority: NonNullable<ReactorOptions['onAuthority']>;
+  readonly #onRoute: NonNullable<ReactorOptions['onRoute']>;
   readonly #onQuestion: ReactorOptions['onQuestion'];
   /** Sockets on which clients are served, which are no server's. */
   readonly #ownSockets: ReadonlySet<string>;
@@ -266,13 +272,14 @@ class ReactorThread {
   #lastAsked = 0;
   readonly #wakeAtExit = (): void => this.#wake();
 
-  constructor(start: WorkerStart, { onReport, onAuthority, onQuestion, listen }: ThreadOptions) {
+  constructor(start: WorkerStart, { onReport, onAuthority, onRoute, onQuestion, listen }: ThreadOptions) {
     this.#ownSockets = new Set(listen.flatMap((place) => ('socketPath' in place ? [place.socketPath] : [])));
     this.#seesPeers = start.driver !== 'node';
     this.#listeners = start.listeners;
     this.#wakeDescriptor = start.wakeDescriptor;
     this.#onReport = onReport;
     this.#onAuthority = onAuthority ?? nobodyKnown;
+    this.#onRoute = onRoute ?? nothingJudged;
     this.#onQuestion = onQuestion;
     this.#worker = new Worker(new URL('./worker.js', import.meta.url), {
       workerData: start,
@@ -382,6 +389,7 @@ class ReactorThread {
       const socket = this.#seesPeers ? await findLocalSocket(question, this.#ownSockets) : null;
       return { kind: 'localSocket', socket };
     }
+    if (question.kind === 'statement' || question.kind === 'catalogue') return this.#onRoute(question);
     if (question.kind !== 'host') return this.#onAuthority(question);
     const answer = await resolveHost(question.name);
     if ('addresses' in answer) return { kind: 'host', addresses: answer.addresses };

@@ -1,7 +1,7 @@
 /**
- * The queries that fill a catalogue (PostgreSQL 13 and newer). They need no privilege, and take their arguments from
- * {@link CATALOGUE_ARGUMENTS}. Whoever runs them pins the search_path first, by {@link PIN_SEARCH_PATH}, on a connection of
- * his own: then operators and types are PostgreSQL's, whatever a database's users have made.
+ * The queries that fill a catalogue (PostgreSQL 13 and newer). They need no privilege. Whoever runs them pins the
+ * search_path first, by {@link PIN_SEARCH_PATH}, on a connection of his own: then operators and types are PostgreSQL's,
+ * whatever a database's users have made.
  */
 import type { HiddenCaller } from './catalogue.js';
 import { HARMLESS_VOLATILE_FUNCTIONS, NODE_DEPENDENT_FUNCTIONS } from './node-functions.js';
@@ -16,11 +16,13 @@ export const PIN_SEARCH_PATH = `SELECT pg_catalog.set_config('search_path', 'pg_
 /** A database with more relations or functions than this has no catalogue, and all its statements go to the primary. */
 export const CATALOGUE_ROWS_MAX = 200_000;
 
-/** `$1` and `$2` of {@link RELATIONS_QUERY} and {@link HIDDEN_CALLS_QUERY}. */
-export const CATALOGUE_ARGUMENTS: readonly [string[], string[]] = [
-  [...HARMLESS_VOLATILE_FUNCTIONS],
-  [...NODE_DEPENDENT_FUNCTIONS],
-];
+const HARMLESS = arrayOf(HARMLESS_VOLATILE_FUNCTIONS);
+const NODE_DEPENDENT = arrayOf(NODE_DEPENDENT_FUNCTIONS);
+
+/** Names of functions as SQL. */
+function arrayOf(names: Iterable<string>): string {
+  return `ARRAY[${[...names].map((name) => `'${name}'`).join(', ')}]::text[]`;
+}
 
 /** An aggregate is called stable whatever the functions of which it consists. */
 const IS_VOLATILE = `(p.provolatile = 'v' OR p.prokind = 'a' AND EXISTS (
@@ -30,7 +32,7 @@ const IS_VOLATILE = `(p.provolatile = 'v' OR p.prokind = 'a' AND EXISTS (
   WHERE a.aggfnoid = p.oid AND part.provolatile = 'v'))`;
 
 /** Functions outside of pg_catalog, and those that somebody has put into it. A row: {@link FunctionRow}. */
-export const FUNCTIONS_QUERY = `
+const FUNCTIONS_QUERY = `
 SELECT n.nspname AS schema, p.proname AS name, p.pronargs - p.pronargdefaults AS arguments_min,
   CASE WHEN p.provariadic <> 0 THEN 100 ELSE p.pronargs END AS arguments_max, bool_or(${IS_VOLATILE}) AS volatile,
   bool_or(${IS_VOLATILE} AND EXISTS (
@@ -54,11 +56,11 @@ export interface FunctionRow {
 /** Functions that must not run on a standby, and in words why. */
 const BAD_FUNCTIONS = `bad_function AS MATERIALIZED (
   SELECT p.oid, n.nspname || '.' || p.proname AS name,
-    CASE WHEN n.nspname = 'pg_catalog' AND p.proname = ANY ($2::text[])
+    CASE WHEN n.nspname = 'pg_catalog' AND p.proname = ANY (${NODE_DEPENDENT})
       THEN 'which tells of the server' ELSE 'which is volatile' END AS why
   FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
   WHERE CASE WHEN n.nspname = 'pg_catalog' AND p.oid < 16384
-    THEN p.proname = ANY ($2::text[]) OR (p.provolatile = 'v' AND p.proname <> ALL ($1::text[]))
+    THEN p.proname = ANY (${NODE_DEPENDENT}) OR (p.provolatile = 'v' AND p.proname <> ALL (${HARMLESS}))
     ELSE ${IS_VOLATILE} END)`;
 
 /**
@@ -74,7 +76,7 @@ const NAMED = `':(relid|funcid|opfuncid|hashfuncid|negfuncid|aggfnoid|winfnoid) 
  *
  * current_setting() in a view or policy reads one of the application's own settings if its name is a literal with a dot.
  */
-export const RELATIONS_QUERY = `
+const RELATIONS_QUERY = `
 WITH RECURSIVE ${BAD_FUNCTIONS},
 expression AS (
   SELECT v.oid AS relation, r.ev_action::text AS tree, 'view' AS place
@@ -141,7 +143,7 @@ export interface RelationRow {
  * Names of operators, types, functions and relations whose use may call a function that no text shows. A cast that
  * PostgreSQL adds by itself comes into question where something takes or has its type. A row: {@link HiddenCallRow}.
  */
-export const HIDDEN_CALLS_QUERY = `
+const HIDDEN_CALLS_QUERY = `
 WITH ${BAD_FUNCTIONS},
 unseen_cast AS (
   SELECT k.casttarget AS type, 'may be given a value by a cast that calls ' || b.name || '(), ' || b.why AS trouble
@@ -182,3 +184,24 @@ export interface HiddenCallRow {
   /** What it does, in words behind its name. */
   readonly trouble: string;
 }
+
+/** Each fact by itself, as JSON. */
+const FACT = `fact AS MATERIALIZED (
+  SELECT 'functions' AS what, row_to_json(f)::text AS fact FROM (${FUNCTIONS_QUERY}) AS f
+  UNION ALL SELECT 'relations', row_to_json(r)::text FROM (${RELATIONS_QUERY}) AS r
+  UNION ALL SELECT 'hiddenCalls', row_to_json(h)::text FROM (${HIDDEN_CALLS_QUERY}) AS h)`;
+
+/** How many facts make a row, so that none is long. */
+const FACTS_PER_ROW = 500;
+
+/** All facts as of one moment. Rows: {@link CataloguePart}, for `catalogueRows` in loaded-catalogue.ts. */
+export const CATALOGUE_QUERY = `
+WITH ${FACT}, numbered AS (SELECT what, fact, row_number() OVER () / ${FACTS_PER_ROW} AS part FROM fact)
+SELECT what, '[' || string_agg(fact, ',') || ']' AS facts FROM numbered GROUP BY what, part`;
+
+/** The name of a list of `CatalogueRows`, and a part of it as JSON. */
+export type CataloguePart = readonly [what: string, facts: string];
+
+/** One row with one column: another text whenever one of the facts is another. It spares reading them all again. */
+export const CATALOGUE_DIGEST_QUERY = `
+WITH ${FACT} SELECT count(*) || ' ' || coalesce(sum(hashtextextended(what || fact, 0)), 0) AS digest FROM fact`;

@@ -2,6 +2,7 @@
 import type { Catalogue, FunctionFact, HiddenCaller, RelationFact } from './catalogue.js';
 import {
   CATALOGUE_ROWS_MAX,
+  type CataloguePart,
   type FunctionRow,
   type HiddenCallRow,
   type RelationRow,
@@ -61,6 +62,18 @@ function add<Fact>(facts: Map<string, Fact[]>, name: string, fact: Fact): void {
   const known = facts.get(name);
   if (known === undefined) facts.set(name, [fact]);
   else known.push(fact);
+}
+
+/**
+ * What the rows of `CATALOGUE_QUERY` say.
+ * @throws if they are not that
+ */
+export function catalogueRows(parts: readonly CataloguePart[]): CatalogueRows {
+  const rows: Record<keyof CatalogueRows, unknown[]> = { functions: [], relations: [], hiddenCalls: [] };
+  for (const [what, facts] of parts) {
+    for (const fact of JSON.parse(facts) as unknown[]) rows[what as keyof CatalogueRows].push(fact);
+  }
+  return rows as unknown as CatalogueRows;
 }
 
 /** The catalogue of a database; null if the database has more objects than {@link CATALOGUE_ROWS_MAX}. */

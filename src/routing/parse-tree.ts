@@ -15,7 +15,10 @@ export interface ParseTree {
 export interface ParseFailure {
   /** PostgreSQL's own message for a syntax error, ours else. */
   readonly failure: string;
-  /** It is PostgreSQL's verdict, and the same for every text that differs in its constants alone. */
+  /**
+   * It is PostgreSQL's verdict, and the same for every text that differs in its constants alone; or the parser has failed, and
+   * must not do so again.
+   */
   readonly final?: true;
 }
 

@@ -17,12 +17,15 @@ export const SHAPES_MAX = 8192;
 /** What is known of a shape: its verdict, and what was decided about it last. */
 export class JudgedShape {
   readonly verdict: StatementVerdict;
+  /** False: another time more might be known of the same text, since the parser was not there. */
+  readonly isLasting: boolean;
   #catalogue: Catalogue | null = null;
   #path: SearchPath = null;
   #decision: StandbyDecision | null = null;
 
-  constructor(verdict: StatementVerdict) {
+  constructor(verdict: StatementVerdict, isLasting = true) {
     this.verdict = verdict;
+    this.isLasting = isLasting;
   }
 
   /**
@@ -71,9 +74,10 @@ export class StatementJudge {
     const known = this.shapes.get(reader.low, reader.high);
     if (known !== null) return known;
     const parsed = this.#parser.parse(bytes, start, end);
-    const judged = new JudgedShape(judgeStatement(parsed));
     // A text may be too long for the parser, or come while there is none, where another of its shape is not.
-    if (!('failure' in parsed) || parsed.final) this.shapes.set(reader.low, reader.high, judged);
+    const isLasting = !('failure' in parsed) || parsed.final === true;
+    const judged = new JudgedShape(judgeStatement(parsed), isLasting);
+    if (isLasting) this.shapes.set(reader.low, reader.high, judged);
     return judged;
   }
 }

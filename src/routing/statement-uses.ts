@@ -61,6 +61,9 @@ const WRITES_IN_WITH: Readonly<Record<string, string>> = {
   MergeStmt: 'a MERGE in WITH',
 };
 
+/** What {@link Uses.writes} says of a query that makes a table. */
+export const SELECT_INTO = 'a SELECT INTO';
+
 /** The field whose value is a `TypeName` without saying so, wherever it stands. */
 const TYPE_FIELD = 'typeName';
 
@@ -187,7 +190,7 @@ class UseWalk {
 
   #select(fields: Tree, outer: Scope | null): void {
     const { uses } = this;
-    if (fields.intoClause !== undefined) uses.writes = 'a SELECT INTO';
+    if (fields.intoClause !== undefined) uses.writes = SELECT_INTO;
     if (fields.lockingClause !== undefined) uses.locksRows = true;
     const scope = isTree(fields.withClause) ? this.#with(fields.withClause, outer) : outer;
     for (const key of Object.keys(fields)) {

@@ -12,7 +12,7 @@ import {
   type Tree,
 } from './parse-tree.js';
 import { type KindOfStatement, kindOfStatement, type StatementKind } from './statement-kinds.js';
-import { type Uses, usesOf } from './statement-uses.js';
+import { SELECT_INTO, type Uses, usesOf } from './statement-uses.js';
 import { type TransactionControl, transactionControl } from './transaction-control.js';
 
 /** What a text of one or more statements is to a router. */
@@ -32,6 +32,8 @@ export interface StatementVerdict {
   readonly prepared: string | null;
   /** A single DECLARE; `uses` is of its query. */
   readonly declaresCursor: boolean;
+  /** One of its statements makes, changes or drops objects, or may do so. */
+  readonly changesObjects: boolean;
   /** Of a single COPY. */
   readonly copy: 'in' | 'out' | null;
 }
@@ -47,8 +49,12 @@ const NOTHING: Part = {
   setting: null,
   prepared: null,
   declaresCursor: false,
+  changesObjects: false,
   copy: null,
 };
+
+/** Beside the utilities. */
+const CHANGES_OBJECTS = new Set(['CreateTableAsStmt', 'CallStmt', 'DoStmt']);
 
 /** Judges what the parser said of a text. */
 export function judgeStatement(parsed: ParseTree | ParseFailure): StatementVerdict {
@@ -67,7 +73,9 @@ function together(parts: readonly Part[]): Part {
   const kinds = new Set(parts.map(({ kind }) => kind));
   const kind = kinds.size === 1 ? parts[0]!.kind : 'unknown';
   const reason = parts.find((part) => part.reason !== null)?.reason ?? null;
-  if (kind !== 'read') return { ...NOTHING, kind, reason: reason ?? 'it holds several statements' };
+  const changesObjects = parts.some((part) => part.changesObjects);
+  if (kind !== 'read')
+    return { ...NOTHING, kind, changesObjects, reason: reason ?? 'it holds several statements' };
   return { ...NOTHING, kind, reason, uses: merged(parts.flatMap(({ uses }) => uses ?? [])) };
 }
 
@@ -109,7 +117,10 @@ function judge(statement: unknown, subject = 'it'): Part {
     case 'DeallocateStmt':
       return { ...plain(kind, subject), prepared: stringOf(fields.name) };
     default:
-      return plain(kind, subject);
+      return {
+        ...plain(kind, subject),
+        changesObjects: kind.kind === 'utility' || CHANGES_OBJECTS.has(tag),
+      };
   }
 }
 
@@ -126,7 +137,13 @@ function setting(tag: string, fields: Tree, part: Part): Part {
 function query(statement: unknown, subject: string): Part {
   const uses = usesOf(statement);
   if (uses.writes !== null)
-    return { ...NOTHING, kind: 'write', reason: `${subject} has ${uses.writes}`, uses };
+    return {
+      ...NOTHING,
+      kind: 'write',
+      reason: `${subject} has ${uses.writes}`,
+      uses,
+      changesObjects: uses.writes === SELECT_INTO,
+    };
   if (uses.locksRows) return { ...NOTHING, kind: 'write', reason: `${subject} locks rows`, uses };
   if (uses.unknown !== null) {
     return { ...NOTHING, reason: `${subject} has a part that is not known here (${uses.unknown})`, uses };
@@ -136,8 +153,9 @@ function query(statement: unknown, subject: string): Part {
 
 /** Plans are wanted of the server where the statement runs, and ANALYZE runs it. */
 function explain(fields: Tree): Part {
-  const { kind, reason, uses } = judge(fields.query, 'what it explains');
-  return { ...NOTHING, kind: kind === 'read' || kind === 'write' ? kind : 'unknown', reason, uses };
+  const { kind, reason, uses, changesObjects } = judge(fields.query, 'what it explains');
+  const known = kind === 'read' || kind === 'write' ? kind : 'unknown';
+  return { ...NOTHING, kind: known, reason, uses, changesObjects };
 }
 
 /** To the client alone a COPY reads: files and programs are the server's. */

@@ -67,6 +67,11 @@ export class ShapeCache<Value extends object> {
     this.#values[place] = value;
   }
 
+  /** All that is known, in no order. */
+  values(): Value[] {
+    return this.#values.filter((value) => value !== null);
+  }
+
   /** Forgets everything; the counters stay. */
   clear(): void {
     this.#values.fill(null);

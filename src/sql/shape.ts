@@ -60,6 +60,8 @@ export class ShapeReader {
   /** The halves of the hash, as signed integers of 32 bits. */
   low = 0;
   high = 0;
+  /** The hash of the text's first word (see `hashStep`), which a parenthesis may precede; 0: there is none. */
+  firstWord = 0;
   /**
    * The text has no shape: it isn't complete SQL, or its meaning depends on a setting (see `Lexer.doubtful`) that the
    * caller doesn't know.
@@ -103,6 +105,7 @@ export class ShapeReader {
     lexer.begin(bytes, start, end);
     this.low = this.#seedLow;
     this.high = this.#seedHigh;
+    this.firstWord = 0;
     this.#beginStatement();
     let token = lexer.next();
     while (token !== TOKEN.END && token !== TOKEN.UNCERTAIN) {
@@ -233,6 +236,7 @@ export class ShapeReader {
     }
     if (this.#beginning) {
       this.#beginning = false;
+      if (this.firstWord === 0) this.firstWord = hash;
       this.#literals = !LITERALS_FORGOTTEN.has(hash);
     } else if (hash === CURRENT_SETTING) {
       this.#literals = true;

@@ -2,17 +2,12 @@
 import pg from 'pg';
 import type { Catalogue } from '../../routing/catalogue.js';
 import {
-  CATALOGUE_ARGUMENTS,
+  CATALOGUE_QUERY,
   CATALOGUE_ROWS_MAX,
-  FUNCTIONS_QUERY,
-  type FunctionRow,
-  HIDDEN_CALLS_QUERY,
-  type HiddenCallRow,
+  type CataloguePart,
   PIN_SEARCH_PATH,
-  RELATIONS_QUERY,
-  type RelationRow,
 } from '../../routing/catalogue-queries.js';
-import { loadedCatalogue } from '../../routing/loaded-catalogue.js';
+import { catalogueRows, loadedCatalogue } from '../../routing/loaded-catalogue.js';
 
 const APPLICATION_NAME = 'sluice routing';
 
@@ -44,15 +39,8 @@ export async function readCatalogue(url: string, timeoutMs: number): Promise<Dat
       'SELECT pg_catalog.current_schemas(false)::text[] AS path',
     );
     await client.query(PIN_SEARCH_PATH);
-    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    const functions = await client.query<FunctionRow>(FUNCTIONS_QUERY);
-    const relations = await client.query<RelationRow>(RELATIONS_QUERY, [...CATALOGUE_ARGUMENTS]);
-    const hiddenCalls = await client.query<HiddenCallRow>(HIDDEN_CALLS_QUERY, [...CATALOGUE_ARGUMENTS]);
-    const catalogue = loadedCatalogue({
-      functions: functions.rows,
-      relations: relations.rows,
-      hiddenCalls: hiddenCalls.rows,
-    });
+    const { rows } = await client.query<[...CataloguePart]>({ text: CATALOGUE_QUERY, rowMode: 'array' });
+    const catalogue = loadedCatalogue(catalogueRows(rows));
     if (catalogue === null) {
       throw new Error(`the database has more than ${CATALOGUE_ROWS_MAX} relations or functions`);
     }

@@ -1,0 +1,69 @@
+/** What is known of the statements of one shape, and what has become of them. */
+import { LatencyHistogram } from '../latency-histogram.js';
+import type { ShapeFacts, TransactionModes } from './route-questions.js';
+
+/** Percentiles of fewer calls would mean nothing, and a histogram takes a kilobyte. */
+const HISTOGRAM_CALLS_MIN = 20;
+
+/** Sums since the shape is known. */
+export class ShapeStatistics {
+  onPrimary = 0;
+  onStandby = 0;
+  /** How often it was run again on the primary. */
+  rerouted = 0;
+  totalMs = 0;
+  /** Null until there have been some. */
+  latency: LatencyHistogram | null = null;
+
+  /** One has been carried out, in so many ms. */
+  ran(onStandby: boolean, ms: number): void {
+    if (onStandby) this.onStandby += 1;
+    else this.onPrimary += 1;
+    this.totalMs += ms;
+    if (this.latency !== null) this.latency.add(ms);
+    else if (this.onStandby + this.onPrimary >= HISTOGRAM_CALLS_MIN) this.latency = new LatencyHistogram();
+  }
+}
+
+/** Kept by whoever has prepared a statement, and asked for again when it isn't valid any more. */
+export class ShapeRoute {
+  readonly kind: ShapeFacts['kind'];
+  /** See {@link ShapeFacts.mayRunOnStandby}. */
+  mayRunOnStandby: boolean;
+  /** Why, in words: a whole sentence without its stop. */
+  reason: string;
+  /** Of a `begin`: what it says itself. */
+  readonly transaction: TransactionModes | null;
+  readonly changesCatalogue: boolean;
+  /** Without comments and constants. */
+  readonly text: string;
+  /** Of the sessions for which this is known; null: it isn't known. */
+  readonly path: string | null;
+  readonly statistics: ShapeStatistics;
+  /** False: what it names may be another thing by now. */
+  isValid = true;
+  /** It isn't valid, and the control plane has been asked. */
+  isAsked = false;
+
+  constructor(facts: ShapeFacts, path: string | null, statistics: ShapeStatistics) {
+    this.kind = facts.kind;
+    this.mayRunOnStandby = facts.mayRunOnStandby;
+    this.reason = facts.reason;
+    this.transaction = facts.transaction;
+    this.changesCatalogue = facts.changesCatalogue;
+    this.text = facts.text;
+    this.path = path;
+    this.statistics = statistics;
+  }
+
+  /**
+   * A standby has refused one that the primary has then carried out: it goes there from now on, until the catalogue says
+   * something else.
+   *
+   * @param why the standby's own message
+   */
+  refused(why: string): void {
+    this.mayRunOnStandby = false;
+    this.reason = `a standby has refused it: ${why}`;
+  }
+}
