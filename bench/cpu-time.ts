@@ -1,8 +1,8 @@
 /**
  * What a process has used, read from Linux's /proc (man page proc(5)). All its threads count, io_uring's kernel
- * workers among them; its children do not.
+ * workers among them; its children only where that is said.
  */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 
 /** CPU time since the process began, in ms. */
 export interface CpuTime {
@@ -35,6 +35,30 @@ export function parseResident(text: string): number {
 /** CPU time of a running process. */
 export async function cpuTime(pid: number): Promise<CpuTime> {
   return parseStat(await readFile(`/proc/${pid}/stat`, 'latin1'));
+}
+
+/**
+ * CPU time of a running process with all its descendants: of those that run, and not of those that have ended. A process that
+ * ends while this looks is left out.
+ */
+export async function cpuTimeOfTree(pid: number): Promise<CpuTime> {
+  let { userMs, systemMs } = await cpuTime(pid);
+  for (const child of await childrenOf(pid)) {
+    const used = await cpuTimeOfTree(child).catch(() => ({ userMs: 0, systemMs: 0 }));
+    userMs += used.userMs;
+    systemMs += used.systemMs;
+  }
+  return { userMs, systemMs };
+}
+
+async function childrenOf(pid: number): Promise<number[]> {
+  const threads = await readdir(`/proc/${pid}/task`);
+  const lists = await Promise.all(
+    threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/children`, 'latin1').catch(() => '')),
+  );
+  return lists
+    .flatMap((list) => list.trim().split(' '))
+    .flatMap((text) => (text === '' ? [] : [Number(text)]));
 }
 
 /**

@@ -25,7 +25,9 @@ import {
 import { findBinaries, startPostgres } from './postgres-under-test.js';
 import { Progress } from './progress.js';
 import { renderReport, tablesOf, writeReport } from './results-file.js';
-import { renderText } from './table.js';
+import { measureRouting, routingSeconds } from './routing.js';
+import { routingTables } from './routing-report.js';
+import { renderText, type Table } from './table.js';
 
 /** Tasks per core, above which a comparison says more about the others than about the poolers. */
 const BUSY_LOAD = 0.3;
@@ -68,31 +70,59 @@ async function findContenders(
   return { contenders, remarks };
 }
 
+/** What a group of parts gave. */
+interface Outcome {
+  readonly tables: readonly Table[];
+  readonly versions: readonly string[];
+  readonly remarks: readonly string[];
+}
+
+type Around = Omit<Surroundings, 'postgres'>;
+
+async function benchPoolers(options: BenchOptions, around: Around, binaries: string): Promise<Outcome> {
+  const pgbouncer = await findPgBouncer(options.pgbouncer);
+  const { folder, account } = around;
+  say(`Starting a PostgreSQL of its own, with ${options.scale * 100_000} rows ...`);
+  const postgres = await startPostgres(folder, binaries, account, options.scale);
+  const { contenders, remarks } = await findContenders(options, pgbouncer, { ...around, postgres });
+  for (const remark of remarks) say(remark);
+  const progress = new Progress(estimateSeconds(options, contenders));
+  progress.line(`measuring ${contenders.map((contender) => contender.name).join(', ')}`);
+  const figures: Figures = await measure(options, postgres, contenders, join(folder, 'logs'), progress);
+  await postgres.stop();
+  const versions = [
+    postgres.version,
+    pgbouncer === null ? `${PGBOUNCER}: none` : await pgBouncerVersion(pgbouncer),
+  ];
+  return { tables: tablesOf(options, figures), versions, remarks };
+}
+
+async function benchRouting(options: BenchOptions, around: Around, binaries: string): Promise<Outcome> {
+  const progress = new Progress(routingSeconds(options));
+  const figures = await measureRouting(options, around, binaries, progress);
+  return { ...figures, tables: routingTables(figures) };
+}
+
 async function bench(options: BenchOptions, folder: string): Promise<void> {
   const load = loadPerCore();
   const binaries = await findBinaries(options.postgres);
-  const pgbouncer = await findPgBouncer(options.pgbouncer);
   const account = await chooseServerUser(join(folder, 'postgres', 'data'));
-  say(`Starting a PostgreSQL of its own, with ${options.scale * 100_000} rows ...`);
-  const postgres = await startPostgres(folder, binaries, account, options.scale);
   const certificate = options.tls === null ? null : await makeCertificate(folder, options.tls);
-  const around: Surroundings = { postgres, serverWay: options.serverWay, account, folder, certificate };
-  const { contenders, remarks } = await findContenders(options, pgbouncer, around);
+  const around: Around = { serverWay: options.serverWay, account, folder, certificate };
+  const outcomes: Outcome[] = [];
+  if (options.parts.some((part) => part !== 'routing')) {
+    outcomes.push(await benchPoolers(options, around, binaries));
+  }
+  if (options.parts.includes('routing')) outcomes.push(await benchRouting(options, around, binaries));
+  const tables = outcomes.flatMap((outcome) => outcome.tables);
+  process.stdout.write(`\n${tables.map(renderText).join('\n')}`);
+  const versions = [...new Set(outcomes.flatMap((outcome) => outcome.versions))];
+  const remarks = outcomes.flatMap((outcome) => outcome.remarks);
   if (load > BUSY_LOAD) {
     remarks.push(
       `The machine was busy with other work (load ${load.toFixed(1)} per core at the start): trust no figure without repeating it.`,
     );
   }
-  for (const remark of remarks) say(remark);
-  const progress = new Progress(estimateSeconds(options, contenders));
-  progress.line(`measuring ${contenders.map((contender) => contender.name).join(', ')}`);
-  const figures: Figures = await measure(options, postgres, contenders, join(folder, 'logs'), progress);
-  const tables = tablesOf(options, figures);
-  process.stdout.write(`\n${tables.map(renderText).join('\n')}`);
-  const versions = [
-    postgres.version,
-    pgbouncer === null ? `${PGBOUNCER}: none` : await pgBouncerVersion(pgbouncer),
-  ];
   const written = await writeReport(options, await renderReport(options, versions, remarks, tables));
   if (written !== null) say(`\nWritten to ${written}`);
 }

@@ -97,7 +97,7 @@ export async function runMatrix(
   for (const plan of plans) {
     const runs = new Map<string, RunResult[]>(targets.map((target) => [target.name, []]));
     for (let round = 0; round < plan.rounds; round++) {
-      const mode = plan.reconnects ? 'connecting' : plan.mode;
+      const mode = plan.reconnects ? 'connecting' : [plan.script?.name, plan.mode].filter(Boolean).join(', ');
       const what = `${mode}, ${plan.clients} client${plan.clients === 1 ? '' : 's'}, round ${round + 1} of ${plan.rounds}`;
       const done: string[] = [];
       for (const target of rotated(targets, round)) {

@@ -6,8 +6,8 @@ import { KEY_KINDS, type KeyKind } from './certificate.js';
 import { QUERY_MODES, type QueryMode } from './pgbench-run.js';
 import { DRIVERS, type DriverName } from './poolers.js';
 
-export type Part = 'matrix' | 'connect' | 'big' | 'stall' | 'idle';
-export const PARTS: readonly Part[] = ['matrix', 'connect', 'big', 'stall', 'idle'];
+export type Part = 'matrix' | 'connect' | 'big' | 'stall' | 'idle' | 'routing';
+export const PARTS: readonly Part[] = ['matrix', 'connect', 'big', 'stall', 'idle', 'routing'];
 /** The parts whose clients can speak TLS. */
 const TLS_PARTS: readonly Part[] = ['matrix', 'connect'];
 
@@ -84,6 +84,8 @@ Parts (--only):
   big     one result of a gigabyte: throughput and CPU
   stall   memory of the pooler while the reader of such a result stands still
   idle    memory per idle client
+  routing a primary with standbys: what routing costs, against Pgpool-II (if installed) and against Sluice without routing,
+          pgbench -S and a mix with 10 % writes; and what a second standby brings
 
 Read ratios, not times: the machine's speed drifts, so all targets take turns in every round, and each round is
 compared within itself. On a machine that does other work, use more rounds rather than longer ones.
@@ -93,6 +95,7 @@ Examples:
   npm run bench -- --quick                               a few minutes, to see whether something broke
   npm run bench -- --only matrix --modes simple --clients 32 --drivers uring --rounds 10
   npm run bench -- --only matrix --clients 1 --rounds 20 latency, where noise is largest
+  npm run bench -- --only routing --modes prepared       one primary, one standby, Pgpool-II
   npm run bench -- --tls --clients 32                    clients by TLS: transactions and handshakes
   PGBOUNCER=/opt/pgbouncer/bin/pgbouncer npm run bench   against a PgBouncer of your own
 `;

@@ -54,6 +54,7 @@ export function estimateSeconds(options: BenchOptions, contenders: readonly Cont
     big: contenders.length * options.rounds * options.gigabytes * SECONDS_PER_GIGABYTE,
     stall: poolers * memoryRounds(options) * stall,
     idle: poolers * memoryRounds(options) * IDLE_SECONDS,
+    routing: 0, // it has a progress of its own
   };
   return options.parts.reduce((sum, part) => sum + byPart[part], 0);
 }

@@ -4,7 +4,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from './child-process.js';
-import { cpuTime } from './cpu-time.js';
+import { cpuTimeOfTree } from './cpu-time.js';
 import { readLatencyLogs } from './latency-log.js';
 import type { Target } from './poolers.js';
 import { DATABASE, type PostgresUnderTest, USER } from './postgres-under-test.js';
@@ -19,7 +19,19 @@ export interface Workload {
   readonly seconds: number;
   /** A new connection for every transaction. */
   readonly reconnects?: boolean;
+  /** What is run; pgbench -S unless given. */
+  readonly script?: Script;
 }
+
+/** What pgbench runs. */
+export interface Script {
+  /** As reports call it. */
+  readonly name: string;
+  /** pgbench's arguments. */
+  readonly arguments: readonly string[];
+}
+
+const SELECT_ONLY: Script = { name: 'pgbench -S', arguments: ['-S'] };
 
 /** What one run gave. */
 export interface RunResult {
@@ -74,7 +86,7 @@ function samplingRate(clients: number): string {
   return clients === 1 ? '0.5' : '0.1';
 }
 
-/** Runs pgbench -S. A target that answers with errors gives a result that says so; a dead one throws. */
+/** Runs pgbench. A target that answers with errors gives a result that says so; a dead one throws. */
 export async function runPgbench(
   postgres: PostgresUnderTest,
   target: Target,
@@ -86,19 +98,28 @@ export async function runPgbench(
   const { clients } = workload;
   const args = [
     ...['-h', '127.0.0.1', '-p', String(target.port), '-U', USER],
-    ...['-n', '-S', '-M', workload.mode, '-c', String(clients), '-j', String(Math.min(2, clients))],
+    ...[
+      '-n',
+      ...(workload.script ?? SELECT_ONLY).arguments,
+      '-M',
+      workload.mode,
+      '-c',
+      String(clients),
+      '-j',
+      String(Math.min(2, clients)),
+    ],
     ...['-T', String(workload.seconds)],
     ...(workload.reconnects ? ['-C'] : []),
     ...['--log', `--log-prefix=${join(logs, 'pgbench')}`, `--sampling-rate=${samplingRate(clients)}`],
     DATABASE,
   ];
   try {
-    const before = target.pid === null ? null : await cpuTime(target.pid);
+    const before = target.pid === null ? null : await cpuTimeOfTree(target.pid);
     const env = { PGSSLMODE: target.tls ? 'require' : 'disable' };
     const { exitCode, stdout, stderr } = await run(join(postgres.binaries, 'pgbench'), args, { env });
     const died = target.failure();
     if (died !== null) throw died;
-    const after = target.pid === null ? null : await cpuTime(target.pid);
+    const after = target.pid === null ? null : await cpuTimeOfTree(target.pid);
     const report = parseReport(stdout);
     const latencies = await readLatencyLogs(logs);
     const perTransactionUs = (ms: number): number => (ms * 1000) / report.transactions;

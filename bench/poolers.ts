@@ -20,7 +20,7 @@ export interface Target {
   readonly port: number;
   /** Whether clients speak TLS with it. */
   readonly tls: boolean;
-  /** The process whose CPU time and memory are measured; null for PostgreSQL itself. */
+  /** The process whose CPU time (with its children's) and memory are measured; null for PostgreSQL itself. */
   readonly pid: number | null;
   /** Why it can't be used any more, with its output; null while it runs. */
   failure(): Error | null;
@@ -50,11 +50,11 @@ export interface Surroundings {
 }
 
 /** Waits until a pooler says that it is ready; ends it and throws with its output if that does not happen. */
-async function readyTarget(
+export async function readyTarget(
   daemon: Daemon,
   port: number,
   ready: RegExp,
-  { certificate }: Surroundings,
+  { certificate }: Pick<Surroundings, 'certificate'>,
 ): Promise<Target> {
   try {
     await daemon.outputMatches(ready, READY_MS);
@@ -80,14 +80,17 @@ export function directTarget(postgres: PostgresUnderTest): Target {
 
 /** Path of PgBouncer's executable: `wanted` (which must exist), else from PATH; null if there is none. */
 export async function findPgBouncer(wanted: string | undefined): Promise<string | null> {
-  if (wanted !== undefined) {
-    await access(wanted, constants.X_OK).catch(() => {
-      throw new Error(`There is no executable PgBouncer at ${wanted} (--pgbouncer, or $PGBOUNCER).`);
-    });
-    return wanted;
-  }
+  if (wanted === undefined) return findProgram('pgbouncer');
+  await access(wanted, constants.X_OK).catch(() => {
+    throw new Error(`There is no executable PgBouncer at ${wanted} (--pgbouncer, or $PGBOUNCER).`);
+  });
+  return wanted;
+}
+
+/** Path of a server's program, from PATH and where distributions have those; null if there is none. */
+export function findProgram(name: string): string | null {
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
-  return folders.map((folder) => join(folder, 'pgbouncer')).find((path) => existsSync(path)) ?? null;
+  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? null;
 }
 
 /** e.g. `PgBouncer 1.25.2`. */
@@ -107,7 +110,7 @@ function tlsSettings({ certificate }: Surroundings): Record<string, string> {
 }
 
 /** Whom both poolers know. */
-async function writeUsersFile(folder: string): Promise<string> {
+export async function writeUsersFile(folder: string): Promise<string> {
   const file = join(folder, 'users.txt');
   await writeFile(file, `"${USER}" ""\n`, { mode: 0o644 });
   return file;
@@ -153,7 +156,7 @@ export function sluiceName(driver: DriverName, also: string | null = null): stri
 }
 
 /** The built command line of this checkout (this file runs as dist/bench/poolers.js). */
-const SLUICE_MAIN = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
+export const SLUICE_MAIN = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
 
 /** The arguments of `sluice` for a run on `driver`. */
 export function sluiceArguments(

@@ -25,8 +25,10 @@ export interface PostgresUnderTest {
 export const DATABASE = 'bench';
 export const USER = 'postgres';
 
+type Settings = Readonly<Record<string, string>>;
+
 /** Shown in the report; what is not listed has its default. */
-export const SERVER_SETTINGS: Readonly<Record<string, string>> = {
+export const SERVER_SETTINGS: Settings = {
   max_connections: '400',
   shared_buffers: '256MB',
   fsync: 'off',
@@ -34,6 +36,13 @@ export const SERVER_SETTINGS: Readonly<Record<string, string>> = {
   jit: 'off',
   wal_level: 'minimal',
   max_wal_senders: '0',
+};
+
+/** What a primary and its standbys need instead. */
+export const STREAMING: Settings = {
+  wal_level: 'replica',
+  max_wal_senders: '10',
+  hot_standby_feedback: 'on',
 };
 
 const NEEDED = ['initdb', 'postgres', 'psql', 'pgbench'];
@@ -83,40 +92,85 @@ export async function ownedFolder(path: string, account: ServerUser | null): Pro
   return path;
 }
 
-/** Creates the cluster under `folder`, starts it, and fills pgbench's tables (`scale` x 100,000 accounts). */
+/**
+ * Creates the cluster under `folder`, starts it, and fills pgbench's tables (`scale` x 100,000 accounts).
+ * @param settings win over {@link SERVER_SETTINGS}
+ */
 export async function startPostgres(
   folder: string,
   binaries: string,
   account: ServerUser | null,
   scale: number,
+  settings: Settings = {},
 ): Promise<PostgresUnderTest> {
-  const socketFolder = await ownedFolder(join(folder, 's'), account);
-  const data = join(await ownedFolder(join(folder, 'postgres'), account), 'data');
-  const command = (name: string): string => join(binaries, name);
-  const as = { account, cwd: socketFolder };
+  const data = await dataFolder(folder, account);
+  const as = { account, cwd: folder };
   await runOrThrow(
-    command('initdb'),
+    join(binaries, 'initdb'),
     ['-D', data, '-U', USER, '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
     as,
   );
-  const port = await freePort();
-  const settings = Object.entries(SERVER_SETTINGS).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-  const daemon = new Daemon(
-    'PostgreSQL',
-    command('postgres'),
-    ['-D', data, '-p', String(port), '-k', socketFolder, '-c', 'listen_addresses=127.0.0.1', ...settings],
-    { ...as, stopSignal: 'SIGINT' }, // "fast" shutdown: without waiting for clients
-  );
+  const postgres = await launch(folder, binaries, account, settings);
   try {
-    await daemon.outputMatches(/ready to accept connections/, READY_MS);
-    const target = ['-h', '127.0.0.1', '-p', String(port), '-U', USER];
+    const target = ['-h', postgres.host, '-p', String(postgres.port), '-U', USER];
     await runOrThrow(
-      command('psql'),
+      join(binaries, 'psql'),
       [...target, '-d', 'postgres', '-qc', `CREATE DATABASE ${DATABASE}`],
       as,
     );
-    await runOrThrow(command('pgbench'), [...target, '-i', '-q', '-s', String(scale), DATABASE], as);
-    const version = await runOrThrow(command('postgres'), ['--version']);
+    await runOrThrow(join(binaries, 'pgbench'), [...target, '-i', '-q', '-s', String(scale), DATABASE], as);
+    return postgres;
+  } catch (error) {
+    await postgres.stop();
+    throw error;
+  }
+}
+
+/** Starts a hot standby under `folder` that streams from `primary`, which must have been started with {@link STREAMING}. */
+export async function startStandby(
+  primary: PostgresUnderTest,
+  folder: string,
+  account: ServerUser | null,
+): Promise<PostgresUnderTest> {
+  const data = await dataFolder(folder, account);
+  const source = ['-h', primary.host, '-p', String(primary.port), '-U', USER];
+  await runOrThrow(
+    join(primary.binaries, 'pg_basebackup'),
+    ['-D', data, ...source, '-R', '-X', 'stream', '-c', 'fast', '--no-sync'],
+    { account, cwd: folder },
+  );
+  return launch(folder, primary.binaries, account, STREAMING);
+}
+
+async function dataFolder(folder: string, account: ServerUser | null): Promise<string> {
+  await ownedFolder(folder, account);
+  return join(await ownedFolder(join(folder, 'postgres'), account), 'data');
+}
+
+/** Starts the server whose data lie under `folder`. */
+async function launch(
+  folder: string,
+  binaries: string,
+  account: ServerUser | null,
+  changed: Settings,
+): Promise<PostgresUnderTest> {
+  const socketFolder = await ownedFolder(join(folder, 's'), account);
+  const data = await dataFolder(folder, account);
+  const program = join(binaries, 'postgres');
+  const port = await freePort();
+  const settings = Object.entries({ ...SERVER_SETTINGS, ...changed });
+  const daemon = new Daemon(
+    'PostgreSQL',
+    program,
+    [
+      ...['-D', data, '-p', String(port), '-k', socketFolder, '-c', 'listen_addresses=127.0.0.1'],
+      ...settings.flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+    ],
+    { account, cwd: socketFolder, stopSignal: 'SIGINT' }, // "fast" shutdown: without waiting for clients
+  );
+  try {
+    await daemon.outputMatches(/ready to accept (?:read-only )?connections/, READY_MS);
+    const version = await runOrThrow(program, ['--version']);
     return {
       host: '127.0.0.1',
       port,

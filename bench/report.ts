@@ -12,13 +12,16 @@ import type { Table } from './table.js';
 /** Figures of several rounds by target's name. */
 export type ByTarget<T> = ReadonlyMap<string, readonly T[]>;
 
-const NOTHING = '-';
+/** Where there is no figure. */
+export const NOTHING = '-';
 
-function count(value: number): string {
+/** A whole number. */
+export function count(value: number): string {
   return Number.isFinite(value) ? Math.round(value).toLocaleString('en-US') : NOTHING;
 }
 
-function fixed(value: number, digits: number): string {
+/** With so many digits. */
+export function fixed(value: number, digits: number): string {
   return Number.isFinite(value) ? value.toFixed(digits) : NOTHING;
 }
 
@@ -34,11 +37,13 @@ export function cpuUs(run: RunResult): number | null {
   return run.userUs === null || run.systemUs === null ? null : run.userUs + run.systemUs;
 }
 
-function medianOf(runs: readonly RunResult[], figure: (run: RunResult) => number | null): number {
+/** The median of one figure over the rounds that have it. */
+export function medianOf(runs: readonly RunResult[], figure: (run: RunResult) => number | null): number {
   return median(runs.map(figure).filter((value) => value !== null && Number.isFinite(value)) as number[]);
 }
 
-function ratioOf(
+/** One target's figure against another's, round by round; null if there is no such pair. */
+export function ratioOf(
   cell: Cell,
   name: string,
   base: string,
