@@ -109,6 +109,9 @@ export const CHANNELS_PER_CLIENT_MAX = 100;
 /** How long a shared connection is kept that nobody needs any more, in ms. */
 export const LISTENING_IDLE_MS = 10_000;
 
+/** How many users of those who listen are tried one after the other, when the server refuses their logins, before it is left alone. */
+export const LISTENING_USERS_TRIED_MAX = 4;
+
 /** How often a pinned link asks whether it must still be, though no statement shows that it need not; in ms. */
 export const PINNED_PROBE_MS = 1000;
 

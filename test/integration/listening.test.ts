@@ -342,6 +342,45 @@ onEveryDriver('listening', { gateway: { settings: SETTINGS } }, (stage) => {
     await latin.close();
   });
 
+  test('where the user of the shared connection may not log in any more, it is another listener', async () => {
+    await stage.server.query('CREATE ROLE first LOGIN; CREATE ROLE second LOGIN; CREATE ROLE third LOGIN');
+    const whose = async () => {
+      const query = "SELECT usename FROM pg_stat_activity WHERE application_name = 'sluice: listening'";
+      return (await stage.server.query(query))[0]?.usename;
+    };
+    // Nobody listens yet: it is closed, if it is still there.
+    await shown('RECONNECT');
+    const clients: RawClient[] = [];
+    for (const user of ['first', 'second', 'third']) {
+      clients.push(await login({ user }));
+      await clients.at(-1)!.query('LISTEN a');
+    }
+    const allHear = async () => {
+      await stage.server.query("NOTIFY a, 'x'");
+      for (const client of clients) assert.equal(heard((await client.take('A')).at(-1)!), 'a: x');
+    };
+    assert.equal(await whose(), 'first');
+    await stage.server.query('ALTER ROLE first NOLOGIN; DROP ROLE second');
+    await shown('RECONNECT');
+    for (const client of clients) assert.equal((await client.next()).type, 'N');
+    assert.equal(await whose(), 'third');
+    await allHear();
+    assert.match(
+      stage.gateway.log,
+      /can not log in as .+first.+, and tries .+second.+ is not permitted to log in/,
+    );
+    assert.match(stage.gateway.log, /can not log in as .+second.+, and tries .+third.+ does not exist/);
+    await stage.server.query('ALTER ROLE first LOGIN; DROP ROLE third');
+    await clients.pop()!.close();
+    await shown('RECONNECT');
+    for (const client of clients) assert.equal((await client.next()).type, 'N');
+    assert.equal(await whose(), 'first');
+    await allHear();
+    for (const client of clients) await client.close();
+    await shown('RECONNECT');
+    await stage.server.query('DROP ROLE first');
+  });
+
   test('RECONNECT and PAUSE take it along; nobody keeps it from closing', async () => {
     const client = await listener('a');
     await shown('RECONNECT');

@@ -2,6 +2,7 @@
 import type { GatewayContext } from '../context.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import { Listener, type ListeningClient } from './listener.js';
+import type { ListeningPool } from './listening-users.js';
 import { copyNotification } from './notification.js';
 import type { SharedConnection } from './shared-connection.js';
 
@@ -18,7 +19,8 @@ export class Channels {
   private readonly context: GatewayContext;
   private readonly connection: SharedConnection;
   private readonly byName = new Map<string, Set<Listener>>();
-  readonly listeners = new Set<Listener>();
+  /** By those who listen, or may do so soon: the pools of their clients. */
+  private readonly pools = new Map<Listener, ListeningPool>();
   /** By the process id of the server connection. */
   private readonly notifiers = new Map<number, Notifier>();
   private sortAt = NOTIFIERS_MIN;
@@ -28,14 +30,22 @@ export class Channels {
     this.connection = connection;
   }
 
-  join(client: ListeningClient): Listener {
+  get isEmpty(): boolean {
+    return this.pools.size === 0;
+  }
+
+  join(client: ListeningClient, pool: ListeningPool): Listener {
     const listener = new Listener(client, this);
-    this.listeners.add(listener);
+    this.pools.set(listener, pool);
+    this.connection.users.join(pool);
     return listener;
   }
 
   left(listener: Listener): void {
-    this.listeners.delete(listener);
+    const pool = this.pools.get(listener);
+    if (pool === undefined) return;
+    this.pools.delete(listener);
+    this.connection.users.leave(pool);
   }
 
   add(name: string, listener: Listener): void {
@@ -104,6 +114,6 @@ export class Channels {
 
   /** The shared connection was lost, and listens to everything again. */
   cameBack(): void {
-    for (const listener of [...this.listeners]) listener.missed();
+    for (const listener of [...this.pools.keys()]) listener.missed();
   }
 }

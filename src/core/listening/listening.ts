@@ -3,18 +3,15 @@ import { CONFIGURATION_CHANGED } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
 import { configuredAddress, type Hosts } from '../hosts.js';
-import { type PoolLimits, poolLimits } from '../pool/pool-limits.js';
 import type { ServerConnection } from '../server/server-connection.js';
-import { userAfterReload } from '../server/server-user.js';
-import type { UserSettings } from '../settings.js';
 import { Channels } from './channels.js';
 import type { Listener, ListeningClient } from './listener.js';
+import type { ListeningPool } from './listening-users.js';
 import { SharedConnection, type SharedConnectionOwner } from './shared-connection.js';
 
 /** The pool of a client that listens. */
-export interface ListeningPool {
-  readonly identity: { readonly database: Database; readonly user: UserSettings };
-  readonly limits: PoolLimits;
+interface PoolOfListener extends ListeningPool {
+  readonly database: Database;
 }
 
 interface Shared {
@@ -35,19 +32,19 @@ export class Listening {
   }
 
   /** A client wants to listen; null: the servers of its pool are several, and each has notifications of its own. */
-  join(client: ListeningClient, { identity, limits }: ListeningPool): Listener | null {
-    const [address, ...others] = limits.addresses;
+  join(client: ListeningClient, pool: PoolOfListener): Listener | null {
+    const [address, ...others] = pool.limits.addresses;
     if (address === undefined || others.length > 0 || this.hosts.countOf(address) > 1) return null;
-    const { database } = identity;
+    const { database } = pool;
     let shared = this.byDatabase.get(database);
     if (shared === undefined) {
-      const connection = new SharedConnection(this.context, this.owner, this.hosts, identity, limits);
+      const connection = new SharedConnection(this.context, this.owner, this.hosts, database, pool);
       const channels = new Channels(this.context, connection);
       connection.hearer = channels;
       shared = { connection, channels };
       this.byDatabase.set(database, shared);
     }
-    return shared.channels.join(client);
+    return shared.channels.join(client, pool);
   }
 
   /** A client without a listener sends a statement that notifies others. */
@@ -61,7 +58,7 @@ export class Listening {
     let next = Number.POSITIVE_INFINITY;
     for (const [database, { connection, channels }] of this.byDatabase) {
       next = Math.min(next, connection.advance(now));
-      if (!connection.isUnused || channels.listeners.size > 0) continue;
+      if (!connection.isUnused || !channels.isEmpty) continue;
       this.byDatabase.delete(database);
       this.owner.capacity.withdraw(connection);
     }
@@ -88,14 +85,8 @@ export class Listening {
   }
 
   applySettings(hasOtherTls: boolean): void {
-    const { settings } = this.context;
     for (const connection of this.connectionsOf(null)) {
-      const { name } = connection.database;
-      const database = settings.databases.get(name) ?? settings.databases.get('*');
-      if (database !== undefined) {
-        const user = userAfterReload(connection.identity.user, database, settings);
-        connection.applyLimits(poolLimits(settings, database, { name, user }), user);
-      }
+      connection.applySettings();
       if (hasOtherTls) connection.replace(CONFIGURATION_CHANGED);
     }
   }

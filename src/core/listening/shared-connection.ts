@@ -19,6 +19,7 @@ import type { ServerConnection } from '../server/server-connection.js';
 import type { ServerOwner } from '../server/server-owner.js';
 import type { UserSettings } from '../settings.js';
 import { listenTo, unlistenTo } from './channel-queries.js';
+import { type ListeningPool, type ListeningUser, ListeningUsers } from './listening-users.js';
 
 /** What it asks of the gateway. */
 export interface SharedConnectionOwner {
@@ -50,16 +51,15 @@ const LATE = 'server does not answer';
 
 export class SharedConnection implements ServerOwner<ServerConnection>, CappedPool {
   readonly database: Database;
-  readonly identity: { user: UserSettings };
-  limits: PoolLimits;
-  readonly share: Share;
+  /** As whom it may log in. */
+  readonly users: ListeningUsers;
+  share: Share;
   hearer: Hearer | null = null;
   /** Null: there is none, also while one is wanted. */
   server: ServerConnection | null = null;
   private readonly context: GatewayContext;
   private readonly owner: SharedConnectionOwner;
   private readonly hosts: Hosts;
-  private readonly launching: Launching;
   private readonly wanted = new Set<string>();
   /** What the server has said that it listens to. */
   private readonly listening = new Set<string>();
@@ -78,20 +78,30 @@ export class SharedConnection implements ServerOwner<ServerConnection>, CappedPo
     context: GatewayContext,
     owner: SharedConnectionOwner,
     hosts: Hosts,
-    identity: { readonly database: Database; readonly user: UserSettings },
-    limits: PoolLimits,
+    database: Database,
+    first: ListeningPool,
   ) {
     this.context = context;
     this.owner = owner;
     this.hosts = hosts;
-    this.database = identity.database;
-    this.identity = { user: identity.user };
-    this.limits = onlyOne(limits);
-    this.share = owner.capacity.listenerShare(identity.database.name, identity.user.name);
+    this.database = database;
+    this.users = new ListeningUsers(context, first, () => {
+      return new Launching(context, this, hosts, (connection, user) => owner.newLogin(connection, user));
+    });
+    this.share = owner.capacity.listenerShare(database.name, this.userName);
     owner.capacity.applyLimits(this);
-    this.launching = new Launching(context, this, hosts, (connection, user) =>
-      owner.newLogin(connection, user),
-    );
+  }
+
+  get identity(): { readonly user: UserSettings } {
+    return this.users.current.identity;
+  }
+
+  get limits(): PoolLimits {
+    return this.users.current.limits;
+  }
+
+  private get launching(): Launching {
+    return this.users.current.launching;
   }
 
   get name(): string {
@@ -188,12 +198,38 @@ export class SharedConnection implements ServerOwner<ServerConnection>, CappedPo
 
   private open(): void {
     const { stopping } = this.context;
+    const { successor } = this.users;
+    if (successor !== null) this.become(successor);
     if (stopping || this.database.paused || this.context.io.now() < this.retryAt || !this.takeRoom()) return;
     const target = this.launching.nextTarget();
     if (target === null) return;
     const server = this.launching.begin(target);
     this.server = server;
     this.owner.serverOpened(server);
+  }
+
+  /** The next login is another user's, whose limits and settings count then. */
+  private become(user: ListeningUser): void {
+    const { capacity } = this.owner;
+    this.leaveRoom();
+    capacity.withdraw(this);
+    this.users.become(user);
+    this.share = capacity.listenerShare(this.database.name, this.userName);
+    capacity.applyLimits(this);
+  }
+
+  /** True: another user is tried at once. */
+  private triesOtherUser(failure: ErrorFields): boolean {
+    const user = this.users.afterFailure(failure);
+    if (user === null) return false;
+    const before = this.userName;
+    this.become(user);
+    this.context.io.report({
+      level: 'warn',
+      message: `the shared connection can not log in as "${before}", and tries "${this.userName}": ${failure.message}`,
+      facts: { database: this.database.name, sqlstate: failure.code },
+    });
+    return true;
   }
 
   /** Never the last that is left under a limit: those who listen want to work, too. */
@@ -229,6 +265,7 @@ export class SharedConnection implements ServerOwner<ServerConnection>, CappedPo
 
   serverReady(server: ServerConnection): void {
     this.launching.succeeded(server);
+    this.users.admitted();
     this.proceed();
   }
 
@@ -247,7 +284,8 @@ export class SharedConnection implements ServerOwner<ServerConnection>, CappedPo
     if (server.wasReady) this.retryAt = server.readyAt + this.context.settings.serverLoginRetryMs;
     const failure = server.wasReady ? null : this.launching.failed(server, error);
     if (this.wanted.size === 0) this.leaveRoom();
-    if (failure === null && this.wanted.size > 0) this.open();
+    const mayOpen = failure === null || this.triesOtherUser(failure);
+    if (mayOpen && this.wanted.size > 0) this.open();
     // It can't be told any more what was committed before; whoever wants to listen needn't wait for another try.
     const { round } = this;
     this.round = null;
@@ -316,15 +354,10 @@ export class SharedConnection implements ServerOwner<ServerConnection>, CappedPo
     this.supply();
   }
 
-  applyLimits(limits: PoolLimits, user: UserSettings): void {
-    const moved = leadElsewhere(this.limits, limits);
-    this.limits = onlyOne(limits);
-    this.identity.user = user;
+  applySettings(): void {
+    const before = this.limits;
+    this.users.applySettings();
     this.owner.capacity.applyLimits(this);
-    if (moved) this.replace(CONFIGURATION_CHANGED);
+    if (leadElsewhere(before, this.limits)) this.replace(CONFIGURATION_CHANGED);
   }
-}
-
-function onlyOne(limits: PoolLimits): PoolLimits {
-  return { ...limits, size: 1, minSize: 0, reserveSize: 0 };
 }
