@@ -471,5 +471,6 @@ function newCounters(): Counters {
     statementsRefused: 0,
     cancelRequests: 0,
     notificationsOverrun: 0,
+    readsRepeated: 0,
   };
 }

@@ -16,6 +16,8 @@ export interface ServerLoss {
   /** The client has got a part of a message, so that nothing more can be said. */
   readonly midMessage: boolean;
   readonly requestInFlight: boolean;
+  /** What is not answered. */
+  readonly owed: Owed;
   readonly reason: string;
 }
 
@@ -72,6 +74,13 @@ export interface ClientEnd {
    * it has run. `mayStay`: all that it has on servers follows it.
    */
   unserved(refusal: ErrorFields, owed: Owed | null, mayStay: boolean): void;
+  /**
+   * The server has refused what it is asked. True: the client asks another server, and this one serves it no more; it has got
+   * nothing of the answer.
+   */
+  moves(error: ErrorFields): boolean;
+  /** The end of the server need not be told to it: it asks another one ({@link serverLost}). */
+  readonly survivesLoss: boolean;
   /** A Parse did not happen: the name is free again. */
   forgetStatement(name: string, statement: Statement): void;
   /** A Close did not happen: the name still stands. */

@@ -51,6 +51,8 @@ export interface Counters {
   cancelRequests: number;
   /** Clients that were ended because too many notifications waited for them. */
   notificationsOverrun: number;
+  /** Reads that a standby could not carry out, and the primary did. */
+  readsRepeated: number;
 }
 
 /** All of it. */

@@ -7,6 +7,30 @@ import { latin1, zeroByte } from '../wire/bytes.js';
 import { dropsAll } from './drop-all.js';
 import { statementEffects } from './statement-effects.js';
 
+/** What is known of a statement's shape ({@link ShapeRoute} in route/shape-route.ts). */
+export interface KnownShape {
+  readonly kind: 'read' | 'begin' | 'other';
+  readonly mayRunOnStandby: boolean;
+  /** Of a `begin`: what it says itself. */
+  readonly transaction: { readonly readOnly: boolean | null; readonly isolation: string | null } | null;
+  /** Why, in words. */
+  readonly reason: string;
+  /** False: what it names may be another thing by now. */
+  readonly isValid: boolean;
+  readonly statistics: { rerouted: number; ran(onStandby: boolean, ms: number): void };
+  /** A standby has refused it. */
+  refused(why: string): void;
+}
+
+/** Where a statement may run, as far as it was asked. */
+export interface StatementRoute {
+  /** Whose shapes they are. */
+  readonly shapes: object;
+  readonly shape: KnownShape;
+  /** What the comments in front of it ask for (`RoutingHint`). */
+  readonly hints: number;
+}
+
 export interface Statement {
   /** The name on servers, with its terminating zero byte. */
   readonly serverName: Buffer;
@@ -23,6 +47,8 @@ export interface Statement {
   readonly definedAt: number;
   /** What it may leave in its session ({@link statementEffects}). */
   readonly effects: number;
+  /** Null: nobody has asked, or nothing is known. */
+  route: StatementRoute | null;
   /** It is DEALLOCATE ALL or DISCARD ALL. */
   readonly dropsAll: boolean;
 }
@@ -83,6 +109,7 @@ export class StatementCatalogue {
       references: 0,
       suspectSince: 0,
       definedAt: this.definitions,
+      route: null,
       effects: statementEffects(bytes, start, textEnd < 0 ? end : textEnd),
       dropsAll: dropsAll(bytes, start, end),
     };

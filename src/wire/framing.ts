@@ -148,6 +148,21 @@ export abstract class FrameReader {
     }
   }
 
+  /** Puts whole messages in front of what was not judged yet, on a message boundary; {@link resume} goes on with them. */
+  protected putBack(bytes: Uint8Array, length: number): void {
+    if (this.bodyRemaining > 0) throw new Error('invariant: a message is put back on a boundary');
+    const { carry, carryLength } = this;
+    const joined = takeCarry(length + carryLength);
+    copyBytes(bytes, 0, length, joined, 0);
+    if (carry !== null) {
+      copyBytes(carry, 0, carryLength, joined, length);
+      giveBackCarry(carry);
+    }
+    this.carry = joined;
+    this.carryLength = length + carryLength;
+    this.blocked = true;
+  }
+
   /** Goes on after BLOCK with the bytes that were kept. */
   protected resume(): void {
     this.blocked = false;

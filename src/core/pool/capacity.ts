@@ -70,10 +70,12 @@ export class Capacity {
   /** Room is being made, or given away: what closes meanwhile is spoken for. */
   private isBusy = false;
 
-  /** Gives a new pool its accounts. */
-  shareOf(database: string, user: string): Share {
-    const pair = this.account(['pool', database, user]);
-    return { pair, all: [pair, this.account(['database', database]), this.account(['user', user])] };
+  /** Gives a new pool its accounts. Each server has room of its own: `node` names a standby. */
+  shareOf(database: string, user: string, node?: string): Share {
+    const where = node === undefined ? [] : [node];
+    const pair = this.account(['pool', database, user, ...where]);
+    const common = [this.account(['database', database, ...where]), this.account(['user', user, ...where])];
+    return { pair, all: [pair, ...common] };
   }
 
   /** The same for the connection over which the gateway listens, which no pool's size has room for. */

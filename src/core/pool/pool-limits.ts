@@ -4,6 +4,7 @@
  */
 import type { ServerAddress } from '../io.js';
 import type {
+  Consistency,
   DatabaseSettings,
   GatewaySettings,
   HostBalancing,
@@ -24,6 +25,7 @@ export interface PoolLimits {
   readonly mode: PoolMode;
   readonly sessionState: SessionStateMode;
   readonly onPin: OnPin;
+  readonly consistency: Consistency;
   readonly size: number;
   /** No more than `size`. */
   readonly minSize: number;
@@ -61,6 +63,7 @@ export function poolLimits(
     serverDatabase: database.serverDatabase ?? name,
     mode: own?.poolMode ?? database.poolMode ?? settings.poolMode,
     onPin: own?.onPin ?? database.onPin ?? settings.onPin,
+    consistency: own?.consistency ?? database.consistency ?? settings.consistency,
     sessionState: own?.sessionState ?? database.sessionState ?? settings.sessionState,
     size,
     minSize,

@@ -22,6 +22,7 @@ import type { ParameterSet } from '../parameters.js';
 import type { OwnQuery } from '../server/exchange.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { ServerOwner } from '../server/server-owner.js';
+import type { ReadNode } from '../session/read-routing.js';
 import type { Session } from '../session/session.js';
 import type { ClientPool } from '../session/session-owner.js';
 import type { UserSettings } from '../settings.js';
@@ -47,6 +48,8 @@ export interface PoolIdentity {
   user: UserSettings;
   /** Startup parameters that every server connection of the pool is opened with. */
   readonly startupParameters: ReadonlyMap<string, string>;
+  /** The standby that all its server connections lead to; missing: they lead to where the database is written. */
+  readonly node?: ReadNode;
 }
 
 /** Who belongs to a pool. */
@@ -71,7 +74,7 @@ export interface PoolOwner {
 export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMembers, CappedPool {
   readonly identity: PoolIdentity;
   limits: PoolLimits;
-  private readonly context: GatewayContext;
+  protected readonly context: GatewayContext;
   private readonly owner: PoolOwner;
   private readonly hosts: Hosts;
   readonly servers: PoolServers = new PoolServers();
@@ -109,7 +112,11 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     this.cleaning = new Cleaning(context, this);
     this.deadlines = new Deadlines(context, this);
     this.capacity = owner.capacity;
-    this.share = this.capacity.shareOf(identity.database.name, identity.user.name);
+    this.share = this.capacity.shareOf(
+      identity.database.name,
+      identity.user.name,
+      identity.node?.settings.name,
+    );
     this.followSettings();
   }
 

@@ -59,6 +59,8 @@ export class RestingServers {
     const server = virtual?.server;
     if (server === undefined || server === null || server.lastClient !== id) return undefined;
     if (!server.place.isResting || server.place.needsTest) return undefined;
+    // It may belong to a pool of other servers.
+    if (!this.listOf(server).includes(server)) return undefined;
     this.remove(server);
     return server;
   }

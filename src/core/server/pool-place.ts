@@ -1,5 +1,7 @@
 /** What a pool has noted about one of its server connections; the connection itself doesn't look at it. */
 
+import { PINNED_PROBE_MS } from '../limits.js';
+
 /** A query of the gateway's own on a server connection without a client. */
 export type OwnWork = 'connect' | 'first question' | 'test' | 'rollback' | 'reset' | 'last question';
 
@@ -25,5 +27,10 @@ export class PoolPlace {
   /** It has been logged in, and is not ready for clients yet. */
   get isOpening(): boolean {
     return this.ownWork === 'connect' || this.ownWork === 'first question';
+  }
+
+  /** Not all that pins a link is taken back by a statement that shows it (a cursor is closed, a table dropped by a function). */
+  mayBeUnpinned(now: number): boolean {
+    return now >= this.ownWorkAt + PINNED_PROBE_MS;
   }
 }

@@ -4,6 +4,8 @@ import * as Request from './request-queue.js';
 import type { ServerConnection } from './server-connection.js';
 import { closeMessage, parseMessage } from './statement-messages.js';
 
+const NO_NAME = Uint8Array.of(0);
+
 export interface Preparation {
   /** Non-null: for the client's own Parse of this name, whose answer is passed on. */
   readonly clientName: string | null;
@@ -41,4 +43,19 @@ export function prepareStatement(
     link.expect(Request.CLOSE | Request.SWALLOWED, { ...close, batch });
     insert(closeMessage(evicted.statement.serverName));
   }
+}
+
+/** What is to be sent so that the unnamed statement is its client's; null: it is. @param definition null: there is none */
+export function prepareUnnamed(
+  link: ServerConnection,
+  definition: { readonly bytes: Uint8Array } | null,
+): Uint8Array | null {
+  if (link.statements.unnamed === definition) return null;
+  link.statements.unnamed = definition;
+  if (definition === null) {
+    link.expect(Request.CLOSE | Request.SWALLOWED);
+    return closeMessage(NO_NAME);
+  }
+  link.expect(Request.PARSE_UNNAMED | Request.SWALLOWED);
+  return parseMessage(NO_NAME, definition.bytes);
 }

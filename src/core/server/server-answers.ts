@@ -347,6 +347,7 @@ export abstract class ServerAnswers extends FrameReader {
           return END;
         }
         this.closeReason = 'server told of its end';
+        if (this.link?.survivesLoss === true) return SWALLOW;
         // Behind the end of a transaction it concerns nobody: its client will be served by another connection.
         const isOver = this.linkEndsWhenIdle && releasePolicy.isReleasable(this);
         this.toldFatal = this.link !== null && !isOver;
@@ -375,6 +376,8 @@ export abstract class ServerAnswers extends FrameReader {
       if (skipped.detail?.what === 'forgetting sequences') this.hasOthersSequences = true;
       this.statements.undo(skipped, this.link);
     }
+    const isRead = total <= ERROR_BYTES_READ_MAX;
+    if (isRead && this.link?.moves(this.lastError as ErrorFields) === true) return SWALLOW;
     const inClientsWords =
       (detail === null ? null : refusedInClientsWords(detail, this.lastError)) ??
       this.unprepared.inPlaceOf(this.lastError) ??

@@ -11,7 +11,7 @@ import { CRASHED, DIRTY, UNFIT } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
 import type { ConnectionId, ReportSubject, ServerAddress, TlsFacts } from '../io.js';
 import { type Recorded, recordClosing, recordNewServer } from '../journal.js';
-import { PINNED_PROBE_MS, SERVER_LOGIN_MESSAGE_BYTES_MAX } from '../limits.js';
+import { SERVER_LOGIN_MESSAGE_BYTES_MAX } from '../limits.js';
 import type { ClientEnd, Owed } from '../link.js';
 import type { PoolMode } from '../settings.js';
 import type { GuardState } from './error-guard.js';
@@ -179,13 +179,9 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     if (link === null || !(this.linkEndsWhenIdle || isSuspect || isPinned) || !this.isQuiet) return;
     if (this.exchange.doubtful) this.sendBarrier();
     // Whoever has ended takes nothing along; what is left is removed.
-    else if (!link.inputEnded && (isSuspect || (isPinned && this.mayBeUnpinned))) this.probe(link);
+    else if (!link.inputEnded && (isSuspect || (isPinned && this.place.mayBeUnpinned(this.context.io.now()))))
+      this.probe(link);
     else if (this.linkEndsWhenIdle && link.listener?.keepsLink !== true) this.owner.linkIdle(this);
-  }
-
-  /** Not all that pins a link is taken back by a statement that shows it (a cursor is closed, a table dropped by a function). */
-  private get mayBeUnpinned(): boolean {
-    return this.context.io.now() >= this.place.ownWorkAt + PINNED_PROBE_MS;
   }
 
   private sendBarrier(): void {
@@ -325,7 +321,10 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     this.link = null;
     this.owner.serverGone(this, error);
     if (refusal !== null) link?.unserved(refusal, this.owedTo(link), !this.isPinned);
-    else link?.serverLost({ told, midMessage, requestInFlight: this.exchange.outstanding > 0, reason });
+    else if (link !== null) {
+      const requestInFlight = this.exchange.outstanding > 0;
+      link.serverLost({ told, midMessage, requestInFlight, reason, owed: this.owedTo(link) });
+    }
   }
 
   private owedTo(link: ClientEnd): Owed {

@@ -16,14 +16,14 @@ import type { ServerLoss } from '../link.js';
 import type { ClientRequest } from '../server/exchange.js';
 import * as Request from '../server/request-queue.js';
 import type { ServerConnection } from '../server/server-connection.js';
-import type { Statement } from '../statements.js';
 import type { ClientEncryption } from './client-encryption.js';
 import type { ClientLogin, LoginStep } from './client-login.js';
 import type { ConsoleSession } from './console-session.js';
 import { deallocate } from './deallocation.js';
 import { CLOSE_COMPLETE, PARSE_COMPLETE, READY_IDLE } from './fixed-answers.js';
-import { ListeningSession } from './listening-session.js';
 import { BYTES_MAX_BY_TYPE, RENAMED_BYTES_MAX, renamed, SKIPPED } from './message-rules.js';
+import { PASS } from './read-routing.js';
+import { RoutedSession } from './routed-session.js';
 import { forgetOthersSequences } from './sequence-reads.js';
 import { serverLossError, TRANSACTION_REFUSED, violation } from './session-errors.js';
 import { type LoginTarget, SessionLogin } from './session-login.js';
@@ -36,7 +36,7 @@ import { deallocateUnprepared } from './unprepared-deallocation.js';
 
 type Phase = 'login' | 'welcoming' | 'ready' | 'closed';
 
-export class Session extends ListeningSession implements StatementClient, LoginTarget {
+export class Session extends RoutedSession<Session> implements StatementClient, LoginTarget {
   readonly connection: ConnectionId;
   readonly id: number;
   readonly encryption: ClientEncryption;
@@ -184,6 +184,7 @@ export class Session extends ListeningSession implements StatementClient, LoginT
     if (reason !== null) recordClosing(this.context, this, reason);
     // Before it leaves: that may close a server connection, and with it what somebody waits for.
     this.phase = 'closed';
+    this.routing?.leave();
     this.pool?.leave(this);
     this.endReading();
     this.login = null;
@@ -251,6 +252,7 @@ export class Session extends ListeningSession implements StatementClient, LoginT
     this.link = null;
     this.wasUnserved = false;
     this.dropBody();
+    this.routing?.released();
     this.listener?.linkEnded();
     if (!this.isBlocked) this.resumeReading();
     if (this.inputEnded && !this.isBlocked) this.close(this.farewell);
@@ -258,6 +260,7 @@ export class Session extends ListeningSession implements StatementClient, LoginT
 
   serverLost(loss: ServerLoss): void {
     this.link = null;
+    if (this.routing !== null && this.goesElsewhere(loss.owed, true)) return;
     if (loss.told || loss.midMessage) return this.close(loss.reason);
     this.fail(serverLossError(loss));
   }
@@ -286,6 +289,7 @@ export class Session extends ListeningSession implements StatementClient, LoginT
   }
 
   fromServer(bytes: Uint8Array, start: number, end: number): boolean {
+    if (this.routing !== null) this.routing.isAnswered = true;
     return this.context.io.send(this.connection, bytes, start, end);
   }
 
@@ -303,24 +307,6 @@ export class Session extends ListeningSession implements StatementClient, LoginT
     if (!this.readingPaused || this.context.suspended) return;
     this.readingPaused = false;
     this.context.io.resumeReading(this.connection);
-  }
-
-  // --- Prepared statements (ClientEnd) ------------------------------------------------------------------------
-
-  forgetStatement(name: string, statement: Statement): void {
-    this.statements?.forget(name, statement);
-  }
-
-  restoreStatement(name: string, statement: Statement): void {
-    this.statements?.restore(name, statement);
-  }
-
-  statementsDropped(definedSince: ReadonlySet<string>): void {
-    this.statements?.dropped(definedSince);
-  }
-
-  unnamedAnswered(how: 'parsed' | 'refused' | 'skipped'): void {
-    this.statements?.unnamedAnswered(how);
   }
 
   // --- Requests -----------------------------------------------------------------------------------------------
@@ -397,6 +383,10 @@ export class Session extends ListeningSession implements StatementClient, LoginT
       if (verdict === WHOLE) return WHOLE;
     }
     if (this.link?.exchange.skipping === true && SKIPPED.has(type)) return SWALLOW;
+    if (this.routing !== null) {
+      const verdict = this.routing.judge(type, total, bytes, position, end);
+      if (verdict !== PASS) return verdict;
+    }
     switch (type) {
       case Frontend.Query:
         return this.query(total, bytes, position, end);

@@ -27,6 +27,14 @@ import { textRules } from './text-rules.js';
 import { UnservedRequests } from './unserved-requests.js';
 import { type TrackedClient, VirtualSession } from './virtual-session.js';
 
+/** The client's prepared statements, as far as servers' answers concern them. */
+interface PreparedTraffic {
+  forget(name: string, statement: Statement): void;
+  restore(name: string, statement: Statement): void;
+  dropped(definedSince: ReadonlySet<string>): void;
+  unnamedAnswered(how: 'parsed' | 'refused' | 'skipped'): void;
+}
+
 export abstract class StatefulClient extends FrameReader implements TrackedClient {
   link: ServerConnection | null = null;
   /** The database that it asked for; null until it has logged in. */
@@ -69,7 +77,7 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
   }
 
   /** Non-null: its server connections are shared. */
-  abstract readonly statements: object | null;
+  abstract readonly statements: PreparedTraffic | null;
   abstract get subject(): ReportSubject;
   abstract send(message: Uint8Array): void;
   /** Sends something of ours to the server, behind what the client sent before `position`. */
@@ -78,7 +86,6 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
   abstract readonly phase: string;
   abstract protocolViolation(message: string): Verdict;
   abstract answersCame(): void;
-  abstract unnamedAnswered(how: 'refused'): void;
   /** Gives the linked server connection what the session has, where that differs. */
   protected abstract alignServer(server: ServerConnection): boolean;
   abstract linked(): void;
@@ -155,6 +162,22 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
     if (mayUseSequences(effects)) link.hasOwnSequences = true;
     if ((effects & SessionEffect.OPAQUE) !== 0) link.ranOpaque = true;
     if (mayStay(effects)) this.tracked.sent(effects, bytes, start, end);
+  }
+
+  forgetStatement(name: string, statement: Statement): void {
+    this.statements?.forget(name, statement);
+  }
+
+  restoreStatement(name: string, statement: Statement): void {
+    this.statements?.restore(name, statement);
+  }
+
+  statementsDropped(definedSince: ReadonlySet<string>): void {
+    this.statements?.dropped(definedSince);
+  }
+
+  unnamedAnswered(how: 'parsed' | 'refused' | 'skipped'): void {
+    this.statements?.unnamedAnswered(how);
   }
 
   stateFound(found: FoundState | null): void {

@@ -16,11 +16,11 @@ import { dropsAll } from '../drop-all.js';
 import { PARSE_BYTES_MAX, STATEMENTS_PER_CLIENT_MAX } from '../limits.js';
 import { type ClientRequest, naming, QUERY_IN_BATCH } from '../server/exchange.js';
 import { FLUSH } from '../server/own-messages.js';
-import { type Preparation, prepareStatement } from '../server/prepare-statement.js';
+import { type Preparation, prepareStatement, prepareUnnamed } from '../server/prepare-statement.js';
 import * as Request from '../server/request-queue.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import { mayDescribePortal } from '../server/stale-plans.js';
-import { closeMessage, describeMessage, parseMessage, STATEMENT } from '../server/statement-messages.js';
+import { describeMessage, parseMessage, STATEMENT } from '../server/statement-messages.js';
 import { mayStay, UNREAD } from '../statement-effects.js';
 import { SERVER_NAME_PREFIX, type Statement } from '../statements.js';
 import { bindHead } from './bind-head.js';
@@ -80,6 +80,17 @@ export class StatementTraffic {
   /** What the client has under this name. @param name its bytes as Latin-1 */
   find(name: string): Statement | undefined {
     return this.named?.get(name);
+  }
+
+  /** A Parse body behind the name, of the unnamed statement; null: there is none. */
+  get unnamedDefinition(): Uint8Array | null {
+    return this.unnamed.now?.bytes ?? null;
+  }
+
+  /** The name is free again. @param name its bytes as Latin-1 */
+  forgetName(name: string): void {
+    const statement = this.named?.get(name);
+    if (statement !== undefined) this.forget(name, statement);
   }
 
   /** DISCARD ALL or DEALLOCATE ALL has been carried out: only what was defined behind it stands. */
@@ -461,19 +472,9 @@ export class StatementTraffic {
     return link.statements.unnamed !== this.unnamed.now && this.unnamed.isUnsettled(link.exchange.batch);
   }
 
-  /** The unnamed statement that the client means must be the one that the server connection has. */
   private useUnnamed(link: ServerConnection, bytes: Uint8Array, position: number): void {
-    const definition = this.unnamed.now;
-    if (link.statements.unnamed === definition) return;
-    if (definition !== null) {
-      link.expect(Request.PARSE_UNNAMED | Request.SWALLOWED);
-      this.session.insert(bytes, position, parseMessage(NO_NAME, definition.bytes));
-      link.statements.unnamed = definition;
-    } else {
-      link.expect(Request.CLOSE | Request.SWALLOWED);
-      this.session.insert(bytes, position, closeMessage(NO_NAME));
-      link.statements.unnamed = null;
-    }
+    const message = prepareUnnamed(link, this.unnamed.now);
+    if (message !== null) this.session.insert(bytes, position, message);
   }
 
   private define(name: string, statement: Statement): void {

@@ -1,0 +1,48 @@
+/**
+ * Server connections to one standby, for the reads of the clients of another pool: that of the primary, to which they belong.
+ * Its waiters need not have this standby: where it can't be reached they go to the primary.
+ */
+import type { ErrorFields } from '../../wire/error-fields.js';
+import type { ServerConnection } from '../server/server-connection.js';
+import type { StandbyServers } from '../session/read-routing.js';
+import type { Session } from '../session/session.js';
+import { Pool } from './pool.js';
+import type { PoolLimits } from './pool-limits.js';
+
+export class StandbyPool extends Pool implements StandbyServers<Session> {
+  override get name(): string {
+    return `${super.name} on ${this.identity.node?.settings.name}`;
+  }
+
+  override get isUnused(): boolean {
+    return super.isUnused && this.waiters.length === 0;
+  }
+
+  override applyLimits(limits: PoolLimits): void {
+    super.applyLimits({ ...limits, minSize: 0, isAlwaysWarm: false });
+  }
+
+  abandon(server: ServerConnection): void {
+    server.place.abandonedAt = this.context.io.now();
+    if (server.outstandingRequests === 0) this.finishedAlone(server);
+    else server.finishing = true;
+  }
+
+  /** The standby is no longer to be used: what runs there comes to its end. */
+  retire(reason: string): void {
+    this.servers.replace(reason);
+    this.sendElsewhere();
+  }
+
+  protected override tellWaiters(_failure: ErrorFields): void {
+    this.identity.node?.failed();
+    this.sendElsewhere();
+  }
+
+  private sendElsewhere(): void {
+    for (const client of this.waiters.toArray()) {
+      this.waiters.remove(client);
+      client.routing?.sendElsewhere();
+    }
+  }
+}

@@ -1,0 +1,468 @@
+/**
+ * Where what a client sends goes, for a database with standbys: reads to one of these, everything else to the primary. Asked
+ * at the beginning of each unit (routed-unit.ts) while the client has no server connection.
+ *
+ * On a standby a client has one unit at a time: the next one waits for its end, since it may have to go elsewhere. As long
+ * as nothing of its answer has reached the client, a unit that fails on a standby is repeated on the primary. A transaction
+ * that runs on a standby consists of reads that leave nothing behind, each of which sees the newest state: so it can go on on
+ * the primary with any of its statements, and does for all that is not such a read.
+ */
+import * as Backend from '../../wire/backend.js';
+import { copyBytes, latin1 } from '../../wire/bytes.js';
+import { buildNoticeResponse, type ErrorFields } from '../../wire/error-fields.js';
+import { BLOCK, type Verdict, WHOLE } from '../../wire/framing.js';
+import * as Frontend from '../../wire/frontend.js';
+import { SqlState } from '../../wire/sqlstate.js';
+import type { GatewayContext } from '../context.js';
+import type { Exchange } from '../server/exchange.js';
+import type { ServerConnection } from '../server/server-connection.js';
+import type { KnownShape } from '../statements.js';
+import { eachPreparedName, UNIT_BYTES_MAX } from './routed-unit.js';
+import { type JudgedClient, type JudgedPool, UnitJudge } from './unit-judge.js';
+
+/** The message is the session's to judge, as if there were no routing. */
+export const PASS = -1;
+
+/** A standby, as this sees it. */
+export interface ReadNode {
+  readonly settings: { readonly name: string };
+  /** A read has been sent there; it has been answered, after so many ms; its connection is gone. */
+  begun(): void;
+  ended(ms: number): void;
+  failed(): void;
+}
+
+/** Who waits to be told where its read goes. */
+export interface Reader {
+  nextReader: Reader | null;
+  previousReader: Reader | null;
+  /** The position in the WAL that a standby must have replayed for it. */
+  neededPosition: number;
+  readonly preferred: ReadNode | null;
+  /** Null: to the primary. Called once, later. */
+  routed(node: ReadNode | null): void;
+}
+
+/** What is known of the nodes of a database. */
+export interface ReadNodes {
+  awaitPosition(reader: Reader): void;
+  leave(reader: Reader): void;
+  /** A standby that may serve at once; null: the primary. */
+  pick(
+    how: 'eventual' | 'bounded' | 'session',
+    position: number,
+    preferred: ReadNode | null,
+  ): ReadNode | null;
+}
+
+/** A pool of server connections to one standby. */
+export interface StandbyServers<Client> {
+  /** As `ClientPool.acquire`. */
+  acquire(client: Client): boolean;
+  /** The client is gone, or leaves the queue. */
+  leave(client: Client): void;
+  /** It is the pool's again, and what is still to come of its answers is nobody's. It has no link. */
+  abandon(server: ServerConnection): void;
+}
+
+/** The client, as this sees it. */
+export interface RoutedClient extends JudgedClient {
+  readonly link: ServerConnection | null;
+  idleSince: number;
+  readonly statements: (JudgedClient['statements'] & { forgetName(name: string): void }) | null;
+  /** True when a server connection of its own pool is linked; else the message is judged again later (BLOCK). */
+  ensureLink(): boolean;
+  waitForAnswers(): Verdict;
+  /** It may go on: what it sent meanwhile is judged again. */
+  linked(): void;
+  /** What it has sent is judged once more, before what has come since. */
+  repeat(bytes: Uint8Array, length: number): void;
+  /** Gives up the server connection of the link. */
+  unlink(): ServerConnection;
+  send(message: Uint8Array): void;
+}
+
+/** What holds for all sessions of one pool. */
+export interface Routes<Client> extends JudgedPool {
+  readonly nodes: ReadNodes;
+  /** Null: there are too many pools. */
+  standbyServers(node: ReadNode): StandbyServers<Client> | null;
+}
+
+/** Where the current unit stands. */
+const State = {
+  /** There is none, or it is the primary's. */
+  FREE: 0,
+  /** It waits to be told which node may serve it. */
+  ASKING: 1,
+  /** A standby is to serve it. */
+  ROUTED: 2,
+  /** The primary is to serve it, whatever it is. */
+  FORCED: 3,
+  /** A standby serves it. */
+  RUNNING: 4,
+  /** Its transaction goes on on the primary, and has to begin there. */
+  MOVING: 5,
+} as const;
+
+const NO_STANDBY = 'no standby could serve it';
+/** The transactions that run on standbys, as the primary is told of one. */
+const BEGIN = 'BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY';
+
+export class ReadRouting<Client extends RoutedClient> implements Reader {
+  nextReader: Reader | null = null;
+  previousReader: Reader | null = null;
+  neededPosition = 0;
+  /** Where it has read last, for `session`. */
+  preferred: ReadNode | null = null;
+  /** Something of the running unit's answer has reached the client. */
+  isAnswered = false;
+  private readonly context: GatewayContext;
+  private readonly client: Client;
+  private readonly routes: Routes<Client>;
+  private readonly judgement: UnitJudge;
+  private state: number = State.FREE;
+  /** In whose queue it waits, or whose server connection it has. */
+  private servers: StandbyServers<Client> | null = null;
+  private node: ReadNode | null = null;
+  private shape: KnownShape | null = null;
+  private startedAt = 0;
+  /** It is part of a transaction that began there. */
+  private inTransaction = false;
+  /** Not all messages of the running unit have passed. */
+  private isOpen = false;
+  private unitBytes = 0;
+  /** The running unit. */
+  private kept: Uint8Array | null = null;
+  /** Since its last read on a standby it may have seen, or done, what that one has not. */
+  private hasMoved = true;
+
+  constructor(context: GatewayContext, client: Client, routes: Routes<Client>) {
+    this.context = context;
+    this.client = client;
+    this.routes = routes;
+    this.judgement = new UnitJudge(client, routes);
+  }
+
+  // --- Messages -----------------------------------------------------------------------------------------------
+
+  /** Judges the message at `position`; {@link PASS}: it goes where the session sends it. */
+  judge(
+    type: number,
+    total: number,
+    bytes: Uint8Array,
+    position: number,
+    end: number,
+  ): Verdict | typeof PASS {
+    if (type === Frontend.Terminate) return PASS;
+    switch (this.state) {
+      case State.RUNNING:
+        return this.goOn(type, total, bytes, position, end);
+      case State.ROUTED:
+        return this.begin(type, bytes, position);
+      case State.ASKING:
+        return BLOCK;
+      case State.MOVING:
+        return this.beginOnPrimary();
+      default:
+        if (this.client.link === null && this.state === State.FREE) {
+          return this.decide(type, total, bytes, position, end);
+        }
+        if (this.client.link !== null) this.state = State.FREE;
+        return PASS;
+    }
+  }
+
+  private decide(
+    type: number,
+    total: number,
+    bytes: Uint8Array,
+    position: number,
+    end: number,
+  ): Verdict | typeof PASS {
+    const { judgement } = this;
+    const isQuery = type === Frontend.Query;
+    if (!(isQuery || BEGINS_BATCH.has(type))) return PASS;
+    if (!judgement.mayRead) return this.toPrimary();
+    if (isQuery && isIncomplete(total, position, end)) return WHOLE;
+    const unitEnd = judgement.read(type, total, bytes, position, end, false);
+    if (unitEnd < 0) return this.toPrimary();
+    this.unitBytes = unitEnd - position;
+    this.shape = judgement.shape;
+    const { consistency } = judgement;
+    const isSettled = consistency === 'session' && !this.hasMoved && this.preferred !== null;
+    if (consistency === 'strong' || (consistency === 'session' && !isSettled)) return this.ask();
+    if (consistency === 'primary') return this.toPrimary();
+    const node = this.routes.nodes.pick(consistency, this.neededPosition, isSettled ? this.preferred : null);
+    if (node === null && isSettled) return this.ask();
+    judgement.reason = node === null ? NO_STANDBY : judgement.reason;
+    if (node === null) return this.toPrimary();
+    this.node = node;
+    this.state = State.ROUTED;
+    return this.begin(type, bytes, position);
+  }
+
+  private ask(): Verdict {
+    this.state = State.ASKING;
+    // While it asks it is not idle.
+    this.client.idleSince = this.context.io.now();
+    this.routes.nodes.awaitPosition(this);
+    return BLOCK;
+  }
+
+  routed(node: ReadNode | null): void {
+    this.node = node;
+    this.state = node === null ? State.FORCED : State.ROUTED;
+    if (node === null) {
+      this.judgement.reason = NO_STANDBY;
+      this.explain('the primary');
+    }
+    this.client.linked();
+  }
+
+  private toPrimary(): typeof PASS {
+    this.explain('the primary');
+    return PASS;
+  }
+
+  private explain(where: string): void {
+    if (!this.judgement.explains) return;
+    const message = `routed to ${where}: ${this.judgement.reason}`;
+    this.client.send(
+      buildNoticeResponse({ severity: 'NOTICE', code: SqlState.successful_completion, message }),
+    );
+  }
+
+  // --- On a standby -------------------------------------------------------------------------------------------
+
+  /** The unit at `position` goes to the node that was chosen for it. */
+  private begin(type: number, bytes: Uint8Array, position: number): Verdict | typeof PASS {
+    const node = this.node as ReadNode;
+    if (this.client.link === null) {
+      this.servers = this.routes.standbyServers(node);
+      if (this.servers === null) {
+        this.state = State.FORCED;
+        return PASS;
+      }
+      if (!this.servers.acquire(this.client)) return BLOCK;
+    }
+    this.state = State.RUNNING;
+    this.inTransaction = false;
+    this.startedAt = this.context.io.now();
+    node.begun();
+    this.explain(node.settings.name);
+    return this.run(type, bytes, position);
+  }
+
+  private run(type: number, bytes: Uint8Array, position: number): typeof PASS {
+    this.isOpen = type !== Frontend.Query;
+    this.isAnswered = false;
+    this.drop();
+    this.kept = takeBuffer(this.unitBytes);
+    copyBytes(bytes, position, position + this.unitBytes, this.kept, 0);
+    return PASS;
+  }
+
+  /** No standby can be had: the primary serves it. */
+  sendElsewhere(): void {
+    this.servers = null;
+    this.routed(null);
+  }
+
+  private goOn(
+    type: number,
+    total: number,
+    bytes: Uint8Array,
+    position: number,
+    end: number,
+  ): Verdict | typeof PASS {
+    if (this.isOpen) {
+      this.isOpen = type !== Frontend.Sync;
+      return PASS;
+    }
+    const link = this.client.link as ServerConnection;
+    if (link.exchange.outstanding === 0) {
+      if (link.status !== Backend.Idle) return this.goOnInTransaction(type, total, bytes, position, end);
+      link.releaseIfIdle();
+      // What has been left there by a function that claims to leave nothing is no reason to stay.
+      if (this.client.link !== null && link.exchange.outstanding === 0) this.leaveStandby();
+      // It has ended: this is a unit of its own.
+      if (this.client.link === null) return this.judge(type, total, bytes, position, end);
+    }
+    return this.client.waitForAnswers();
+  }
+
+  private goOnInTransaction(
+    type: number,
+    total: number,
+    bytes: Uint8Array,
+    position: number,
+    end: number,
+  ): Verdict | typeof PASS {
+    const isQuery = type === Frontend.Query;
+    if (type === Frontend.Sync || type === Frontend.Flush) return PASS;
+    if (isQuery && isIncomplete(total, position, end)) return WHOLE;
+    this.inTransaction = true;
+    const isUnit = isQuery || BEGINS_BATCH.has(type);
+    const unitEnd = isUnit ? this.judgement.read(type, total, bytes, position, end, true) : -1;
+    if (unitEnd >= 0) {
+      this.unitBytes = unitEnd - position;
+      return this.run(type, bytes, position);
+    }
+    const link = this.client.link as ServerConnection;
+    if (link.status === Backend.InFailedTransaction) {
+      // All but its end is refused, here as there.
+      this.isAnswered = true;
+      this.isOpen = BEGINS_BATCH.has(type);
+      return PASS;
+    }
+    this.leaveStandby();
+    this.state = State.MOVING;
+    this.explain('the primary');
+    return this.beginOnPrimary();
+  }
+
+  private leaveStandby(): void {
+    const { servers } = this;
+    const server = this.client.unlink();
+    this.finish();
+    this.state = State.FREE;
+    servers?.abandon(server);
+  }
+
+  private beginOnPrimary(): Verdict | typeof PASS {
+    if (!this.client.ensureLink()) return BLOCK;
+    this.state = State.FREE;
+    this.inTransaction = false;
+    (this.client.link as ServerConnection).runAside(BEGIN, true);
+    return PASS;
+  }
+
+  /** The link has ended in good order. */
+  released(): void {
+    if (this.state === State.RUNNING) {
+      this.preferred = this.node;
+      this.hasMoved = false;
+      this.finish();
+    } else this.hasMoved = true;
+    this.state = State.FREE;
+  }
+
+  private finish(): void {
+    const ms = this.context.io.now() - this.startedAt;
+    (this.node as ReadNode).ended(ms);
+    this.shape?.statistics.ran(true, ms);
+    this.node = null;
+    this.servers = null;
+    this.drop();
+  }
+
+  /** The client is gone. */
+  leave(): void {
+    if (this.state === State.ASKING) this.routes.nodes.leave(this);
+    const { servers } = this;
+    if (this.state === State.RUNNING) this.finish();
+    this.state = State.FREE;
+    servers?.leave(this.client);
+  }
+
+  // --- Correction ---------------------------------------------------------------------------------------------
+
+  /** True: what failed on the standby is repeated on the primary, and nobody needs to know. */
+  moves({ code, message }: ErrorFields): boolean {
+    if (!this.canRepeat || USERS_OWN.has(code) || code.startsWith(DATA_EXCEPTION)) return false;
+    if (NOT_ON_STANDBYS.has(code)) this.shape?.refused(message);
+    const { servers } = this;
+    const server = this.client.unlink();
+    this.repeat();
+    servers?.abandon(server);
+    return true;
+  }
+
+  /**
+   * The server connection is gone. True: the client has missed nothing, and goes on on the primary.
+   * @param isNodes the node may be gone, too
+   */
+  lost(exchange: Exchange, isNodes: boolean): boolean {
+    if (this.state !== State.RUNNING && this.state !== State.ROUTED) return false;
+    if (isNodes) (this.node as ReadNode).failed();
+    const mayGoOn = this.survivesLossOf(exchange);
+    if (this.state === State.ROUTED) this.sendElsewhere();
+    else if (this.canRepeat) this.repeat();
+    else {
+      this.finish();
+      this.state = mayGoOn ? State.MOVING : State.FREE;
+    }
+    return mayGoOn;
+  }
+
+  /** The standby's server connection can't be given the session. True: the primary gets what it was for. */
+  refused(): boolean {
+    if (this.state !== State.ROUTED) return false;
+    this.sendElsewhere();
+    return true;
+  }
+
+  /** The end of the server connection that this is the exchange of need not be told to the client. */
+  survivesLossOf({ outstanding, status }: Exchange): boolean {
+    if (this.canRepeat || this.state === State.ROUTED) return true;
+    // Between two reads of a transaction.
+    const isAtRest = outstanding === 0 && !this.isOpen && status === Backend.InTransaction;
+    return this.state === State.RUNNING && isAtRest;
+  }
+
+  /** Nothing of the running unit has been answered, and all of it has been sent. */
+  get canRepeat(): boolean {
+    return this.state === State.RUNNING && !this.isAnswered && !this.isOpen && this.kept !== null;
+  }
+
+  private repeat(): void {
+    const kept = this.kept as Uint8Array;
+    const length = this.unitBytes;
+    this.kept = null;
+    this.context.counters.readsRepeated += 1;
+    if (this.shape !== null) this.shape.statistics.rerouted += 1;
+    this.finish();
+    this.state = this.inTransaction ? State.MOVING : State.FORCED;
+    const { statements } = this.client;
+    eachPreparedName(kept, length, (start, end) => statements?.forgetName(latin1(kept, start, end)));
+    this.client.repeat(kept, length);
+    giveBack(kept);
+  }
+
+  private drop(): void {
+    if (this.kept !== null) giveBack(this.kept);
+    this.kept = null;
+  }
+}
+
+/** A short one is waited for. */
+function isIncomplete(total: number, position: number, end: number): boolean {
+  return total <= UNIT_BYTES_MAX && end - position < total;
+}
+
+const BEGINS_BATCH: ReadonlySet<number> = new Set([
+  Frontend.Parse,
+  Frontend.Bind,
+  Frontend.Describe,
+  Frontend.Close,
+]);
+
+/** Errors that would be the same on the primary, or that the client or an operator has asked for: `query_canceled`. */
+const USERS_OWN: ReadonlySet<string> = new Set(['57014']);
+const DATA_EXCEPTION = '22';
+/** What standbys refuse: read_only_sql_transaction, object_not_in_prerequisite_state, feature_not_supported. */
+const NOT_ON_STANDBYS: ReadonlySet<string> = new Set(['25006', '55000', '0A000']);
+
+/** Most units are small, and many clients have one at a time: their copies take turns with a few buffers. */
+const SPARE_BYTES = 1024;
+const SPARES_MAX = 256;
+const spares: Uint8Array[] = [];
+
+function takeBuffer(bytes: number): Uint8Array {
+  return (bytes <= SPARE_BYTES ? spares.pop() : undefined) ?? new Uint8Array(Math.max(bytes, SPARE_BYTES));
+}
+
+function giveBack(buffer: Uint8Array): void {
+  if (buffer.length === SPARE_BYTES && spares.length < SPARES_MAX) spares.push(buffer);
+}

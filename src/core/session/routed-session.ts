@@ -1,0 +1,62 @@
+/** A client of a database with standbys: what becomes of its requests when a standby can't carry them out. */
+import type { ErrorFields } from '../../wire/error-fields.js';
+import type { Owed } from '../link.js';
+import * as Request from '../server/request-queue.js';
+import type { ServerConnection } from '../server/server-connection.js';
+import { ListeningSession } from './listening-session.js';
+import type { ReadRouting, RoutedClient } from './read-routing.js';
+
+export abstract class RoutedSession<Self extends RoutedClient> extends ListeningSession {
+  /** Null: all that it sends goes to the servers of its pool. */
+  routing: ReadRouting<Self> | null = null;
+  abstract awaitsAnswer: boolean;
+
+  /** See `ClientEnd.moves`. */
+  moves(error: ErrorFields): boolean {
+    return this.routing?.moves(error) === true;
+  }
+
+  get survivesLoss(): boolean {
+    return this.link !== null && this.routing?.survivesLossOf(this.link.exchange) === true;
+  }
+
+  unlink(): ServerConnection {
+    const server = this.link as ServerConnection;
+    this.link = null;
+    server.unbind();
+    return server;
+  }
+
+  repeat(bytes: Uint8Array, length: number): void {
+    this.awaitsAnswer = false;
+    this.dropBody();
+    this.putBack(bytes, length);
+    this.linked();
+  }
+
+  /** A standby that is gone, or can't be given the session, has nothing of it: the primary is asked. */
+  protected goesElsewhere(owed: Owed, isNodes: boolean): boolean {
+    const { routing } = this;
+    if (routing === null) return false;
+    if (routing.canRepeat) undoAll(owed);
+    return routing.lost(owed.exchange, isNodes);
+  }
+
+  override unserved(refusal: ErrorFields, owed: Owed | null, mayStay: boolean): void {
+    this.link = null;
+    // Where nothing is owed nothing has been sent: it waited until its session would be there.
+    const goesElsewhere = owed === null ? this.routing?.refused() === true : this.goesElsewhere(owed, false);
+    if (!goesElsewhere) super.unserved(refusal, owed, mayStay);
+  }
+}
+
+/** What was asked has not happened. */
+function undoAll({ exchange, undo }: Owed): void {
+  while (exchange.outstanding > 0) {
+    const { firstKind } = exchange;
+    const isWhole =
+      firstKind === Request.QUERY || firstKind === Request.FUNCTION_CALL || firstKind === Request.SYNC;
+    if (isWhole) exchange.complete();
+    else for (const skipped of exchange.failed()) undo(skipped);
+  }
+}

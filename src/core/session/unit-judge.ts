@@ -1,0 +1,225 @@
+/** Whether what a client sends as one may run on a standby, by what is known of its statements and by what the session is set to. */
+import { RoutingHint, routingHint } from '../../sql/routing-hint.js';
+import { latin1, zeroByte } from '../../wire/bytes.js';
+import { HEADER_BYTES } from '../../wire/framing.js';
+import * as Frontend from '../../wire/frontend.js';
+import type { ParameterSet } from '../parameters.js';
+import type { Consistency } from '../settings.js';
+import type { KnownShape, Statement } from '../statements.js';
+import { readBatch, UNIT_BYTES_MAX, type UnitReader } from './routed-unit.js';
+import { textRules } from './text-rules.js';
+
+/** What is known of the statements of a database. */
+export interface KnownShapes {
+  /** Null: nothing yet. */
+  look(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    standardStrings: boolean,
+    path: string | null,
+    user: string,
+  ): KnownShape | null;
+}
+
+/** The client, as this sees it. */
+export interface JudgedClient {
+  readonly parameters: ParameterSet;
+  readonly settings: ParameterSet;
+  readonly tracksState: boolean;
+  /** Non-null: it listens, and its notifications keep to the order of its answers from the primary. */
+  readonly listener: object | null;
+  readonly statements: {
+    find(name: string): Statement | undefined;
+    /** A Parse message's body behind the name; null: there is none. */
+    readonly unnamedDefinition: Uint8Array | null;
+  } | null;
+}
+
+/** What holds for all sessions of one pool. */
+export interface JudgedPool {
+  readonly shapes: KnownShapes;
+  /** Without a word from the session itself. */
+  readonly consistency: Consistency;
+  /** The search_path that its server connections begin with; null: unknown. */
+  readonly searchPath: string | null;
+  /** As whom its server connections log in. */
+  readonly user: string;
+}
+
+const NOT_YET_KNOWN = 'what it does is not known yet';
+const NOT_WHOLE = 'not all of it was in sight, or it does not consist of reads alone';
+const UNREADABLE = 'texts in this client_encoding are not read';
+const BY_COMMENT = 'a comment asks for the primary';
+const BY_COMMENT_STANDBY = 'a comment asks for a standby';
+const PRIMARY_ALONE = 'this session reads from the primary';
+
+export class UnitJudge implements UnitReader {
+  /** Of the text that was read last; null: nothing is known of it. */
+  shape: KnownShape | null = null;
+  /** Why the unit goes where it goes, in words. */
+  reason = '';
+  /** It begins a transaction that only reads. */
+  beginsTransaction = false;
+  /** The client wants to be told where its statements go. */
+  explains = false;
+  /** What its comments ask for (`RoutingHint`). */
+  private hints = 0;
+  private inTransaction = false;
+  private readonly client: JudgedClient;
+  private readonly pool: JudgedPool;
+  /** The settings that what follows was found in. */
+  private judged: ParameterSet | null = null;
+  private sessions: Consistency = 'primary';
+  private path: string | null = null;
+  /** A transaction that doesn't say otherwise sees each statement's newest state. */
+  private readsCommitted = true;
+
+  constructor(client: JudgedClient, pool: JudgedPool) {
+    this.client = client;
+    this.pool = pool;
+  }
+
+  /** What its session has set allows reads on standbys. */
+  get mayRead(): boolean {
+    if (this.client.settings !== this.judged) this.readSettings();
+    if (this.sessions !== 'primary' && this.client.listener === null) return true;
+    this.shape = null;
+    this.reason = PRIMARY_ALONE;
+    return false;
+  }
+
+  /**
+   * Reads the unit at `position`, a simple Query of `total` bytes or a batch. Returns where it ends if it may run on a
+   * standby; else -1.
+   * @param inTransaction it belongs to a transaction that runs on one
+   */
+  read(
+    type: number,
+    total: number,
+    bytes: Uint8Array,
+    position: number,
+    end: number,
+    inTransaction: boolean,
+  ): number {
+    this.hints = RoutingHint.NONE;
+    this.shape = null;
+    this.reason = NOT_WHOLE;
+    this.inTransaction = inTransaction;
+    this.beginsTransaction = false;
+    if (type !== Frontend.Query) return readBatch(bytes, position, end, this);
+    const unitEnd = position + total;
+    if (total > UNIT_BYTES_MAX || total <= HEADER_BYTES || unitEnd > end) return -1;
+    return this.text(bytes, position + HEADER_BYTES, unitEnd - 1) ? unitEnd : -1;
+  }
+
+  /** How much the unit that was read last must see. */
+  get consistency(): Consistency {
+    const { hints } = this;
+    if ((hints & RoutingHint.STRONG) !== 0) return 'strong';
+    if ((hints & RoutingHint.SESSION) !== 0) return 'session';
+    if ((hints & RoutingHint.BOUNDED) !== 0) return 'bounded';
+    if ((hints & RoutingHint.EVENTUAL) !== 0) return 'eventual';
+    return this.sessions;
+  }
+
+  get keepsPortals(): boolean {
+    return !(this.inTransaction || this.beginsTransaction);
+  }
+
+  text(bytes: Uint8Array, start: number, end: number): boolean {
+    const { isOpaque, standardStrings } = textRules(this.client.parameters);
+    if (isOpaque) {
+      this.reason = UNREADABLE;
+      return false;
+    }
+    this.hints |= routingHint(bytes, start, end);
+    const shape = this.pool.shapes.look(bytes, start, end, standardStrings, this.path, this.pool.user);
+    return this.admits(shape, bytes, start, end);
+  }
+
+  prepared(bytes: Uint8Array, start: number, end: number): boolean {
+    const { statements } = this.client;
+    if (statements === null) return false;
+    if (start === end) {
+      const definition = statements.unnamedDefinition;
+      return definition !== null && this.text(definition, 0, textEnd(definition));
+    }
+    const statement = statements.find(latin1(bytes, start, end));
+    return statement !== undefined && this.preparedText(statement);
+  }
+
+  /** What is known of a named statement is kept with it: it has one text, and one search_path. */
+  private preparedText(statement: Statement): boolean {
+    const { route, definition } = statement;
+    if (route !== null && route.shape.isValid && route.shapes === this.pool.shapes) {
+      this.hints |= route.hints;
+      return this.admits(route.shape, definition, 0, textEnd(definition));
+    }
+    const others = this.hints;
+    this.hints = RoutingHint.NONE;
+    const isAdmitted = this.text(definition, 0, textEnd(definition));
+    const { shape, hints } = this;
+    statement.route = shape === null ? null : { shapes: this.pool.shapes, shape, hints };
+    this.hints = others | hints;
+    return isAdmitted;
+  }
+
+  private admits(shape: KnownShape | null, bytes: Uint8Array, start: number, end: number): boolean {
+    this.shape = shape;
+    this.reason = shape === null ? NOT_YET_KNOWN : shape.reason;
+    if ((this.hints & RoutingHint.PRIMARY) !== 0) this.reason = BY_COMMENT;
+    else if (shape?.kind === 'read' && shape.mayRunOnStandby) return true;
+    else if (shape?.kind === 'read' && (this.hints & RoutingHint.STANDBY) !== 0) {
+      this.reason = BY_COMMENT_STANDBY;
+      return true;
+    } else if (shape?.kind === 'begin' && !this.inTransaction) return this.admitsTransaction(shape);
+    return this.inTransaction && endsTransaction(bytes, start, end);
+  }
+
+  /** One that only reads, and sees the newest state with each statement: it can go on elsewhere at any time. */
+  private admitsTransaction({ transaction }: KnownShape): boolean {
+    const isolation = transaction?.isolation ?? null;
+    const readsCommitted = isolation === null ? this.readsCommitted : READS_COMMITTED.has(isolation);
+    this.beginsTransaction = transaction?.readOnly === true && readsCommitted;
+    return this.beginsTransaction;
+  }
+
+  /** What the session has set decides until it sets something else. */
+  private readSettings(): void {
+    const { settings, tracksState } = this.client;
+    const { values } = settings;
+    this.judged = settings;
+    const own = CONSISTENCIES.get(values.get(CONSISTENCY_SETTING)?.toLowerCase() ?? '');
+    const isolation = values.get('default_transaction_isolation') ?? null;
+    const isElsewhere = values.get(ROUTE_SETTING)?.toLowerCase() === 'primary';
+    const isPrimarys = !tracksState || isElsewhere || isolation === 'serializable';
+    this.sessions = isPrimarys ? 'primary' : (own ?? this.pool.consistency);
+    this.path = values.get('search_path') ?? this.pool.searchPath;
+    this.readsCommitted = isolation === null || READS_COMMITTED.has(isolation);
+    this.explains = TRUE_WORD.test(values.get(EXPLAIN_SETTING) ?? '');
+  }
+}
+
+function textEnd(definition: Uint8Array): number {
+  return zeroByte(definition, 0, definition.length);
+}
+
+/** Whether the text does nothing but end its transaction. */
+function endsTransaction(bytes: Uint8Array, start: number, end: number): boolean {
+  return end - start <= ENDING_BYTES_MAX && ENDS_TRANSACTION.test(latin1(bytes, start, end));
+}
+
+const ENDING_BYTES_MAX = 64;
+const ENDS_TRANSACTION = /^\s*(commit|end|rollback|abort)(\s+(work|transaction))?\s*;?\s*$/i;
+const READS_COMMITTED: ReadonlySet<string> = new Set(['read committed', 'read uncommitted']);
+
+/** Settings that the gateway reads; servers take any name with a dot in it. */
+const CONSISTENCY_SETTING = 'sluice.consistency';
+const ROUTE_SETTING = 'sluice.route';
+const EXPLAIN_SETTING = 'sluice.explain_route';
+const TRUE_WORD = /^(1|t|true|on|y|yes)$/i;
+
+const CONSISTENCIES: ReadonlyMap<string, Consistency> = new Map(
+  (['strong', 'session', 'bounded', 'eventual', 'primary'] as const).map((word) => [word, word]),
+);
