@@ -2,31 +2,40 @@ import { once } from 'node:events';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { freePort } from './scratch.js';
 
-/** A small TCP proxy in front of a server, that can do to connections what networks do. */
+/** Where a server listens: by TCP, or at a unix socket. */
+export type ProxyTarget = { readonly host: string; readonly port: number } | { readonly path: string };
+
+/** A small proxy in front of a server, that can do to connections what networks do. */
 export class FaultProxy {
   readonly host = '127.0.0.1';
+  /** 0 in front of a unix socket. */
   readonly port: number;
+  /** The proxy's own unix socket, in front of one. */
+  readonly path: string;
   /** At most so many bytes are passed on in one piece, each in a packet of its own; 0: as they come. */
   pieceBytes = 0;
   /** What has come from the clients, while it is not null. */
   heard: string | null = null;
   readonly #server: Server;
-  readonly #target: { host: string; port: number };
+  readonly #target: ProxyTarget;
   readonly #sockets = new Set<Socket>();
   /** Those of them that lead to the server. */
   readonly #servers = new Set<Socket>();
   #stalled = false;
+  #muted = false;
   #refusing = false;
 
-  private constructor(port: number, target: { host: string; port: number }) {
+  private constructor(port: number, target: ProxyTarget) {
     this.port = port;
+    this.path = 'path' in target ? `${target.path}.proxy` : '';
     this.#target = target;
     this.#server = createServer({ allowHalfOpen: true }, (client) => this.#join(client));
   }
 
-  static async start(target: { host: string; port: number }): Promise<FaultProxy> {
-    const proxy = new FaultProxy(await freePort(), target);
-    proxy.#server.listen(proxy.port, proxy.host);
+  static async start(target: ProxyTarget): Promise<FaultProxy> {
+    const isLocal = 'path' in target;
+    const proxy = new FaultProxy(isLocal ? 0 : await freePort(), target);
+    proxy.#server.listen(isLocal ? { path: proxy.path } : { port: proxy.port, host: proxy.host });
     await once(proxy.#server, 'listening');
     return proxy;
   }
@@ -38,7 +47,7 @@ export class FaultProxy {
 
   /** Resets every connection. */
   cut(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets) reset(socket);
   }
 
   /** While true, connections are kept, but nothing passes. */
@@ -52,6 +61,7 @@ export class FaultProxy {
 
   /** While true, nothing that the server says reaches anybody. */
   mute(muted: boolean): void {
+    this.#muted = muted;
     for (const socket of this.#servers) {
       if (muted) socket.pause();
       else socket.resume();
@@ -71,7 +81,7 @@ export class FaultProxy {
 
   #join(client: Socket): void {
     if (this.#refusing) {
-      client.resetAndDestroy();
+      reset(client);
       return;
     }
     const server = createConnection({ ...this.#target, allowHalfOpen: true });
@@ -87,7 +97,7 @@ export class FaultProxy {
   #pass(from: Socket, to: Socket): void {
     this.#sockets.add(from);
     from.setNoDelay(true);
-    if (this.#stalled) from.pause();
+    if (this.#stalled || (this.#muted && this.#servers.has(from))) from.pause();
     from.on('data', (chunk: Buffer) => {
       const step = this.pieceBytes > 0 ? this.pieceBytes : chunk.length;
       for (let at = 0; at < chunk.length; at += step) to.write(chunk.subarray(at, at + step));
@@ -96,8 +106,14 @@ export class FaultProxy {
     from.on('error', () => {});
     from.on('close', (failed) => {
       this.#sockets.delete(from);
-      if (failed) to.resetAndDestroy();
+      if (failed) reset(to);
       else to.destroySoon();
     });
   }
+}
+
+/** A unix socket knows no reset: it is closed. */
+function reset(socket: Socket): void {
+  if (socket.remoteAddress === undefined) socket.destroy();
+  else socket.resetAndDestroy();
 }
