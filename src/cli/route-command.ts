@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { SearchPath } from '../routing/catalogue.js';
 import type { StandbyDecision } from '../routing/standby-decision.js';
+import { usesText } from '../routing/statement-uses.js';
 import type { StatementVerdict } from '../routing/statement-verdict.js';
 import { UsageError } from './usage-error.js';
 
@@ -127,13 +128,9 @@ function asText(
   { mayRunOnStandby, reason, assumptions }: StandbyDecision,
 ): string {
   const lines = [`${mayRunOnStandby ? 'standby' : 'primary'}: ${reason}`, `  kind: ${verdict.kind}`];
-  const { uses } = verdict;
-  if (uses !== null) {
-    const relations = uses.relations.map(written).join(', ');
-    const functions = uses.functions.map((use) => `${written(use)}/${use.argumentCount}`).join(', ');
-    if (relations !== '') lines.push(`  relations: ${relations}`);
-    if (functions !== '') lines.push(`  functions: ${functions}`);
-  }
+  const { relations, functions } = usesText(verdict.uses);
+  if (relations !== '') lines.push(`  relations: ${relations}`);
+  if (functions !== '') lines.push(`  functions: ${functions}`);
   lines.push(...assumptions.map((assumption) => `  assumed: ${assumption}`));
   return `${lines.join('\n')}\n`;
 }
@@ -144,8 +141,4 @@ function asJson(verdict: StatementVerdict, decision: StandbyDecision, searchPath
   const { mayRunOnStandby, reason, assumptions } = decision;
   const target = mayRunOnStandby ? 'standby' : 'primary';
   return `${JSON.stringify({ target, reason, assumptions, searchPath, verdict: { ...rest, ...named } }, null, 2)}\n`;
-}
-
-function written({ schema, name }: { readonly schema: string | null; readonly name: string }): string {
-  return schema === null ? name : `${schema}.${name}`;
 }

@@ -9,7 +9,7 @@ import { socketSettings } from '../config/socket-settings.js';
 import type { CommandOutcome, GatewayCommand } from '../core/command.js';
 import type { ConsoleAnswer, ConsoleQuestion } from '../core/console.js';
 import type { GatewaySettings } from '../core/settings.js';
-import type { Snapshot } from '../core/snapshot.js';
+import type { Snapshot, SnapshotDetail } from '../core/snapshot.js';
 import { chooseDriver, needsTls } from '../reactor/choose-driver.js';
 import { loadAddon } from '../reactor/load-addon.js';
 import {
@@ -59,8 +59,7 @@ export interface RunningGateway {
   answerConsole(answer: AnswerConsole): void;
   /** Changes the settings of the running gateway. Warns of those that take effect at the next start only. */
   reload(config: SluiceConfig): Promise<void>;
-  /** @param withConnections whether to list every client and server connection. */
-  snapshot(withConnections?: boolean): Promise<Snapshot>;
+  snapshot(detail?: SnapshotDetail): Promise<Snapshot>;
   /**
    * Where a statement of a routed database would go, and why.
    * @throws when PostgreSQL's grammar can't be loaded
@@ -231,8 +230,8 @@ class GatewayProcess implements RunningGateway {
     this.#reactor.applySettings(settings, config.tls, socketSettings(config.values));
   }
 
-  snapshot(withConnections = false): Promise<Snapshot> {
-    return this.#reactor.snapshot(withConnections);
+  snapshot(detail: SnapshotDetail = 'figures'): Promise<Snapshot> {
+    return this.#reactor.snapshot(detail);
   }
 
   explainRoute(database: string, sql: string): Promise<Explanation> {

@@ -30,6 +30,7 @@ import { PinCounts } from './pin-counts.js';
 import { Capacity } from './pool/capacity.js';
 import type { Pool, PoolOwner } from './pool/pool.js';
 import { Pools } from './pools.js';
+import type { RoutedDatabase } from './route/shape-snapshots.js';
 import { LearntScramKeys } from './scram-keys.js';
 import type { ServerConnection } from './server/server-connection.js';
 import { ServerLogin } from './server/server-login.js';
@@ -47,7 +48,7 @@ import {
 import { StatementTraffic } from './session/statement-traffic.js';
 import type { DatabaseSettings, GatewaySettings, UserSettings } from './settings.js';
 import { SlowAnswers } from './slow-answers.js';
-import type { Counters, Snapshot } from './snapshot.js';
+import type { Counters, Snapshot, SnapshotDetail } from './snapshot.js';
 import { StatementCatalogue } from './statements.js';
 import { type Observed, takeSnapshot } from './take-snapshot.js';
 
@@ -112,6 +113,10 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
 
   get listening(): Listening {
     return this.poolTable.listening;
+  }
+
+  get routed(): RoutedDatabase[] {
+    return this.poolTable.shapes.routed;
   }
 
   get pools(): ReadonlyMap<string, Pool> {
@@ -435,9 +440,8 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     return this.openConnections === 0;
   }
 
-  /** @param withConnections whether to list every client and server connection. */
-  snapshot(withConnections = false): Snapshot {
-    return takeSnapshot(this, withConnections);
+  snapshot(detail: SnapshotDetail = 'figures'): Snapshot {
+    return takeSnapshot(this, detail);
   }
 
   /** Begins a command of an operator's; `done` is called once, when it has taken effect. */

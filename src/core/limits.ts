@@ -121,6 +121,9 @@ export const OWN_ROW_BYTES_MAX = 256;
 /** Statements whose shape is known, of each database that is routed; what was not asked for lately is forgotten. */
 export const SHAPES_MAX = 8192;
 
+/** How many of them SHOW SHAPES lists of each database. */
+export const SHAPES_SHOWN_MAX = 1000;
+
 /** Statements of a database about which the control plane is being asked; others go to the primary meanwhile. */
 export const STATEMENT_QUESTIONS_MAX = 64;
 

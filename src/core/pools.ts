@@ -1,7 +1,7 @@
 /** The pools of one gateway: made when somebody needs them, forgotten when they are empty. */
 import { CONFIGURATION_CHANGED } from './close-reasons.js';
 import type { GatewayContext } from './context.js';
-import type { Databases } from './databases.js';
+import type { Database, Databases } from './databases.js';
 import { Hosts, type HostsOwner } from './hosts.js';
 import { POOLS_MAX } from './limits.js';
 import { Listening } from './listening/listening.js';
@@ -9,6 +9,7 @@ import { Pool, type PoolIdentity, type PoolOwner } from './pool/pool.js';
 import { type PoolLimits, poolLimits } from './pool/pool-limits.js';
 import { ReplicationPool } from './pool/replication-pool.js';
 import { resetValues } from './pool/reset-values.js';
+import { DatabaseShapes } from './route/database-shapes.js';
 import { userAfterReload } from './server/server-user.js';
 import type { Session } from './session/session.js';
 import type { DatabaseSettings, GatewaySettings } from './settings.js';
@@ -20,6 +21,7 @@ export class Pools implements HostsOwner {
   private readonly databases: Databases;
   readonly hosts: Hosts;
   readonly listening: Listening;
+  readonly shapes: DatabaseShapes;
 
   constructor(context: GatewayContext, owner: PoolOwner, databases: Databases) {
     this.context = context;
@@ -27,6 +29,7 @@ export class Pools implements HostsOwner {
     this.databases = databases;
     this.hosts = new Hosts(context, this);
     this.listening = new Listening(context, owner, this.hosts);
+    this.shapes = new DatabaseShapes(context);
   }
 
   hostMoved(name: string, vanished: ReadonlySet<string>): void {
@@ -115,22 +118,28 @@ export class Pools implements HostsOwner {
 
   /** Does what is due, and returns the time in ms at which more will be. */
   advance(now: number): number {
-    let next = Math.min(this.hosts.advance(now), this.listening.advance(now));
+    let next = Math.min(this.hosts.advance(now), this.listening.advance(now), this.shapes.advance(now));
     for (const [key, pool] of this.byKey) {
       next = Math.min(next, pool.advance(now));
       if (!pool.isUnused) continue;
       this.byKey.delete(key);
       this.owner.capacity.withdraw(pool);
     }
-    this.forgetAutoDatabases(now);
+    this.forgetUnused(now);
     return next;
   }
 
+  private forgetUnused(now: number): void {
+    if (this.shapes.isEmpty && !this.databases.hasAuto) return;
+    const inUse = new Set([...this.byKey.values()].map((pool) => pool.database));
+    this.shapes.keep((database) => inUse.has(database));
+    this.forgetAutoDatabases(inUse, now);
+  }
+
   /** Databases made from `*` that nobody has used for long (`autodb_idle_timeout`). */
-  private forgetAutoDatabases(now: number): void {
+  private forgetAutoDatabases(inUse: ReadonlySet<Database>, now: number): void {
     const { autodbIdleTimeoutMs } = this.context.settings;
     if (!this.databases.hasAuto || autodbIdleTimeoutMs === 0) return;
-    const inUse = new Set([...this.byKey.values()].map((pool) => pool.database));
     for (const name of this.databases.forgetUnused(inUse, now, autodbIdleTimeoutMs)) {
       this.context.io.report({
         level: 'warn',

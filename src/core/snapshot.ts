@@ -1,5 +1,6 @@
 import type { HostSnapshot } from './hosts.js';
 import type { PinFigures } from './pin-counts.js';
+import type { ShapeFigures } from './route/shapes.js';
 import type { HostBalancing, PoolMode } from './settings.js';
 
 /** What one gateway is doing at a moment: the single source of console, metrics, dashboard and logs. */
@@ -55,6 +56,9 @@ export interface Counters {
   readsRepeated: number;
 }
 
+/** What is asked for beside the figures, since there may be much of it: every connection, or every shape. */
+export type SnapshotDetail = 'figures' | 'connections' | 'shapes';
+
 /** All of it. */
 export interface Snapshot {
   /** Clients that are logged in, or on the way. */
@@ -78,11 +82,40 @@ export interface Snapshot {
   /** The gateway's clock, in ms, to which the times of connections are to be compared. */
   readonly now: number;
   readonly state: 'active' | 'paused' | 'suspended';
+  /** Databases whose statements are routed, while they have clients. */
+  readonly routed: readonly RoutedDatabaseSnapshot[];
+  /** Null unless they were asked for: there may be many. Of each database those that were called most. */
+  readonly shapes: readonly ShapeSnapshot[] | null;
   /** Null unless they were asked for: there may be many. */
   readonly connections: {
     readonly clients: readonly ConnectionSnapshot[];
     readonly servers: readonly ConnectionSnapshot[];
   } | null;
+}
+
+/** What is known for routing a database's statements. */
+export interface RoutedDatabaseSnapshot {
+  readonly database: string;
+  readonly shapes: ShapeFigures;
+}
+
+/** What is known of the statements of one shape, in sessions with one search_path, and what has become of them. */
+export interface ShapeSnapshot {
+  readonly database: string;
+  readonly onPrimary: number;
+  readonly onStandby: number;
+  /** How often a standby could not carry it out, and the primary did. */
+  readonly rerouted: number;
+  readonly totalMs: number;
+  /** Counts by duration (`latency-histogram.ts`); null: there were few. */
+  readonly latency: Uint32Array | null;
+  readonly kind: 'read' | 'begin' | 'other';
+  readonly mayRunOnStandby: boolean;
+  readonly reason: string;
+  /** Null: it isn't known. */
+  readonly searchPath: string | null;
+  /** Without comments and constants; empty: of all that are not told apart. */
+  readonly text: string;
 }
 
 /** Both ends of one connection, for `SHOW CLIENTS` and `SHOW SERVERS`. Times are the gateway's monotonic ms. */

@@ -10,6 +10,7 @@ import type { ConnectionId, Io } from './io.js';
 import type { Listening } from './listening/listening.js';
 import { pinReasons } from './pin-words.js';
 import type { Pool } from './pool/pool.js';
+import { type RoutedDatabase, shapesOf } from './route/shape-snapshots.js';
 import type { ServerConnection } from './server/server-connection.js';
 import type { Session } from './session/session.js';
 import { Pin } from './session-state.js';
@@ -19,6 +20,7 @@ import type {
   DatabaseTotals,
   PoolSnapshot,
   Snapshot,
+  SnapshotDetail,
   UserSnapshot,
 } from './snapshot.js';
 
@@ -36,10 +38,10 @@ export interface Observed {
   readonly administration: Administration;
   readonly consoles: Consoles;
   readonly servers: number;
+  readonly routed: readonly RoutedDatabase[];
 }
 
-/** @param withConnections whether to list every client and server connection. */
-export function takeSnapshot(gateway: Observed, withConnections: boolean): Snapshot {
+export function takeSnapshot(gateway: Observed, detail: SnapshotDetail): Snapshot {
   const { context, databases, sessions } = gateway;
   const now = context.io.now();
   const pools = [...gateway.pools.values()];
@@ -68,7 +70,9 @@ export function takeSnapshot(gateway: Observed, withConnections: boolean): Snaps
     pins: context.pinCounts.figures([...sessions].map(({ virtual }) => virtual?.pins ?? Pin.NONE)),
     now,
     state: gateway.administration.state,
-    connections: withConnections ? listConnections(gateway, pools, now) : null,
+    routed: gateway.routed.map(({ name, shapes }) => ({ database: name, shapes: shapes.figures })),
+    shapes: detail === 'shapes' ? gateway.routed.flatMap(shapesOf) : null,
+    connections: detail === 'connections' ? listConnections(gateway, pools, now) : null,
   };
 }
 

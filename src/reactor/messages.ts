@@ -6,7 +6,7 @@ import type { CommandOutcome, GatewayCommand } from '../core/command.js';
 import type { ConsoleAnswer, ConsoleQuestion } from '../core/console.js';
 import type { KeyRequest, Report } from '../core/io.js';
 import type { GatewaySettings } from '../core/settings.js';
-import type { Snapshot } from '../core/snapshot.js';
+import type { Snapshot, SnapshotDetail } from '../core/snapshot.js';
 import type { DriverName, Listener, OpenListener } from './driver.js';
 import type { ResolvedHost } from './slow-work.js';
 
@@ -28,7 +28,7 @@ export type ToWorker =
       readonly tls: TlsConfiguration;
       readonly sockets: SocketSettings;
     }
-  | { readonly kind: 'snapshot'; readonly id: number; readonly withConnections: boolean }
+  | { readonly kind: 'snapshot'; readonly id: number; readonly detail: SnapshotDetail }
   /** Other processes go on with the listening sockets. */
   | { readonly kind: 'handOver'; readonly id: number }
   | { readonly kind: 'command'; readonly id: number; readonly command: GatewayCommand }

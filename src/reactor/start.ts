@@ -13,7 +13,7 @@ import type { ConsoleAnswer, ConsoleQuestion } from '../core/console.js';
 import type { KeyRequest, Report } from '../core/io.js';
 import type { RouteAnswer, RouteQuestion } from '../core/route/route-questions.js';
 import type { GatewaySettings } from '../core/settings.js';
-import type { Snapshot } from '../core/snapshot.js';
+import type { Snapshot, SnapshotDetail } from '../core/snapshot.js';
 import { SqlState } from '../wire/sqlstate.js';
 import { chooseDriver, type DriverChoice, type DriverSetting, needsTls } from './choose-driver.js';
 import type { DriverName, InheritedListener, Listener, OpenListener } from './driver.js';
@@ -74,7 +74,7 @@ export interface ReactorHandle {
    */
   handOver(): Promise<void>;
   /** @throws when the reactor has ended */
-  snapshot(withConnections?: boolean): Promise<Snapshot>;
+  snapshot(detail?: SnapshotDetail): Promise<Snapshot>;
   /**
    * Carries out an operator's command; resolves when it has taken effect.
    * @throws when the reactor has ended
@@ -177,8 +177,7 @@ async function startWith(
       if (!hasTls && needsTls(settings.tls)) options.onReport(TLS_NEEDS_RESTART);
       thread.tell({ kind: 'settings', settings: speakable(settings), tls: hasTls ? tls : NO_TLS, sockets });
     },
-    snapshot: (withConnections = false) =>
-      thread.ask({ kind: 'snapshot', withConnections }) as Promise<Snapshot>,
+    snapshot: (detail = 'figures') => thread.ask({ kind: 'snapshot', detail }) as Promise<Snapshot>,
     execute: (command) => thread.ask({ kind: 'command', command }) as Promise<CommandOutcome>,
     shutdown: () => thread.shutdown(),
   };

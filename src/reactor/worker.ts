@@ -97,7 +97,7 @@ class ReactorThread implements SlowWork {
       case 'settings':
         return this.#applySettings(message);
       case 'snapshot':
-        return this.#answer(message.id, this.#gateway.snapshot(message.withConnections));
+        return this.#answer(message.id, this.#gateway.snapshot(message.detail));
       case 'handOver':
         this.#driver.closeListeners('handedOver');
         return this.#answer(message.id, null);

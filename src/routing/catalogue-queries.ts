@@ -10,8 +10,16 @@ import { HARMLESS_VOLATILE_FUNCTIONS, NODE_DEPENDENT_FUNCTIONS } from './node-fu
  * Temporary objects come last, so that nobody's stands before PostgreSQL's. To compile these queries takes longer than to
  * run them.
  */
-export const PIN_SEARCH_PATH = `SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false),
-  pg_catalog.set_config('jit', 'off', false)`;
+const PIN = (
+  isLocal: boolean,
+): string => `SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', ${isLocal}),
+  pg_catalog.set_config('jit', 'off', ${isLocal})`;
+
+/** For the session. */
+export const PIN_SEARCH_PATH = PIN(false);
+
+/** One simple Query, whose statements share a transaction; its first row is of no interest. */
+export const pinned = (query: string): string => `${PIN(true)};${query}`;
 
 /** A database with more relations or functions than this has no catalogue, and all its statements go to the primary. */
 export const CATALOGUE_ROWS_MAX = 200_000;

@@ -7,7 +7,7 @@ import {
   relationTrouble,
   type SearchPath,
 } from './catalogue.js';
-import type { FunctionUse, NameUse, Uses } from './statement-uses.js';
+import { type FunctionUse, type NameUse, nameText, type Uses } from './statement-uses.js';
 import type { StatementVerdict } from './statement-verdict.js';
 
 /** Where a statement that stands by itself may run. */
@@ -64,14 +64,14 @@ function toPrimary(reason: string): StandbyDecision {
 function troubleOf(uses: Uses, catalogue: Catalogue, path: SearchPath, assumptions: string[]): string | null {
   for (const use of uses.functions) {
     const trouble = callTrouble(use, catalogue, path);
-    if (trouble !== null) return `it calls ${written(use)}(), ${trouble}`;
+    if (trouble !== null) return `it calls ${nameText(use)}(), ${trouble}`;
     const hidden = catalogue.hiddenTrouble('function', use.name);
-    if (hidden !== null) return `it calls ${written(use)}(), which ${hidden}`;
+    if (hidden !== null) return `it calls ${nameText(use)}(), which ${hidden}`;
   }
   for (const use of uses.relations) {
     const trouble =
       readTrouble(use, catalogue, path, assumptions) ?? catalogue.hiddenTrouble('relation', use.name);
-    if (trouble !== null) return `${written(use)} ${trouble}`;
+    if (trouble !== null) return `${nameText(use)} ${trouble}`;
   }
   for (const name of uses.operators) {
     const trouble = catalogue.hiddenTrouble('operator', name);
@@ -108,10 +108,6 @@ function readTrouble(
   const systems =
     use.schema?.startsWith('pg_') || use.schema === 'information_schema' || use.name.startsWith('pg_');
   if (catalogue.loaded || systems) return 'is not known here';
-  assumptions.push(`${written(use)} is an ordinary table`);
+  assumptions.push(`${nameText(use)} is an ordinary table`);
   return null;
-}
-
-function written({ schema, name }: NameUse): string {
-  return schema === null ? name : `${schema}.${name}`;
 }

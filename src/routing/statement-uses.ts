@@ -10,6 +10,19 @@ export interface NameUse {
   readonly name: string;
 }
 
+/** A name as it is shown to people. */
+export function nameText({ schema, name }: NameUse): string {
+  return schema === null ? name : `${schema}.${name}`;
+}
+
+/** What a query names, as it is shown to people: `app.total/2` is a call with two arguments. */
+export function usesText(uses: Uses | null): { readonly functions: string; readonly relations: string } {
+  return {
+    functions: (uses?.functions ?? []).map((use) => `${nameText(use)}/${use.argumentCount}`).join(', '),
+    relations: (uses?.relations ?? []).map(nameText).join(', '),
+  };
+}
+
 /** A call. */
 export interface FunctionUse extends NameUse {
   readonly argumentCount: number;

@@ -2,7 +2,7 @@
 import { describeSettings, type SettingChange } from '../../config/change-setting.js';
 import type { GatewayCommand } from '../../core/command.js';
 import type { ConsoleAnswer, ConsoleQuestion, ConsoleResult, ConsoleUser } from '../../core/console.js';
-import type { Snapshot } from '../../core/snapshot.js';
+import type { Snapshot, SnapshotDetail } from '../../core/snapshot.js';
 import type { ErrorFields } from '../../wire/error-fields.js';
 import { SqlState } from '../../wire/sqlstate.js';
 import type { RunningGateway } from '../gateway-process.js';
@@ -12,6 +12,7 @@ import type { ReloadOutcome } from '../reload.js';
 import { PGBOUNCER_VERSION } from '../version.js';
 import { ConsoleError } from './console-error.js';
 import { HELP } from './help.js';
+import { ROUTE_COLUMNS, routeRow } from './route-table.js';
 import { countParameters, readStatements, SESSION_PARAMETERS, type Statement } from './statement.js';
 import { NO_PERIOD, periodBetween, type StatsPeriod } from './stats-period.js';
 import { columns, type Facts } from './table.js';
@@ -98,6 +99,10 @@ export class AdminConsole {
     switch (statement.kind) {
       case 'show':
         return this.#show(statement, user);
+      case 'route': {
+        const rows = [await routeRow(this.#operator.gateway, statement.database, statement.sql)];
+        return { columns: ROUTE_COLUMNS, rows, tag: 'SHOW', notices: [] };
+      }
       case 'help':
       case 'parameter':
       case 'select':
@@ -115,13 +120,13 @@ export class AdminConsole {
     if (table.adminOnly && !user.isAdmin) {
       throw new ConsoleError(ADMIN_NEEDED);
     }
-    const facts = await this.#facts(table.needsConnections === true);
+    const facts = await this.#facts(table.detail ?? 'figures');
     return { columns: table.columns, rows: filter.apply(table.rows(facts)), tag: 'SHOW', notices: [] };
   }
 
-  async #facts(withConnections: boolean): Promise<Facts> {
+  async #facts(detail: SnapshotDetail): Promise<Facts> {
     const { gateway } = this.#operator;
-    const snapshot = await gateway.snapshot(withConnections);
+    const snapshot = await gateway.snapshot(detail);
     return {
       snapshot,
       settings: gateway.settings,
@@ -184,6 +189,8 @@ function describe(statement: Statement): ConsoleResult {
   switch (statement.kind) {
     case 'show':
       return { columns: statement.table.columns, rows: [], tag: 'SHOW', notices: [] };
+    case 'route':
+      return { columns: ROUTE_COLUMNS, rows: [], tag: 'SHOW', notices: [] };
     case 'help':
       return { ...NOTHING, tag: 'SHOW', notices: [HELP] };
     case 'parameter': {

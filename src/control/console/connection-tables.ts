@@ -12,20 +12,20 @@ const BUFFERS = 'recv_pos:i pkt_pos:i pkt_remain:i send_pos:i send_remain:i pkt_
 
 export const CLIENTS: Table = {
   columns: columns(`${COLUMNS} pin_reason pinned_since`),
-  needsConnections: true,
+  detail: 'connections',
   rows: (facts) =>
     clientsOf(facts).map((it, i) => [...it, ...pinOf(facts.snapshot.connections!.clients[i]!, facts)]),
 };
 
 export const SERVERS: Table = {
   columns: columns(COLUMNS),
-  needsConnections: true,
+  detail: 'connections',
   rows: (facts) => serversOf(facts),
 };
 
 export const SOCKETS: Table = {
   columns: columns(`${COLUMNS} ${BUFFERS}`),
-  needsConnections: true,
+  detail: 'connections',
   rows: (facts) => withBuffers([...clientsOf(facts), ...serversOf(facts)]),
 };
 
@@ -37,7 +37,7 @@ export const ACTIVE_SOCKETS: Table = {
 /** SHOW PINS, which PgBouncer has not: clients that keep their server connection behind their transactions, and why. */
 export const PINS: Table = {
   columns: columns('id:i user database reason since seconds:q server_pid:i application_name'),
-  needsConnections: true,
+  detail: 'connections',
   rows: ({ snapshot, takenAt }) => {
     const { clients, servers } = snapshot.connections ?? { clients: [], servers: [] };
     const pids = new Map(servers.map(({ id, remotePid }) => [id, remotePid]));

@@ -30,6 +30,8 @@ describe('statements of the console', () => {
     ['BEGIN', { kind: 'nothing', tag: 'BEGIN' }],
     ['SHOW transaction isolation level', { kind: 'parameter', name: 'transaction_isolation' }],
     ['SHOW', { kind: 'help' }],
+    ["SHOW ROUTE 'SELECT ''a'''", { kind: 'route', database: null, sql: "SELECT 'a'" }],
+    ["show route App 'SELECT 1';", { kind: 'route', database: 'app', sql: 'SELECT 1' }],
   ];
   for (const [text, expected] of cases) {
     test(text, () => {
@@ -49,6 +51,9 @@ describe('statements of the console', () => {
     'PAUSE a b',
     'SET x',
     'SHOW POOLS WHERE',
+    'SHOW ROUTE',
+    'SHOW ROUTE app',
+    "SHOW ROUTE 'SELECT 1' app",
     "SELECT 'x",
     'KILL_CLIENT',
     'DROP TABLE t',
@@ -56,6 +61,11 @@ describe('statements of the console', () => {
   ]) {
     test(`refuses ${text}`, () => assert.throws(() => read(text), ConsoleError));
   }
+
+  test('SHOW ROUTE takes its statement as a parameter, too', () => {
+    const [statement] = readStatements('SHOW ROUTE $1', ['SELECT 2']);
+    assert.deepEqual(statement, { kind: 'route', database: null, sql: 'SELECT 2' });
+  });
 
   test('count their parameters', () =>
     assert.equal(countParameters('SHOW POOLS WHERE user = $2 LIMIT $1'), 2));

@@ -1,4 +1,5 @@
 /** The console's statements: PgBouncer's, in any case, and what drivers and tools send by themselves. */
+import { SqlState } from '../../wire/sqlstate.js';
 import { ConsoleError } from './console-error.js';
 import { type Filter, readFilter } from './filter.js';
 import type { Table } from './table.js';
@@ -33,6 +34,8 @@ type DatabaseCommand = (typeof DATABASE_COMMANDS)[number];
 
 export type Statement =
   | { readonly kind: 'show'; readonly name: string; readonly table: Table; readonly filter: Filter }
+  /** SHOW ROUTE: where a statement would go. Null: in the only database with standbys. */
+  | { readonly kind: 'route'; readonly database: string | null; readonly sql: string }
   | { readonly kind: 'help' }
   /** SHOW of a parameter that sessions of PostgreSQL have. */
   | { readonly kind: 'parameter'; readonly name: string }
@@ -123,6 +126,7 @@ function readShow(reader: TokenReader, parameters: readonly (string | null)[]): 
   if (table !== undefined) {
     return { kind: 'show', name, table, filter: readFilter(reader, table.columns, parameters) };
   }
+  if (name === 'route') return readRoute(reader, parameters);
   if (name === 'help') {
     reader.expectEnd();
     return { kind: 'help' };
@@ -133,6 +137,19 @@ function readShow(reader: TokenReader, parameters: readonly (string | null)[]): 
   const parameter = words.join('_') === 'time_zone' ? 'timezone' : words.join('_').replace(/_level$/, '');
   if (parameter in SESSION_PARAMETERS) return { kind: 'parameter', name: parameter };
   throw new ConsoleError(`invalid command 'SHOW ${words.join(' ')}', use SHOW HELP;`);
+}
+
+function readRoute(reader: TokenReader, parameters: readonly (string | null)[]): Statement {
+  const database = reader.next?.kind === 'word' ? reader.name() : null;
+  const token = reader.take();
+  if (token?.kind !== 'parameter' && token?.kind !== 'string') {
+    throw new ConsoleError("SHOW ROUTE takes a statement in quotes: SHOW ROUTE [<db>] '<sql>'", {
+      sqlstate: SqlState.syntax_error,
+    });
+  }
+  reader.expectEnd();
+  const sql = token.kind === 'string' ? token.text : (parameters[token.index - 1] ?? '');
+  return { kind: 'route', database, sql };
 }
 
 function readSet(reader: TokenReader): Statement {

@@ -2,7 +2,7 @@
 import type { SettingRow } from '../../config/change-setting.js';
 import type { ConsoleColumn, ConsoleType } from '../../core/console.js';
 import type { GatewaySettings } from '../../core/settings.js';
-import type { Snapshot } from '../../core/snapshot.js';
+import type { Snapshot, SnapshotDetail } from '../../core/snapshot.js';
 import type { ListeningSocket } from '../../reactor/start.js';
 import type { Row } from './filter.js';
 import type { StatsPeriod } from './stats-period.js';
@@ -25,8 +25,8 @@ export interface Facts {
 
 export interface Table {
   readonly columns: readonly ConsoleColumn[];
-  /** Its rows need the lists of connections. */
-  readonly needsConnections?: true;
+  /** What its rows need beside the figures. */
+  readonly detail?: SnapshotDetail;
   /** Users who may only look don't see it. */
   readonly adminOnly?: true;
   readonly rows: (facts: Facts) => readonly Row[];

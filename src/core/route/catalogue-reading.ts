@@ -5,7 +5,7 @@
  * A DDL that has been seen may not be committed yet, so that one look behind it is not enough: there are several, each
  * after four times as long as the one before, up to the period in which what others do is noticed.
  */
-import { CATALOGUE_DIGEST_QUERY, CATALOGUE_QUERY } from '../../routing/catalogue-queries.js';
+import { CATALOGUE_DIGEST_QUERY, CATALOGUE_QUERY, pinned } from '../../routing/catalogue-queries.js';
 import type { GatewayContext } from '../context.js';
 import {
   CATALOGUE_MS_MAX,
@@ -17,12 +17,14 @@ import {
 /** Rows as text; null: the query has failed. */
 export type QueryTaker = (rows: readonly (readonly (string | null)[])[] | null) => void;
 
-/** The primary, on a connection of our own with PostgreSQL's own objects first in its search_path. */
+/** The primary, on a connection of our own. */
 export interface CatalogueSource {
-  /** Calls back once, later or at once. */
+  /** Runs the statements of a simple Query, and calls back once, later or at once, with the rows of all of them. */
   query(sql: string, done: QueryTaker): void;
 }
 
+const DIGEST = pinned(CATALOGUE_DIGEST_QUERY);
+const FACTS = pinned(CATALOGUE_QUERY);
 const GROWTH = 4;
 const RETRY_MS_MIN = 100;
 /** After so many failures in a row operators are told. */
@@ -36,7 +38,7 @@ export class CatalogueReading {
   currentAt: number | null = null;
   private readonly context: Pick<GatewayContext, 'io' | 'slow'>;
   private readonly database: string;
-  private readonly source: CatalogueSource;
+  private source: CatalogueSource;
   private readonly loaded: (version: number) => void;
   private digest: string | null = null;
   private isLooking = false;
@@ -66,6 +68,14 @@ export class CatalogueReading {
     this.loaded = loaded;
   }
 
+  /** A look that is under way at another source is given up. */
+  readFrom(source: CatalogueSource): void {
+    if (source === this.source) return;
+    this.source = source;
+    this.isLooking = false;
+    this.retry();
+  }
+
   /** What is known may not be true any more: it is looked at soon, and several times. */
   suspect(): void {
     this.intervalMs = this.restMs;
@@ -91,8 +101,15 @@ export class CatalogueReading {
     this.isLooking = true;
     this.startedAt = now;
     this.looks += 1;
-    this.source.query(CATALOGUE_DIGEST_QUERY, (rows) => this.compare(rows?.[0]?.[0] ?? null));
+    this.query(DIGEST, (rows) => this.compare(rows?.at(-1)?.[0] ?? null));
     return Number.POSITIVE_INFINITY;
+  }
+
+  private query(sql: string, done: QueryTaker): void {
+    const { source } = this;
+    source.query(sql, (rows) => {
+      if (source === this.source) done(rows);
+    });
   }
 
   private compare(digest: string | null): void {
@@ -102,9 +119,9 @@ export class CatalogueReading {
   }
 
   private read(digest: string): void {
-    this.source.query(CATALOGUE_QUERY, (rows) => {
+    this.query(FACTS, (rows) => {
       if (rows === null) return this.fail();
-      const parts = rows.map(([what, facts]) => [what ?? '', facts ?? '[]'] as const);
+      const parts = rows.slice(1).map(([what, facts]) => [what ?? '', facts ?? '[]'] as const);
       const question = { kind: 'catalogue', database: this.database, parts } as const;
       this.context.slow.ask(question, (answer) => {
         if (answer.kind !== 'catalogue' || answer.version === 0) return this.fail();

@@ -36,9 +36,9 @@ function newShapes({ hasCatalogue = true } = {}) {
   const readCatalogue = (): boolean => {
     shapes.advance(world.now);
     if (queries.length === 0) return false;
-    queries.pop()?.([[world.digest]]);
+    queries.pop()?.([['pg_catalog, pg_temp'], [world.digest]]);
     if (queries.length > 0) {
-      queries.pop()?.([['functions', '[]']]);
+      queries.pop()?.([['pg_catalog, pg_temp'], ['functions', '[]']]);
       asked.pop()?.answer({ kind: 'catalogue', version: ++world.version });
     }
     return true;

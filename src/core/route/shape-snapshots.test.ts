@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ShapeRoute, ShapeStatistics } from './shape-route.js';
+import { shapesOf } from './shape-snapshots.js';
+import type { Shapes } from './shapes.js';
+
+function route(text: string, calls: number): ShapeRoute {
+  const facts = { kind: 'read', mayRunOnStandby: true, reason: 'it only reads' } as const;
+  const statistics = new ShapeStatistics();
+  for (let n = 0; n < calls; n += 1) statistics.ran(n % 2 === 0, 1);
+  return new ShapeRoute({ ...facts, transaction: null, changesCatalogue: false, text }, null, statistics);
+}
+
+test('the shapes that were called most come first', () => {
+  const routes = [route('SELECT ?', 3), route('', 0), route('SELECT a', 100), route('SELECT b', 0)];
+  const shown = shapesOf({ name: 'app', shapes: { routes: () => routes } as unknown as Shapes });
+  assert.deepEqual(
+    shown.map(({ text, onPrimary, onStandby, totalMs }) => [text, onPrimary, onStandby, totalMs]),
+    [
+      ['SELECT a', 50, 50, 100],
+      ['SELECT ?', 1, 2, 3],
+      ['SELECT b', 0, 0, 0],
+    ],
+  );
+  assert.equal(shown[1]!.latency, null);
+  assert.ok(shown[0]!.latency!.reduce((sum, count) => sum + count, 0) >= 80);
+});
