@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { type DatabaseFacts, readCatalogue } from '../../src/control/routing/read-catalogue.js';
 import { PostgresParser } from '../../src/grammar/postgres-parser.js';
 import type { SearchPath } from '../../src/routing/catalogue.js';
+import { CATALOGUE_DIGEST_QUERY, pinned } from '../../src/routing/catalogue-queries.js';
 import { decideStandby } from '../../src/routing/standby-decision.js';
 import { judgeStatement } from '../../src/routing/statement-verdict.js';
 import { PostgresServer } from '../harness/postgres-server.js';
@@ -191,6 +192,31 @@ describe("a database's catalogue", () => {
     assert.match(reasonFor('SELECT 1::kept', null) ?? '', /type kept, which calls public\.to_kept/);
     assert.equal(reasonFor('SELECT 1 + 2, lower(b) FROM plain', ['public']), null);
     facts = before;
+  });
+
+  test('a digest tells whether anything has changed', async () => {
+    const digest = async () => {
+      const rows = await server.query(pinned(CATALOGUE_DIGEST_QUERY));
+      return String(rows.at(-1)?.digest);
+    };
+    const first = await digest();
+    assert.match(first, /\d+ -?\d+/);
+    await server.query('CREATE TEMPORARY TABLE passing (a int); DROP TABLE passing');
+    assert.equal(await digest(), first);
+    const changes = [
+      'CREATE TABLE another (a int)',
+      'ALTER FUNCTION steady(int) VOLATILE',
+      'ALTER TABLE another SET UNLOGGED',
+      'CREATE OR REPLACE VIEW calm AS SELECT a, now() AS at, writes(a) AS steady FROM plain',
+      'ALTER FUNCTION steady(int) STABLE',
+      'DROP TABLE another',
+    ];
+    const seen = new Set([first]);
+    for (const change of changes) {
+      await server.query(change);
+      seen.add(await digest());
+    }
+    assert.equal(seen.size, changes.length + 1);
   });
 
   test("nobody's objects stand before PostgreSQL's own in the questions", async () => {

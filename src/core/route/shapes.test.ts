@@ -61,7 +61,9 @@ describe('the shapes of a database', () => {
     assert.equal(questions().length, 0);
     readCatalogue();
     assert.equal(look('SELECT 1'), null);
-    assert.equal(Buffer.from(questions()[0]!.text).toString(), 'SELECT 1');
+    const { text } = questions()[0]!;
+    assert.equal(Buffer.from(text).toString(), 'SELECT 1');
+    assert.equal(text.buffer.byteLength, text.length, 'nothing else crosses with it');
   });
 
   test('a shape is asked about once', () => {

@@ -5,6 +5,7 @@
 import { hashStep } from '../../sql/lexer.js';
 import { ShapeReader } from '../../sql/shape.js';
 import { ShapeCache } from '../../sql/shape-cache.js';
+import { copyBytes } from '../../wire/bytes.js';
 import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
 import {
@@ -123,9 +124,12 @@ export class Shapes {
     if (CHANGING.has(reader.firstWord)) this.catalogue.suspect();
     if (!JUDGED.has(reader.firstWord)) return this.unjudged;
     if (end - start > JUDGED_TEXT_BYTES_MAX) return this.tooLong;
-    // The memory is the driver's.
-    if (this.mayAsk(known, end - start))
-      this.ask(known, bytes.slice(start, end), standardStrings, path, user);
+    if (this.mayAsk(known, end - start)) {
+      // A copy with memory of its own: it crosses to another thread together with all of its memory.
+      const text = new Uint8Array(end - start);
+      copyBytes(bytes, start, end, text, 0);
+      this.ask(known, text, standardStrings, path, user);
+    }
     return null;
   }
 
