@@ -7,6 +7,7 @@ import type { GatewayContext } from './context.js';
 import type { Database, Databases } from './databases.js';
 import type { Listening } from './listening/listening.js';
 import type { Pool } from './pool/pool.js';
+import type { Clusters } from './route/clusters.js';
 import type { ServerConnection } from './server/server-connection.js';
 import type { Session } from './session/session.js';
 
@@ -16,6 +17,7 @@ export interface Administered {
   readonly databases: Databases;
   readonly pools: ReadonlyMap<string, Pool>;
   readonly listening: Listening;
+  readonly clusters: Clusters;
   readonly sessions: ReadonlySet<Session>;
 }
 
@@ -122,6 +124,7 @@ export class Administration {
     const pools = this.poolsOf(chosen);
     for (const pool of pools) pool.servers.replace(PAUSED);
     this.administered.listening.replace(PAUSED, chosen);
+    this.administered.clusters.replace(PAUSED, chosen);
     this.when(() => pools.every((pool) => pool.serverCount === 0) || chosen.every((it) => !it.paused), done);
   }
 
@@ -141,6 +144,7 @@ export class Administration {
     for (const database of chosen) database.paused = false;
     for (const pool of this.poolsOf(chosen)) pool.resume();
     this.administered.listening.resume(chosen);
+    this.administered.clusters.resume(chosen);
     this.connectionGone();
     done(null);
   }
@@ -151,6 +155,7 @@ export class Administration {
     this.administered.context.localSockets.forget();
     for (const pool of this.poolsOf(chosen)) pool.servers.replace(CONFIGURATION_CHANGED);
     this.administered.listening.replace(CONFIGURATION_CHANGED, chosen);
+    this.administered.clusters.replace(CONFIGURATION_CHANGED, chosen);
     done(null);
   }
 
@@ -173,6 +178,7 @@ export class Administration {
     this.closing = false;
     for (const pool of this.poolsOf(chosen)) pool.servers.close('admin forced disconnect');
     this.administered.listening.replace('admin forced disconnect', chosen);
+    this.administered.clusters.replace('admin forced disconnect', chosen);
     done(null);
   }
 
@@ -215,6 +221,7 @@ export class Administration {
         pool.servers.replace('server shutting down');
       }
       this.administered.listening.replace('server shutting down');
+      this.administered.clusters.replace('server shutting down');
       return this.when(() => [...pools.values()].every((pool) => pool.serverCount === 0), done);
     }
     if (until === 'transactions') {

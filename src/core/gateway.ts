@@ -30,6 +30,7 @@ import { PinCounts } from './pin-counts.js';
 import { Capacity } from './pool/capacity.js';
 import type { Pool, PoolOwner } from './pool/pool.js';
 import { Pools } from './pools.js';
+import type { Clusters } from './route/clusters.js';
 import type { RoutedDatabase } from './route/shape-snapshots.js';
 import { LearntScramKeys } from './scram-keys.js';
 import type { ServerConnection } from './server/server-connection.js';
@@ -117,6 +118,10 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
 
   get routed(): RoutedDatabase[] {
     return this.poolTable.shapes.routed;
+  }
+
+  get clusters(): Clusters {
+    return this.poolTable.clusters;
   }
 
   get pools(): ReadonlyMap<string, Pool> {
@@ -212,7 +217,8 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     const now = this.io.now();
     // Called every turn of the loop: mostly there is nothing to look at yet.
     if (now >= this.nextHousekeeping) this.nextHousekeeping = this.keepHouse(now);
-    return Math.min(ADVANCE_MS_MAX, Math.max(0, this.nextHousekeeping - now));
+    const next = Math.min(this.nextHousekeeping, this.poolTable.clusters.turn(now));
+    return Math.min(ADVANCE_MS_MAX, Math.max(0, next - now));
   }
 
   /** Does what is due, and returns the time in ms at which it is to be called again. */
@@ -433,6 +439,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     }
     for (const pool of this.pools.values()) pool.servers.close('shutdown');
     this.listening.replace('shutdown');
+    this.clusters.replace('shutdown');
   }
 
   /** True when no connection is left. */

@@ -14,6 +14,8 @@ export interface Recorded {
   readonly subject: ReportSubject;
   /** In ms. */
   readonly createdAt: number;
+  /** Whether it comes and goes without a line. */
+  readonly place?: { readonly isQuiet: boolean };
 }
 
 const MS_PER_S = 1000;
@@ -22,7 +24,7 @@ const UNIX = 'unix';
 
 /** `closing because: client close request (age=12s)`, where `log_disconnections` wants it. */
 export function recordClosing(context: GatewayContext, closing: Recorded, reason: string): void {
-  if (!context.settings.logDisconnections) return;
+  if (!context.settings.logDisconnections || closing.place?.isQuiet === true) return;
   const age = Math.floor((context.io.now() - closing.createdAt) / MS_PER_S);
   const { subject } = closing;
   context.io.report({ level: 'info', message: `closing because: ${reason} (age=${age}s)`, subject });
@@ -51,7 +53,7 @@ export function recordPoolerError(context: GatewayContext, client: Recorded, err
 
 /** A connection to a server is there; its login follows. */
 export function recordNewServer(context: GatewayContext, server: Recorded, connection: ConnectionId): void {
-  if (!context.settings.logConnections) return;
+  if (!context.settings.logConnections || server.place?.isQuiet === true) return;
   const local = context.io.localAddress(connection);
   const from = local === UNIX ? '' : ` (from ${local})`;
   context.io.report({ level: 'info', message: `new connection to server${from}`, subject: server.subject });

@@ -112,6 +112,29 @@ export const LISTENING_IDLE_MS = 10_000;
 /** How many users of those who listen are tried one after the other, when the server refuses their logins, before it is left alone. */
 export const LISTENING_USERS_TRIED_MAX = 4;
 
+/** How often each node of a database is asked for its role, in ms. */
+export const NODE_LOOK_MS = 250;
+
+/** A node that has not answered for so long is not counted on any more, in ms. */
+export const NODE_SILENCE_MS_MAX = 2000;
+
+/** How long a login to a node may take when it is to be watched, in ms. */
+export const NODE_OPENING_MS_MAX = 5000;
+
+/** Shortest and longest pause between two attempts to reach a node that is lost, in ms. */
+export const NODE_RETRY_MS_MIN = 100;
+export const NODE_RETRY_MS_MAX = 1000;
+
+/** Users of a database whose logins are remembered for watching its nodes. */
+export const NODE_LOGINS_MAX = 8;
+
+/** How long a query of ours to a primary may run, and how long its connection is kept without one, in ms. */
+export const OWN_QUERY_MS_MAX = 60_000;
+export const OWN_CONNECTION_IDLE_MS = 10_000;
+
+/** What is read of the answer to a question of the gateway's own (a catalogue), on a connection that serves no client. Bytes. */
+export const OWN_ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+
 /** How often a pinned link asks whether it must still be, though no statement shows that it need not; in ms. */
 export const PINNED_PROBE_MS = 1000;
 

@@ -9,6 +9,8 @@ import { Pool, type PoolIdentity, type PoolOwner } from './pool/pool.js';
 import { type PoolLimits, poolLimits } from './pool/pool-limits.js';
 import { ReplicationPool } from './pool/replication-pool.js';
 import { resetValues } from './pool/reset-values.js';
+import type { Cluster } from './route/cluster.js';
+import { Clusters } from './route/clusters.js';
 import { DatabaseShapes } from './route/database-shapes.js';
 import { userAfterReload } from './server/server-user.js';
 import type { Session } from './session/session.js';
@@ -22,6 +24,7 @@ export class Pools implements HostsOwner {
   readonly hosts: Hosts;
   readonly listening: Listening;
   readonly shapes: DatabaseShapes;
+  readonly clusters: Clusters;
 
   constructor(context: GatewayContext, owner: PoolOwner, databases: Databases) {
     this.context = context;
@@ -30,16 +33,26 @@ export class Pools implements HostsOwner {
     this.hosts = new Hosts(context, this);
     this.listening = new Listening(context, owner, this.hosts);
     this.shapes = new DatabaseShapes(context);
+    this.clusters = new Clusters(context, owner, this.hosts, (cluster) => this.primaryChanged(cluster));
   }
 
   hostMoved(name: string, vanished: ReadonlySet<string>): void {
     for (const pool of this.byKey.values()) pool.servers.leave(name, vanished);
     this.listening.leave(name, vanished);
+    this.clusters.leave(name, vanished);
   }
 
   hostFound(): void {
     for (const pool of this.byKey.values()) pool.resume();
     this.listening.resume();
+    this.clusters.resume();
+  }
+
+  /** Another node of a database is the primary, or none is known: who waits for a server connection of it tries again. */
+  private primaryChanged(cluster: Cluster): void {
+    for (const pool of this.byKey.values()) {
+      if (this.clusters.find(pool.database) === cluster) pool.resume();
+    }
   }
 
   /**
@@ -54,6 +67,7 @@ export class Pools implements HostsOwner {
     const known = this.byKey.get(key);
     if (known !== undefined) {
       known.identity.user = identity.user;
+      this.clusters.join(database, known);
       return known;
     }
     if (this.byKey.size >= POOLS_MAX) return null;
@@ -66,6 +80,7 @@ export class Pools implements HostsOwner {
       limits,
     );
     this.byKey.set(key, pool);
+    this.clusters.join(database, pool);
     return pool;
   }
 
@@ -113,6 +128,7 @@ export class Pools implements HostsOwner {
       if (hasOtherTls) pool.servers.replace(CONFIGURATION_CHANGED);
     }
     this.listening.applySettings(hasOtherTls);
+    this.clusters.applySettings(hasOtherTls);
     this.openWarm();
   }
 
@@ -130,9 +146,10 @@ export class Pools implements HostsOwner {
   }
 
   private forgetUnused(now: number): void {
-    if (this.shapes.isEmpty && !this.databases.hasAuto) return;
+    if (this.shapes.isEmpty && this.clusters.isEmpty && !this.databases.hasAuto) return;
     const inUse = new Set([...this.byKey.values()].map((pool) => pool.database));
     this.shapes.keep((database) => inUse.has(database));
+    this.clusters.keep(inUse);
     this.forgetAutoDatabases(inUse, now);
   }
 

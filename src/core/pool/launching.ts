@@ -20,6 +20,8 @@ export interface LaunchingPool extends ServerOwner<ServerConnection> {
   readonly name: string;
   readonly limits: PoolLimits;
   readonly identity: { readonly user: UserSettings };
+  /** Logs itself what is worth knowing of its connections. */
+  readonly isQuiet?: boolean;
 }
 
 /** Makes the dialogue for a new server connection's login. */
@@ -101,6 +103,7 @@ export class Launching {
     counters.serverConnections += 1;
     this.hosts.use(address, 1);
     const server = new ServerConnection(this.context, this.pool, connection, login, encryption);
+    server.place.isQuiet = this.pool.isQuiet === true;
     this.opening.set(server, { target, protocolMinor: this.protocol.next() });
     this.shortcuts.begun(server, target);
     return server;
@@ -121,6 +124,7 @@ export class Launching {
     this.failures = 0;
     if (this.lastFailure === null) return;
     this.lastFailure = null;
+    if (this.pool.isQuiet) return;
     this.context.io.report({
       level: 'info',
       message: 'server connections work again',
@@ -152,7 +156,7 @@ export class Launching {
     // Only when all addresses have failed is there a reason to wait.
     const all = addresses.reduce((sum, address) => sum + this.hosts.countOf(address), 0);
     if (this.failures % all === 0) this.retryAt = io.now() + settings.serverLoginRetryMs;
-    recordServerFailure(this.context, this.pool.name, failure);
+    if (!this.pool.isQuiet) recordServerFailure(this.context, this.pool.name, failure);
     this.lastFailure = failure;
   }
 
@@ -161,7 +165,12 @@ export class Launching {
     const { database, userName } = this.pool;
     const id = this.context.newId();
     const subject = { side: 'server', id, database: database.name, user: userName, address: host } as const;
-    recordClosing(this.context, { subject, createdAt: this.context.io.now() }, 'server DNS lookup failed');
+    const place = { isQuiet: this.pool.isQuiet === true };
+    recordClosing(
+      this.context,
+      { subject, createdAt: this.context.io.now(), place },
+      'server DNS lookup failed',
+    );
     if (this.pool.limits.loadBalanceHosts === 'round-robin') this.nextHost += 1;
     this.noteFailure(connectionFailure(`could not translate host name "${host}" to address: ${error}`));
   }

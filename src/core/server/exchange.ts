@@ -8,6 +8,7 @@ import { buildCloseComplete, buildParseComplete } from '../../wire/server-messag
 import type { ParameterSet } from '../parameters.js';
 import type { FoundState } from '../session-state.js';
 import type { Statement } from '../statements.js';
+import type { OwnQuestion } from './own-question.js';
 import { NO_BATCH, type PreparedEntry } from './prepared.js';
 import * as Request from './request-queue.js';
 
@@ -96,6 +97,7 @@ export type RequestDetail =
   | StatementRequest
   | OwnQuery
   | StateProbe
+  | OwnQuestion
   | Aside
   | Barrier
   | RefusedStatement
@@ -162,7 +164,9 @@ export class Exchange {
   /** A query of the gateway's own is next to be answered. */
   get runsOwnQuery(): boolean {
     const what = this.queue.firstDetail?.what;
-    return what === 'own' || what === 'probe' || what === 'aside' || what === 'barrier';
+    return (
+      what === 'own' || what === 'probe' || what === 'aside' || what === 'barrier' || what === 'question'
+    );
   }
 
   /** The newest request is the first that is owed to a client. */
@@ -285,6 +289,12 @@ export class Exchange {
   expectAside(isVital: boolean): void {
     this.batch += 1;
     this.push(Request.QUERY | Request.SWALLOWED, { what: 'aside', isVital });
+  }
+
+  /** @param kind QUERY or FUNCTION_CALL */
+  expectQuestion(kind: number, question: OwnQuestion): void {
+    this.batch += 1;
+    this.push(kind | Request.SWALLOWED, question);
   }
 
   expectProbe(): void {

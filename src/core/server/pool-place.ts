@@ -7,6 +7,8 @@ export type OwnWork = 'connect' | 'first question' | 'test' | 'rollback' | 'rese
 
 /** Where a server connection stands in its pool. */
 export class PoolPlace {
+  /** It belongs to no pool, and who opened it logs what is worth knowing. */
+  isQuiet = false;
   /** It is free. */
   isResting = false;
   /** It has what a client has set, and goes to others last. */

@@ -11,7 +11,12 @@ import { RESET_FAILED } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
 import type { ReportSubject } from '../io.js';
 import { recordProbeFailure } from '../journal.js';
-import { ERROR_BYTES_READ_MAX, OWN_ROW_BYTES_MAX, STATE_ROW_BYTES_MAX } from '../limits.js';
+import {
+  ERROR_BYTES_READ_MAX,
+  OWN_ANSWER_BYTES_MAX,
+  OWN_ROW_BYTES_MAX,
+  STATE_ROW_BYTES_MAX,
+} from '../limits.js';
 import type { ClientEnd } from '../link.js';
 import { channelOf } from '../listening/notification.js';
 import type { ParameterSet } from '../parameters.js';
@@ -25,6 +30,7 @@ import {
 } from './command-tags.js';
 import { type Alignment, destroysUnnamed, Exchange, type OwnQuery, syntheticAnswer } from './exchange.js';
 import { HeldBatch } from './held-batch.js';
+import type { OwnQuestion } from './own-question.js';
 import { releasePolicy } from './release.js';
 import * as Request from './request-queue.js';
 import {
@@ -129,7 +135,9 @@ export abstract class ServerAnswers extends FrameReader {
       case Backend.CopyData:
       case Backend.CopyDone:
       case Backend.CopyOutResponse:
+        return this.exchange.outstanding === 0 ? this.unexpected(type) : this.ours();
       case Backend.FunctionCallResponse:
+        if ((this.exchange.first & Request.SWALLOWED) !== 0) return this.ownRow(total, bytes, position, end);
         return this.exchange.outstanding === 0 ? this.unexpected(type) : this.ours();
       case Backend.ParameterDescription:
         return this.parameterDescription(total, bytes, position, end);
@@ -214,6 +222,7 @@ export abstract class ServerAnswers extends FrameReader {
   /** A row for the gateway itself. */
   private ownRow(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
     const detail = this.exchange.firstDetail;
+    if (detail?.what === 'question') return this.questionRow(detail, total, bytes, position, end);
     if (detail?.what === 'own' && this.link === null && total <= OWN_ROW_BYTES_MAX) {
       if (end - position < total) return WHOLE;
       detail.row = latin1(bytes, position + HEADER_BYTES, position + total);
@@ -226,6 +235,26 @@ export abstract class ServerAnswers extends FrameReader {
     if (end - position < total) return WHOLE;
     detail.found = readProbeRow(bytes, position + HEADER_BYTES, position + total);
     return SWALLOW;
+  }
+
+  private questionRow(
+    question: OwnQuestion,
+    total: number,
+    bytes: Uint8Array,
+    position: number,
+    end: number,
+  ): Verdict {
+    if (total > OWN_ANSWER_BYTES_MAX) question.error ??= protocolFailure('too long a row');
+    else if (end - position < total) return WHOLE;
+    else question.row(bytes, position + HEADER_BYTES, position + total);
+    return SWALLOW;
+  }
+
+  /** Asks something of the gateway's own. @param kind of the message: QUERY or FUNCTION_CALL */
+  ask(question: OwnQuestion, message: Uint8Array, kind: number): void {
+    question.error = null;
+    this.exchange.expectQuestion(kind, question);
+    this.send(message);
   }
 
   private complete(): Verdict {
@@ -317,6 +346,7 @@ export abstract class ServerAnswers extends FrameReader {
     const verdict = this.complete();
     if (destroysUnnamed(detail)) this.link?.unnamedAnswered('parsed');
     if (detail?.what === 'own') this.ownQueryDone(detail);
+    else if (detail?.what === 'question') detail.answered();
     else if (detail?.what === 'probe') {
       // A notification before it may wait to be passed on, and the client may be told more now.
       this.flushRun(bytes, position);
@@ -366,7 +396,7 @@ export abstract class ServerAnswers extends FrameReader {
       if (this.exchange.status === Backend.InTransaction) this.asideError = this.lastError;
       return SWALLOW;
     }
-    if (detail?.what === 'own') {
+    if (detail?.what === 'own' || detail?.what === 'question') {
       detail.error = this.lastError;
       return SWALLOW;
     }

@@ -36,6 +36,8 @@ export interface ReadNode {
 export interface Reader {
   nextReader: Reader | null;
   previousReader: Reader | null;
+  /** Since when it waits for a standby, in ms; for whoever lets it wait. */
+  waitsSince: number;
   /** The position in the WAL that a standby must have replayed for it. */
   neededPosition: number;
   readonly preferred: ReadNode | null;
@@ -112,6 +114,7 @@ const BEGIN = 'BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY';
 export class ReadRouting<Client extends RoutedClient> implements Reader {
   nextReader: Reader | null = null;
   previousReader: Reader | null = null;
+  waitsSince = 0;
   neededPosition = 0;
   /** Where it has read last, for `session`. */
   preferred: ReadNode | null = null;

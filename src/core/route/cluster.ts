@@ -1,0 +1,353 @@
+/**
+ * The nodes of one database as one reactor sees them: who the primary is, and which standby may serve a read.
+ *
+ * What nodes say comes in the middle of a turn of the loop, and is noted; what follows from it, for roles and for reads, is done
+ * once, at the turn's end ({@link Cluster.turn}).
+ */
+import type { ErrorFields } from '../../wire/error-fields.js';
+import { CONFIGURATION_CHANGED } from '../close-reasons.js';
+import type { GatewayContext } from '../context.js';
+import { NODE_LOOK_MS } from '../limits.js';
+import { isTemporary } from '../pool/login-failure.js';
+import { leadElsewhere, type PoolLimits } from '../pool/pool-limits.js';
+import type { NodeSettings, UserSettings } from '../settings.js';
+import { Balance } from './balance.js';
+import { FlushedPosition } from './flushed-position.js';
+import type { Logins } from './logins.js';
+import type { NodeConnections } from './node-connection.js';
+import { NodeQueries, type QueryRows } from './node-queries.js';
+import { type NodeSnapshot, nodeSnapshot } from './node-snapshot.js';
+import { NodeWatch, type NodeWatcher } from './node-watch.js';
+import { PositionHistory } from './position-history.js';
+import type { Reader } from './reader-list.js';
+import { RouteNode } from './route-node.js';
+import { type RouteCounters, StrongReads, type StrongReadsCluster } from './strong-reads.js';
+import { judgeTopology, type Lineage, NO_LINEAGE } from './topology.js';
+import { NO_POSITION, recordEnd } from './wal-position.js';
+
+/** Who follows what becomes of the primary. */
+export interface ClusterOwner {
+  /** Another node is the primary now, or none is known (null). Also called when the same node has been found again. */
+  primaryChanged(cluster: Cluster): void;
+  /** Something is to be done at the end of this turn of the loop. */
+  clusterStirred(cluster: Cluster): void;
+}
+
+/** How fresh a standby must be that {@link Cluster.pick} gives. */
+export type PickRule = 'eventual' | 'bounded' | 'session';
+
+const NEVER = Number.POSITIVE_INFINITY;
+/** How many looks at the nodes fall into the time by which a bounded read may be late, and how long such reads are expected for. */
+const LOOKS_PER_BOUND = 4;
+const BOUNDED_READS_MS = 10_000;
+const LOOK_MS_MIN = 20;
+/** A loop that was away for longer than this can't blame nodes for having been silent, in ms. */
+const ABSENCE_MS = 500;
+
+export class Cluster implements NodeWatcher, StrongReadsCluster {
+  watches: readonly NodeWatch[];
+  primaryWatch: NodeWatch | null = null;
+  hasStandby = false;
+  readonly counters: RouteCounters = {
+    readsOnStandbys: 0,
+    readsOnPrimary: 0,
+    standbyWaitTimeouts: 0,
+    positionQuestions: 0,
+  };
+  private readonly context: GatewayContext;
+  private readonly owner: ClusterOwner;
+  private readonly shared: NodeConnections;
+  private allNodes: readonly RouteNode[] = [];
+  private readonly strong: StrongReads;
+  private readonly balance = new Balance();
+  private readonly history = new PositionHistory();
+  private readonly flushed = new FlushedPosition();
+  private readonly queries: NodeQueries;
+  private lineage: Lineage = NO_LINEAGE;
+  private areRolesStale = false;
+  private boundedReadAt = Number.NEGATIVE_INFINITY;
+  private turnedAt: number;
+
+  constructor(shared: NodeConnections, owner: ClusterOwner, nodes: readonly NodeSettings[]) {
+    this.shared = shared;
+    this.context = shared.context;
+    this.owner = owner;
+    this.turnedAt = this.context.io.now();
+    this.strong = new StrongReads(this.context, this);
+    this.queries = new NodeQueries(shared, () => this.primary);
+    this.watches = nodes.map((settings) => this.watch(settings));
+    this.follow();
+  }
+
+  /** In the order of the configuration. */
+  get nodes(): readonly RouteNode[] {
+    return this.allNodes;
+  }
+
+  get primary(): RouteNode | null {
+    return this.primaryWatch?.node ?? null;
+  }
+
+  /** Why no primary is known, as a server said it (a wrong password), when every node has refused us; null otherwise. */
+  get refusal(): ErrorFields | null {
+    const errors = this.watches.map(({ error }) => error);
+    const areRefused = errors.every((error) => error !== null && !isTemporary(error.code));
+    return this.primaryWatch === null && areRefused ? (errors[0] ?? null) : null;
+  }
+
+  // --- Reads --------------------------------------------------------------------------------------------------
+
+  /**
+   * The reader is told ({@link Reader.routed}) when a standby has replayed what the primary had written when it was asked, after
+   * this call; or that it is to go to the primary.
+   */
+  awaitPosition(reader: Reader): void {
+    this.strong.add(reader);
+    this.stir();
+  }
+
+  /** The reader does not wait any more. */
+  leave(reader: Reader): void {
+    this.strong.remove(reader);
+  }
+
+  /**
+   * A standby that may serve at once; null: the primary. All are within the lag limits. `bounded`: not older than
+   * `bounded_staleness`. `session`: it has replayed `position`; and it is the `preferred` one, where the session has read on a
+   * standby before, since another one may be behind what it has seen there.
+   */
+  pick(how: PickRule, position: number, preferred: RouteNode | null): RouteNode | null {
+    const { settings, io } = this.context;
+    const now = io.now();
+    let node: RouteNode | null = null;
+    if (how === 'bounded') this.boundedReadAt = now;
+    if (how === 'session' && preferred !== null)
+      node = this.isFit(preferred, position, now) ? preferred : null;
+    else {
+      const fits = how === 'bounded' ? this.isFresh : this.isFit;
+      node = this.balance.choose(
+        this.allNodes,
+        settings,
+        now,
+        how === 'session' ? position : NO_POSITION,
+        fits,
+      );
+    }
+    if (node === null) this.counters.readsOnPrimary += 1;
+    else this.counters.readsOnStandbys += 1;
+    return node;
+  }
+
+  chooseAt(position: number): RouteNode | null {
+    const { settings, io } = this.context;
+    return this.balance.choose(this.allNodes, settings, io.now(), position, hasReplayed);
+  }
+
+  private readonly isFit = (node: RouteNode, position: number, now: number): boolean =>
+    hasReplayed(node, position) && !this.isLagging(node, now);
+
+  private readonly isFresh = (node: RouteNode, position: number, now: number): boolean =>
+    this.isFit(node, position, now) &&
+    this.history.ageOf(node.replayed, now) <= this.context.settings.boundedStalenessMs;
+
+  /** A standby that has all that the primary had, when that was asked last, is not late, however long ago that was. */
+  private isLagging({ replayed }: RouteNode, now: number): boolean {
+    const { standbyLagBytes, standbyLagMs } = this.context.settings;
+    const behind = this.history.position - replayed;
+    if (behind <= 0) return false;
+    if (standbyLagBytes > 0 && behind > standbyLagBytes) return true;
+    return standbyLagMs > 0 && this.history.ageOf(replayed, now) > standbyLagMs;
+  }
+
+  // --- The nodes ----------------------------------------------------------------------------------------------
+
+  private watch(settings: NodeSettings): NodeWatch {
+    const node = new RouteNode(settings, this.context.io, () => this.doubt(watch));
+    const watch: NodeWatch = new NodeWatch(this.shared, node, this);
+    return watch;
+  }
+
+  /** The list of nodes is another one. */
+  private follow(): void {
+    this.allNodes = this.watches.map(({ node }) => node);
+    this.areRolesStale = true;
+    this.stir();
+  }
+
+  /** A write was refused with 25006 by what was thought to be the primary: it is looked at again at once. */
+  doubtPrimary(): void {
+    for (const watch of this.watches) this.doubt(watch);
+  }
+
+  private doubt(watch: NodeWatch): void {
+    watch.look();
+    if (watch.connection.server === null) watch.connection.hurry();
+  }
+
+  looked(watch: NodeWatch): void {
+    const { evidence, node } = watch;
+    if (evidence === null || watch.error !== null) node.replayed = NO_POSITION;
+    else if (evidence.isInRecovery) node.replayed = evidence.position;
+    if (evidence !== null && watch === this.primaryWatch && watch.error === null) {
+      const { evidenceAskedAt, evidenceAt } = watch;
+      const end = recordEnd(evidence.position, evidence.pageBytes);
+      this.flushed.note({ ...evidence, position: end }, evidenceAskedAt, evidenceAt);
+      this.primaryAt(end, evidenceAskedAt);
+    }
+    this.areRolesStale = true;
+    this.stir();
+  }
+
+  positioned(watch: NodeWatch, position: number): void {
+    if (position >= 0 && watch.node.role === 'standby') watch.node.replayed = position;
+    this.strong.positioned(watch, position);
+    this.stir();
+  }
+
+  primaryAt(position: number, askedAt: number): number {
+    this.history.note(position, askedAt);
+    return this.flushed.enoughFor(position);
+  }
+
+  private judge(now: number): void {
+    const before = this.primaryWatch;
+    const { standings, primary, lineage } = judgeTopology(this.watches, this.lineage);
+    const isNewLineage =
+      lineage.systemId !== this.lineage.systemId || lineage.timeline !== this.lineage.timeline;
+    this.lineage = lineage;
+    standings.forEach(({ role, reason }, place) => {
+      const { node } = this.watches[place]!;
+      this.tell(node, role, reason);
+      const served = node.mayServe;
+      node.role = role;
+      node.reason = reason;
+      if (!served && node.mayServe) node.serves(now);
+    });
+    this.hasStandby = this.allNodes.some(({ mayServe }) => mayServe);
+    this.primaryWatch = primary === -1 ? null : this.watches[primary]!;
+    if (this.primaryWatch === before && !isNewLineage) return;
+    this.history.clear();
+    this.flushed.clear();
+    this.strong.restart();
+    this.owner.primaryChanged(this);
+  }
+
+  private tell(node: RouteNode, role: string, reason: string | null): void {
+    if (node.role === role && node.reason === reason) return;
+    const facts = { database: this.shared.database.name, node: node.settings.name };
+    const error = this.watches.find((watch) => watch.node === node)?.error?.message;
+    const why = role === 'unknown' && error !== undefined ? `${reason} (${error})` : reason;
+    const message = `node ${node.settings.name} is ${WORDS[role]}${why === null ? '' : `: ${why}`}`;
+    this.context.io.report({ level: reason === null ? 'info' : 'warn', message, facts });
+  }
+
+  // --- Time ---------------------------------------------------------------------------------------------------
+
+  private stir(): void {
+    this.owner.clusterStirred(this);
+  }
+
+  /** The end of a turn of the loop. Does what has become necessary or is due; returns when more will be, in ms. */
+  turn(now: number): number {
+    const wasAway = now > this.turnedAt + ABSENCE_MS + NODE_LOOK_MS;
+    this.turnedAt = now;
+    const every = this.lookEvery(now);
+    let next = NEVER;
+    for (const watch of this.watches) {
+      if (wasAway) watch.forgive(now);
+      next = Math.min(next, watch.advance(now, every));
+    }
+    if (this.areRolesStale) {
+      this.areRolesStale = false;
+      this.judge(now);
+    }
+    next = Math.min(next, this.queries.advance(now));
+    // Often enough to notice that the loop was away.
+    return Math.min(next, this.strong.turn(now), now + NODE_LOOK_MS);
+  }
+
+  private lookEvery(now: number): number {
+    if (now > this.boundedReadAt + BOUNDED_READS_MS) return NODE_LOOK_MS;
+    const wanted = this.context.settings.boundedStalenessMs / LOOKS_PER_BOUND;
+    return Math.min(NODE_LOOK_MS, Math.max(LOOK_MS_MIN, wanted));
+  }
+
+  // --- Queries, and what operators do -------------------------------------------------------------------------
+
+  /** Runs a query of ours on the primary; null: it has failed, or there is no primary. */
+  query(sql: string, done: (rows: QueryRows | null) => void): void {
+    this.queries.run(sql, done);
+    this.stir();
+  }
+
+  /** A pool of this database exists whose user may log in: so may the watching. */
+  join(user: UserSettings, limits: PoolLimits): void {
+    if (!this.shared.logins.join(user, limits)) return;
+    for (const { connection } of this.watches) connection.hurry();
+  }
+
+  /** Nobody waits for anything. */
+  get isIdle(): boolean {
+    return this.strong.isEmpty && this.queries.isIdle;
+  }
+
+  /** Closes its connections; they are opened again when that may be. */
+  replace(reason: string): void {
+    for (const { connection } of this.watches) connection.replace(reason);
+    this.queries.end(reason);
+    this.stir();
+  }
+
+  /** A host name has other addresses. */
+  leaveHost(name: string, vanished: ReadonlySet<string>): void {
+    for (const { connection } of this.watches) connection.leave(name, vanished);
+    this.stir();
+  }
+
+  /** Closes its connections for good. */
+  end(reason: string): void {
+    for (const { connection } of this.watches) connection.end(reason);
+    this.queries.end(reason);
+  }
+
+  /** Brings it in line with new settings. Nodes that are still named stay what they are. */
+  applySettings(nodes: readonly NodeSettings[], renew: Parameters<Logins['update']>[0]): void {
+    const { logins } = this.shared;
+    const before = logins.limits;
+    logins.update(renew);
+    if (leadElsewhere(before, logins.limits)) this.replace(CONFIGURATION_CHANGED);
+    const old = this.watches;
+    this.watches = nodes.map((settings) => {
+      const known = old.find(({ node }) => isSameNode(node.settings, settings));
+      if (known === undefined) return this.watch(settings);
+      known.node.settings = settings;
+      return known;
+    });
+    for (const watch of old) if (!this.watches.includes(watch)) watch.connection.end(CONFIGURATION_CHANGED);
+    const last = old[this.lineage.primary];
+    const primary = last === undefined ? -1 : this.watches.indexOf(last);
+    this.lineage = { ...this.lineage, primary };
+    this.follow();
+  }
+
+  /** What is known of the nodes, for `SHOW NODES`. */
+  snapshot(): NodeSnapshot[] {
+    const now = this.context.io.now();
+    return this.watches.map((watch) => nodeSnapshot(watch, this.history, now));
+  }
+}
+
+function isSameNode(a: NodeSettings, b: NodeSettings): boolean {
+  return a.name === b.name && JSON.stringify(a.address) === JSON.stringify(b.address);
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  unknown: 'unknown',
+  primary: 'the primary',
+  standby: 'a standby',
+  foreign: 'not used',
+};
+
+function hasReplayed(node: RouteNode, position: number): boolean {
+  return node.mayServe && node.replayed !== NO_POSITION && node.replayed >= position;
+}

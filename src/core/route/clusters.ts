@@ -1,0 +1,135 @@
+/** The clusters of one gateway: made when a database with nodes gets a pool, forgotten when none of its pools is left. */
+import { CONFIGURATION_CHANGED } from '../close-reasons.js';
+import type { GatewayContext } from '../context.js';
+import type { Database } from '../databases.js';
+import type { Hosts } from '../hosts.js';
+import { type PoolLimits, poolLimits } from '../pool/pool-limits.js';
+import { userAfterReload } from '../server/server-user.js';
+import type { DatabaseSettings, UserSettings } from '../settings.js';
+import { Cluster, type ClusterOwner } from './cluster.js';
+import { Logins } from './logins.js';
+import type { NodeConnectionOwner } from './node-connection.js';
+
+/** A pool, as this sees it. */
+export interface ClusterPool {
+  readonly identity: { readonly database: Database; readonly user: UserSettings };
+  readonly limits: PoolLimits;
+}
+
+const NEVER = Number.POSITIVE_INFINITY;
+
+export class Clusters implements ClusterOwner {
+  private readonly byDatabase = new Map<Database, Cluster>();
+  private readonly context: GatewayContext;
+  private readonly owner: NodeConnectionOwner;
+  private readonly hosts: Hosts;
+  private readonly changed: (cluster: Cluster) => void;
+  /** In ms; some cluster is to be looked at then. */
+  private dueAt = NEVER;
+
+  /** @param changed as {@link ClusterOwner.primaryChanged} */
+  constructor(
+    context: GatewayContext,
+    owner: NodeConnectionOwner,
+    hosts: Hosts,
+    changed: (cluster: Cluster) => void,
+  ) {
+    this.context = context;
+    this.owner = owner;
+    this.hosts = hosts;
+    this.changed = changed;
+  }
+
+  /** The cluster of a database; undefined: it has no nodes, or no pool yet. */
+  find(database: Database): Cluster | undefined {
+    return this.byDatabase.get(database);
+  }
+
+  /** A pool of a database exists, whose user may log in: the nodes are watched by it. Null: the database has no nodes. */
+  join({ nodes }: DatabaseSettings, { identity, limits }: ClusterPool): Cluster | null {
+    if (nodes === null) return null;
+    const { database, user } = identity;
+    let cluster = this.byDatabase.get(database);
+    if (cluster === undefined) {
+      const { context, owner, hosts } = this;
+      const logins = new Logins(user, limits);
+      cluster = new Cluster({ context, owner, hosts, database, logins }, this, nodes);
+      this.byDatabase.set(database, cluster);
+    } else cluster.join(user, limits);
+    return cluster;
+  }
+
+  primaryChanged(cluster: Cluster): void {
+    this.changed(cluster);
+  }
+
+  clusterStirred(): void {
+    this.dueAt = 0;
+  }
+
+  /** The end of a turn of the loop: does what has become necessary or is due. Returns when more will be, in ms. */
+  turn(now: number): number {
+    if (now < this.dueAt) return this.dueAt;
+    this.dueAt = NEVER;
+    let next = NEVER;
+    for (const cluster of this.byDatabase.values()) next = Math.min(next, cluster.turn(now));
+    // What was done may have stirred one again: then the next turn comes at once.
+    this.dueAt = Math.min(this.dueAt, next);
+    return this.dueAt;
+  }
+
+  get isEmpty(): boolean {
+    return this.byDatabase.size === 0;
+  }
+
+  /** Forgets those of which no pool is left. */
+  keep(inUse: ReadonlySet<Database>): void {
+    for (const [database, cluster] of this.byDatabase) {
+      if (inUse.has(database) || !cluster.isIdle) continue;
+      cluster.end('no client is left');
+      this.byDatabase.delete(database);
+    }
+  }
+
+  // --- What becomes of the connections ------------------------------------------------------------------------
+
+  /** Closes all connections to nodes, of all databases or of those given; they are opened again when that may be. */
+  replace(reason: string, databases: readonly Database[] | null = null): void {
+    for (const cluster of this.of(databases)) cluster.replace(reason);
+  }
+
+  /** A host name has other addresses. */
+  leave(name: string, vanished: ReadonlySet<string>): void {
+    for (const cluster of this.byDatabase.values()) cluster.leaveHost(name, vanished);
+  }
+
+  resume(databases: readonly Database[] | null = null): void {
+    for (const cluster of this.of(databases)) cluster.doubtPrimary();
+  }
+
+  /** Brings them in line with the context's settings. */
+  applySettings(hasOtherTls: boolean): void {
+    const { settings } = this.context;
+    for (const [database, cluster] of this.byDatabase) {
+      const { name } = database;
+      const entry = settings.databases.get(name) ?? settings.databases.get('*');
+      if (entry === undefined || entry.nodes === null) {
+        cluster.end(CONFIGURATION_CHANGED);
+        this.byDatabase.delete(database);
+        continue;
+      }
+      cluster.applySettings(entry.nodes, (known) => {
+        const user = userAfterReload(known, entry, settings);
+        return { user, limits: poolLimits(settings, entry, { name, user }) };
+      });
+      if (hasOtherTls) cluster.replace(CONFIGURATION_CHANGED);
+    }
+  }
+
+  private of(databases: readonly Database[] | null): Cluster[] {
+    const all = [...this.byDatabase];
+    return all
+      .filter(([database]) => databases === null || databases.includes(database))
+      .map(([, cluster]) => cluster);
+  }
+}

@@ -1,0 +1,77 @@
+/** One of a database's servers, as routing knows it. */
+import type { Io } from '../io.js';
+import type { NodeSettings } from '../settings.js';
+import type { NodeRole } from './topology.js';
+import { NO_POSITION } from './wal-position.js';
+
+/** Of the average latency, the newest read makes up one part in so many. */
+const LATENCY_PARTS = 16;
+/** What a node is taken to need before anything has run there, and at least, in ms. */
+const LATENCY_MS_MIN = 0.1;
+const LATENCY_MS_MAX = 1000;
+/** An average is halved for each such time in which nothing has ended, in ms: a slow node gets a chance to show that it is not. */
+const LATENCY_FADES_MS = 2000;
+
+export class RouteNode {
+  settings: NodeSettings;
+  role: NodeRole = 'unknown';
+  /** Why it gets nothing; null: it may serve. For people. */
+  reason: string | null = 'it has not answered yet';
+  /** What it has replayed, as it has said last: the truth is there or further on. */
+  replayed = NO_POSITION;
+  /** Reads in flight. */
+  outstanding = 0;
+  /** Reads that were sent there. */
+  reads = 0;
+  /** Since when it may serve, in ms; its share grows from there. */
+  servesSince = Number.NEGATIVE_INFINITY;
+  private hasServed = false;
+  /** What it has been given, in ms of its time: who has been given least is next. */
+  given = 0;
+  private averageMs = LATENCY_MS_MIN;
+  private endedAt = 0;
+  private readonly clock: Pick<Io, 'now'>;
+  private readonly lost: (node: RouteNode) => void;
+
+  /** @param lost looks at once what has become of it */
+  constructor(settings: NodeSettings, clock: Pick<Io, 'now'>, lost: (node: RouteNode) => void) {
+    this.settings = settings;
+    this.clock = clock;
+    this.lost = lost;
+  }
+
+  /** A standby that may get reads, as far as its role goes. */
+  get mayServe(): boolean {
+    return this.role === 'standby' && this.reason === null && this.settings.weight > 0;
+  }
+
+  /** It may serve from now on (in ms); one that comes back begins slowly. */
+  serves(now: number): void {
+    if (this.hasServed) this.servesSince = now;
+    this.hasServed = true;
+  }
+
+  /** A read goes there. */
+  begun(): void {
+    this.outstanding += 1;
+    this.reads += 1;
+  }
+
+  /** Its answer has come, after so many ms, or will not come. */
+  ended(ms: number): void {
+    this.outstanding -= 1;
+    this.averageMs += (Math.min(ms, LATENCY_MS_MAX) - this.averageMs) / LATENCY_PARTS;
+    this.endedAt = this.clock.now();
+  }
+
+  /** A connection to it was lost, or could not be opened. */
+  failed(): void {
+    this.lost(this);
+  }
+
+  /** How long a read takes there, in ms. */
+  latencyMs(now: number): number {
+    const faded = this.averageMs * 0.5 ** Math.floor((now - this.endedAt) / LATENCY_FADES_MS);
+    return Math.max(LATENCY_MS_MIN, faded);
+  }
+}
