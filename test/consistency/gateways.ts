@@ -6,7 +6,7 @@ import { type Driver, GatewayUnderTest } from '../harness/gateway-under-test.js'
 import { DATABASE } from '../harness/postgres-server.js';
 import { scratchFolder } from '../harness/scratch.js';
 import type { Cluster } from './cluster.js';
-import type { Mode } from './verdict.js';
+import { BOUND_MS, type Mode } from './verdict.js';
 
 const POOL_SIZE = 20;
 
@@ -30,6 +30,7 @@ export async function startGateways(
     `    consistency: ${mode}`,
     'pool_mode: transaction',
     `default_pool_size: ${POOL_SIZE}`,
+    `bounded_staleness: ${BOUND_MS}ms`,
   ];
   writeFileSync(file, `${lines.join('\n')}\n`);
   const gateways: GatewayUnderTest[] = [];

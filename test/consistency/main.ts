@@ -17,6 +17,7 @@ Registers: every write adds one. Lists: transactions append unique elements, and
 checked after each round:
   strong    a read shows every write that was acknowledged before it began, whoever made it
   session   a session sees its own writes, and never goes back
+  bounded   a read shows every write that was acknowledged more than bounded_staleness (300 ms here) before it began
   eventual  stale reads must be found, which shows that the check can see them
   primary   as strong, and the standbys serve nothing
 In every mode transactions are isolated (snapshot isolation, per node). Standbys that served nothing prove nothing.

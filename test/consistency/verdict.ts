@@ -4,8 +4,11 @@ import type { ListFindings } from './lists.js';
 import type { RegisterFindings } from './registers.js';
 
 /** Modes that can be checked. */
-export const MODES = ['strong', 'session', 'eventual', 'primary'] as const;
+export const MODES = ['strong', 'session', 'bounded', 'eventual', 'primary'] as const;
 export type Mode = (typeof MODES)[number];
+
+/** What `bounded_staleness` is in these checks, in ms: less than standbys are kept behind for. */
+export const BOUND_MS = 300;
 
 /** What was found out in a round, or in all of them. */
 export interface Findings {
@@ -27,6 +30,12 @@ const RULES: readonly {
     name: 'stale reads',
     of: ({ registers, lists }) => [...registers.stale, ...lists.stale],
     forbiddenIn: ['strong', 'primary'],
+  },
+  {
+    name: 'reads beyond the bound',
+    of: ({ registers, lists }) =>
+      [...registers.stale, ...lists.stale].filter(({ ageMs }) => ageMs !== null && ageMs > BOUND_MS),
+    forbiddenIn: ['bounded'],
   },
   { name: 'real time broken', of: ({ lists }) => lists.realTime, forbiddenIn: ['strong', 'primary'] },
   {
@@ -96,7 +105,7 @@ export function judgeProof({ mode, staleReads, writes, reads, isPrimary }: Proof
       against.push(`${node} has served no read, so nothing is proved`);
     }
   }
-  if (mode === 'eventual' && staleReads === 0) {
+  if ((mode === 'eventual' || mode === 'bounded') && staleReads === 0) {
     against.push('no stale read was found, so the check may be blind');
   }
   return against;

@@ -12,6 +12,7 @@ import { prepare, type ReadyCheckout } from './checkout.js';
 import { EXPECTED_FAILURES } from './expected-failures.js';
 import { Neighbours } from './neighbours.js';
 import { readOptions } from './options.js';
+import { openRouted } from './routed-target.js';
 import { type SuiteName, type SuiteResult, suites } from './suites.js';
 import { openTarget, type Route, routeName, SERVER_CONNECTIONS_MAX } from './targets.js';
 import { judge, type Verdict } from './verdict.js';
@@ -31,7 +32,7 @@ const progress = createStepProgress(process.stderr);
 function routes(): Route[] {
   const own = options.modes.map((mode): Route => ({ mode, pooler: mode === 'direct' ? null : 'Sluice' }));
   if (options.pgbouncer === undefined) return own;
-  const pooled = options.modes.filter((mode) => mode !== 'direct');
+  const pooled = options.modes.filter((mode) => mode !== 'direct' && mode !== 'routing');
   return [...own, ...pooled.map((mode): Route => ({ mode, pooler: 'PgBouncer' }))];
 }
 
@@ -52,9 +53,12 @@ async function runSuite(
 ): Promise<{ result: SuiteResult; trouble: string[] }> {
   progress.begin(`${name}, ${routeName(route)}`);
   const server = await PostgresServer.start({ settings: SERVER_SETTINGS });
-  const target = await openTarget(route, server, folder, options.pgbouncer);
+  const target =
+    route.mode === 'routing'
+      ? await openRouted(server, folder, suites[name].database)
+      : await openTarget(route, server, folder, options.pgbouncer);
   const neighbours =
-    route.mode === 'transaction' && options.neighbours
+    (route.mode === 'transaction' || route.mode === 'routing') && options.neighbours
       ? new Neighbours(target.port, suites[name].database)
       : null;
   const trouble: string[] = [];

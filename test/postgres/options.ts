@@ -40,6 +40,7 @@ Modes:
   direct       the server itself
   session      through Sluice with pool_mode = session
   once         the same, and no server connection serves a second client (server_lifetime = 1ms)
+  routing      in transaction mode, with strong consistency, before a primary and two standbys
   transaction  with pool_mode = transaction, in a pool that is shared with clients of other, odd settings
 
 Every run has a new server. Ends with 0 when everything gave what test/postgres/expected-failures.ts says, with 1 when

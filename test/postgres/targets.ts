@@ -9,8 +9,11 @@ import { type PostgresServer, SUPERUSER } from '../harness/postgres-server.js';
 import { freePort } from '../harness/scratch.js';
 import { until } from '../harness/until.js';
 
-/** The ways to reach the server. `once`: in session mode, and no server connection serves a second client. */
-export const MODES = ['direct', 'session', 'once', 'transaction'] as const;
+/**
+ * The ways to reach the server. `once`: in session mode, and no server connection serves a second client. `routing`: in
+ * transaction mode, the server is a primary with two standbys, and reads go there.
+ */
+export const MODES = ['direct', 'session', 'once', 'transaction', 'routing'] as const;
 export type Mode = (typeof MODES)[number];
 
 /** One way to reach the server, by one program. */
@@ -23,6 +26,7 @@ export interface Route {
 /** e.g. `Sluice, session mode` */
 export function routeName({ mode, pooler }: Route): string {
   if (pooler === null) return 'direct';
+  if (mode === 'routing') return `${pooler}, transaction mode, routing`;
   return mode === 'once' ? `${pooler}, session mode, used once` : `${pooler}, ${mode} mode`;
 }
 
@@ -42,6 +46,13 @@ const CLIENTS_MAX = 1000;
 /** Beyond what any pool of the tests' roles may hold together. */
 export const SERVER_CONNECTIONS_MAX = 300;
 const PGBOUNCER_START_MS = 15_000;
+/** Of Sluice in every mode. */
+export const GATEWAY_SETTINGS = {
+  default_pool_size: POOL_SIZE,
+  max_client_conn: CLIENTS_MAX,
+  // For whoever wants to look at a run that hangs.
+  admin_users: SUPERUSER,
+};
 
 /** @param folder for the pooler's files and its log */
 export function openTarget(
@@ -65,14 +76,16 @@ async function openSluice(mode: Mode, server: PostgresServer, folder: string): P
     io: availableDrivers[0]!,
     server,
     settings: {
+      ...GATEWAY_SETTINGS,
       pool_mode: poolMode(mode),
-      default_pool_size: POOL_SIZE,
-      max_client_conn: CLIENTS_MAX,
-      // For whoever wants to look at a run that hangs.
-      admin_users: SUPERUSER,
       ...(mode === 'once' ? { server_lifetime: '1ms' } : {}),
     },
   });
+  return gatewayTarget(gateway, folder);
+}
+
+/** A gateway that is being used; its log is left in `folder`. */
+export function gatewayTarget(gateway: GatewayUnderTest, folder: string): Target {
   return {
     port: gateway.port,
     stop: async () => {

@@ -58,3 +58,11 @@ test('nothing is expected of PgBouncer', () => {
   assert.deepEqual(verdict.differences, ['temp: failed']);
   assert.equal(verdict.asExpected, true);
 });
+
+test('what is expected in transaction mode is expected there with routing, too', () => {
+  const routing = { mode: 'routing', pooler: 'Sluice' } as const;
+  const verdict = judge('regress', routing, result(['boolean', 'guc'], ['temp']), expected);
+  assert.equal(verdict.summary, 'regress, Sluice, transaction mode, routing: 2 of 3');
+  assert.deepEqual(verdict.differences, ['temp: failed (expected: another)']);
+  assert.equal(verdict.asExpected, true);
+});

@@ -16,6 +16,7 @@ import { availableDrivers } from '../harness/drivers.js';
 import { GatewayUnderTest } from '../harness/gateway-under-test.js';
 import { DATABASE, PostgresServer } from '../harness/postgres-server.js';
 import { scratchFolder } from '../harness/scratch.js';
+import { until } from '../harness/until.js';
 import { BothServers } from './both-servers.js';
 import { LOGGING, type Place, placeOf, startPgpool } from './choices.js';
 import { CORPUS, CORPUS_SETUP } from './corpus.js';
@@ -56,6 +57,12 @@ async function startSluice(primary: PostgresServer, standby: PostgresServer): Pr
   const database = `{ nodes: ['${nodes.replace(', ', "', '")}'], consistency: eventual }`;
   writeFileSync(file, `databases:\n  ${DATABASE}: ${database}\npool_mode: transaction\n`);
   return GatewayUnderTest.start({ io: availableDrivers[0]!, server: [], file });
+}
+
+/** Sluice learns of a shape when it comes, and of functions and relations when the database's first client does. */
+async function learnt(sql: string, look: (sql: string) => Promise<Place>): Promise<Place> {
+  await look(sql);
+  return look(sql);
 }
 
 /** @returns whether the router does no harm, and uses the standby */
@@ -109,7 +116,9 @@ async function main(): Promise<number> {
     gateway = await startSluice(primary, standby);
     const { port } = gateway;
     console.log(`${statements.length} statements`);
-    const good = await tell('Sluice', statements, (sql) => placeOf(sql, port, primary, second));
+    const look = (sql: string): Promise<Place> => placeOf(sql, port, primary, second);
+    await until('reads to go to the standby', async () => (await look('SELECT 1')) === 'standby');
+    const good = await tell('Sluice', statements, (sql) => learnt(sql, look));
     const program = findProgram('pgpool');
     if (program === null) console.log(`\n${PGPOOL} is not installed`);
     else {
