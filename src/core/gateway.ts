@@ -31,7 +31,7 @@ import { Capacity } from './pool/capacity.js';
 import type { Pool, PoolOwner } from './pool/pool.js';
 import { Pools } from './pools.js';
 import type { Clusters } from './route/clusters.js';
-import type { RoutedDatabase } from './route/shape-snapshots.js';
+import type { DatabaseShapes } from './route/database-shapes.js';
 import { LearntScramKeys } from './scram-keys.js';
 import type { ServerConnection } from './server/server-connection.js';
 import { ServerLogin } from './server/server-login.js';
@@ -116,8 +116,8 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     return this.poolTable.listening;
   }
 
-  get routed(): RoutedDatabase[] {
-    return this.poolTable.shapes.routed;
+  get shapes(): DatabaseShapes {
+    return this.poolTable.shapes;
   }
 
   get clusters(): Clusters {

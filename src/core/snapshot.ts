@@ -1,6 +1,8 @@
 import type { HostSnapshot } from './hosts.js';
 import type { PinFigures } from './pin-counts.js';
+import type { NodeSnapshot } from './route/node-snapshot.js';
 import type { ShapeFigures } from './route/shapes.js';
+import type { RouteCounters } from './route/strong-reads.js';
 import type { HostBalancing, PoolMode } from './settings.js';
 
 /** What one gateway is doing at a moment: the single source of console, metrics, dashboard and logs. */
@@ -93,10 +95,13 @@ export interface Snapshot {
   } | null;
 }
 
-/** What is known for routing a database's statements. */
+/** What is known for routing a database's statements, and where they have gone. */
 export interface RoutedDatabaseSnapshot {
   readonly database: string;
-  readonly shapes: ShapeFigures;
+  readonly nodes: readonly NodeSnapshot[];
+  readonly reads: Readonly<RouteCounters>;
+  /** Null: nothing has been asked about yet. */
+  readonly shapes: ShapeFigures | null;
 }
 
 /** What is known of the statements of one shape, in sessions with one search_path, and what has become of them. */

@@ -10,7 +10,9 @@ import type { ConnectionId, Io } from './io.js';
 import type { Listening } from './listening/listening.js';
 import { pinReasons } from './pin-words.js';
 import type { Pool } from './pool/pool.js';
-import { type RoutedDatabase, shapesOf } from './route/shape-snapshots.js';
+import type { Clusters } from './route/clusters.js';
+import type { DatabaseShapes } from './route/database-shapes.js';
+import { shapesOf } from './route/shape-snapshots.js';
 import type { ServerConnection } from './server/server-connection.js';
 import type { Session } from './session/session.js';
 import { Pin } from './session-state.js';
@@ -38,7 +40,8 @@ export interface Observed {
   readonly administration: Administration;
   readonly consoles: Consoles;
   readonly servers: number;
-  readonly routed: readonly RoutedDatabase[];
+  readonly clusters: Clusters;
+  readonly shapes: DatabaseShapes;
 }
 
 export function takeSnapshot(gateway: Observed, detail: SnapshotDetail): Snapshot {
@@ -70,8 +73,13 @@ export function takeSnapshot(gateway: Observed, detail: SnapshotDetail): Snapsho
     pins: context.pinCounts.figures([...sessions].map(({ virtual }) => virtual?.pins ?? Pin.NONE)),
     now,
     state: gateway.administration.state,
-    routed: gateway.routed.map(({ name, shapes }) => ({ database: name, shapes: shapes.figures })),
-    shapes: detail === 'shapes' ? gateway.routed.flatMap(shapesOf) : null,
+    routed: gateway.clusters.inUse.map(([database, cluster]) => ({
+      database: database.name,
+      nodes: cluster.snapshot(),
+      reads: { ...cluster.counters },
+      shapes: gateway.shapes.find(database)?.figures ?? null,
+    })),
+    shapes: detail === 'shapes' ? gateway.shapes.routed.flatMap(shapesOf) : null,
     connections: detail === 'connections' ? listConnections(gateway, pools, now) : null,
   };
 }

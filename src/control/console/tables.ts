@@ -3,6 +3,7 @@ import type { DatabaseSettings, GatewaySettings } from '../../core/settings.js';
 import { ACTIVE_SOCKETS, CLIENTS, PINS, SERVERS, SOCKETS } from './connection-tables.js';
 import type { Row } from './filter.js';
 import { LATENCIES } from './latency-table.js';
+import { NODES } from './node-table.js';
 import { SHAPES } from './shape-table.js';
 import { STATS, STATS_AVERAGES, STATS_TOTALS, TOTALS } from './stats-tables.js';
 import { columns, type Facts, row, type Table } from './table.js';
@@ -235,6 +236,7 @@ export const TABLES: ReadonlyMap<string, Table> = new Map(
     LATENCIES,
     LISTS,
     MEM,
+    NODES,
     PEERS,
     PEER_POOLS,
     PINS,

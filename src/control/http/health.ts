@@ -27,6 +27,8 @@ export interface Health extends Readiness {
   readonly counters: Readonly<Counters> | null;
   /** Why clients keep their server connections, now and since the start. */
   readonly pins: Snapshot['pins'] | null;
+  /** The nodes of databases that are routed, while these have clients, and where their reads have gone. */
+  readonly routed: Snapshot['routed'] | null;
 }
 
 /** Asks the data plane; null when it has ended or is silent. */
@@ -68,6 +70,7 @@ export async function readHealth(operator: Operator): Promise<Health> {
     pools: snapshot?.pools.length ?? null,
     counters: snapshot?.counters ?? null,
     pins: snapshot?.pins ?? null,
+    routed: snapshot?.routed ?? null,
   };
 }
 

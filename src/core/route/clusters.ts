@@ -45,6 +45,10 @@ export class Clusters implements ClusterOwner {
     return this.byDatabase.get(database);
   }
 
+  get inUse(): [Database, Cluster][] {
+    return [...this.byDatabase];
+  }
+
   /** A pool of a database exists, whose user may log in: the nodes are watched by it. Null: the database has no nodes. */
   join({ nodes }: DatabaseSettings, { identity, limits }: ClusterPool): Cluster | null {
     if (nodes === null) return null;
