@@ -151,7 +151,10 @@ export const SHAPES_SHOWN_MAX = 1000;
 export const STATEMENT_QUESTIONS_MAX = 64;
 
 /** And their texts together. Bytes. */
-export const STATEMENT_QUESTION_BYTES_MAX = 256 * 1024;
+export const STATEMENT_QUESTION_BYTES_MAX = 64 * 1024;
+
+/** How much text the control plane is asked about in a second, on the average; a byte takes PostgreSQL's parser 1 us. Bytes. */
+export const STATEMENT_QUESTION_BYTES_PER_S = 256 * 1024;
 
 /** A longer text is not judged unless one of its shape has been: it goes to the primary. Bytes. */
 export const JUDGED_TEXT_BYTES_MAX = 64 * 1024;

@@ -8,14 +8,9 @@ import { ShapeCache } from '../../sql/shape-cache.js';
 import { copyBytes } from '../../wire/bytes.js';
 import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
-import {
-  JUDGED_TEXT_BYTES_MAX,
-  SHAPE_BYTES_MAX,
-  SHAPES_MAX,
-  STATEMENT_QUESTION_BYTES_MAX,
-  STATEMENT_QUESTIONS_MAX,
-} from '../limits.js';
+import { JUDGED_TEXT_BYTES_MAX, SHAPE_BYTES_MAX, SHAPES_MAX } from '../limits.js';
 import { CatalogueReading, type CatalogueSource } from './catalogue-reading.js';
+import { QuestionBudget } from './question-budget.js';
 import type { RouteAnswer, ShapeFacts } from './route-questions.js';
 import { SearchPaths } from './search-paths.js';
 import { ShapeRoute, ShapeStatistics } from './shape-route.js';
@@ -52,7 +47,7 @@ export interface ShapeFigures {
   readonly evictions: number;
   /** How many statements the control plane has been asked about. */
   readonly questions: number;
-  /** How many it was not asked about, for there were too many questions ({@link STATEMENT_QUESTIONS_MAX}). */
+  /** How many it was not asked about, for there were too many questions (`QuestionBudget`). */
   readonly deferred: number;
   /** 0: the catalogue has not been read yet. */
   readonly catalogueVersion: number;
@@ -75,8 +70,7 @@ export class Shapes {
   private high = 0;
   private questions = 0;
   private deferred = 0;
-  private asking = 0;
-  private askingBytes = 0;
+  private readonly budget = new QuestionBudget();
   /** {@link Database.redefinedAt} when it was looked at last. */
   private redefinedAt: number;
   private readonly unread = notJudged('it has no certain end, or depends on standard_conforming_strings');
@@ -165,8 +159,7 @@ export class Shapes {
 
   private mayAsk(known: ShapeRoute | null, length: number): boolean {
     if (known?.isAsked === true) return false;
-    const tooMany = this.asking === STATEMENT_QUESTIONS_MAX;
-    if (!tooMany && this.askingBytes + length <= STATEMENT_QUESTION_BYTES_MAX) return true;
+    if (this.budget.admits(length, this.context.io.now())) return true;
     this.deferred += 1;
     return false;
   }
@@ -186,8 +179,7 @@ export class Shapes {
     place.isAsked = true;
     if (known === null) this.cache.set(low, high, place);
     this.questions += 1;
-    this.asking += 1;
-    this.askingBytes += length;
+    this.budget.asked(length);
     const question = {
       kind: 'statement',
       database: this.database.name,
@@ -197,8 +189,7 @@ export class Shapes {
       user,
     } as const;
     this.context.slow.ask(question, (answer) => {
-      this.asking -= 1;
-      this.askingBytes -= length;
+      this.budget.answered(length);
       place.isAsked = false;
       const facts = answer.kind === 'statement' ? this.factsOf(answer) : null;
       if (facts !== null) this.cache.set(low, high, new ShapeRoute(facts, path, place.statistics));
