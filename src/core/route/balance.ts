@@ -6,6 +6,8 @@ import type { RouteNode } from './route-node.js';
 
 /** What one who has just come back gets of its share at least. */
 const FIRST_PART = 0.1;
+/** So many reads is a node owed at most that could serve none for a while. */
+const CREDIT_READS = 2;
 
 /** What a choice depends on. */
 export interface BalanceSettings {
@@ -14,7 +16,7 @@ export interface BalanceSettings {
 }
 
 export class Balance {
-  /** What has been given to who was chosen last: nobody is owed more than the others have got since. */
+  /** What has been given to who was chosen last. */
   private floor = 0;
 
   /**
@@ -36,7 +38,7 @@ export class Balance {
       const near = settings.zone === '' || node.settings.zone === settings.zone;
       if (isNear && !near) continue;
       const cost = costOf(node, settings.standbySlowStartMs, now);
-      const load = Math.max(node.given, this.floor) + (node.outstanding + 1) * cost;
+      const load = this.givenTo(node, cost) + (node.outstanding + 1) * cost;
       if (best !== null && near === isNear && load >= least) continue;
       best = node;
       least = load;
@@ -47,8 +49,14 @@ export class Balance {
   }
 
   private give(node: RouteNode, { standbySlowStartMs }: BalanceSettings, now: number): void {
-    this.floor = Math.max(node.given, this.floor);
-    node.given = this.floor + costOf(node, standbySlowStartMs, now);
+    const cost = costOf(node, standbySlowStartMs, now);
+    const given = this.givenTo(node, cost);
+    this.floor = Math.max(given, this.floor);
+    node.given = given + cost;
+  }
+
+  private givenTo({ given }: RouteNode, cost: number): number {
+    return Math.max(given, this.floor - CREDIT_READS * cost);
   }
 }
 

@@ -7,17 +7,26 @@
  * is known: reads that come together share a question, and standbys that answer together share the reads.
  */
 import type { GatewayContext } from '../context.js';
-import type { NodeWatch } from './node-watch.js';
 import { type Reader, ReaderList } from './reader-list.js';
 import type { RouteNode } from './route-node.js';
 import { recordEnd } from './wal-position.js';
 
+/** The watch of a node, as this sees it. */
+export interface PositionSource {
+  readonly node: RouteNode;
+  readonly evidence: { readonly pageBytes: number } | null;
+  /** When it was asked for the position that it has told last, in ms. */
+  readonly positionAskedAtLast: number;
+  /** Asks for its position, after a pause if that is wanted. False: it can't be asked, or is being asked. */
+  askPosition(afterPause: boolean): boolean;
+}
+
 /** What it needs of the cluster. */
 export interface StrongReadsCluster {
   /** The primary's watch; null: there is no primary. */
-  readonly primaryWatch: NodeWatch | null;
+  readonly primaryWatch: PositionSource | null;
   /** Of all nodes. */
-  readonly watches: readonly NodeWatch[];
+  readonly watches: readonly PositionSource[];
   /** Some standby may serve. */
   readonly hasStandby: boolean;
   readonly counters: RouteCounters;
@@ -50,7 +59,7 @@ export class StrongReads {
   private readonly asked = new ReaderList();
   private readonly waiting = new ReaderList();
   /** Whose answer is awaited. */
-  private asking: NodeWatch | null = null;
+  private asking: PositionSource | null = null;
   private askedAt = 0;
   private vainWaits = 0;
   /** What nobody has reached in time. */
@@ -76,7 +85,7 @@ export class StrongReads {
   }
 
   /** The node has said where it is, in the middle of a turn; -1: there is no answer. */
-  positioned(watch: NodeWatch, position: number): void {
+  positioned(watch: PositionSource, position: number): void {
     if (watch !== this.asking) return;
     this.asking = null;
     if (position < 0 || watch !== this.cluster.primaryWatch) return this.restart();

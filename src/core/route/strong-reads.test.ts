@@ -1,0 +1,279 @@
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import type { GatewayContext } from '../context.js';
+import type { Reader } from './reader-list.js';
+import { RouteNode } from './route-node.js';
+import { type PositionSource, StrongReads, type StrongReadsCluster } from './strong-reads.js';
+
+const WAIT_MS = 10;
+
+let now: number;
+const clock = { now: () => now };
+
+class FakeWatch implements PositionSource {
+  readonly node: RouteNode;
+  readonly evidence = { pageBytes: 8192 };
+  positionAskedAtLast = 0;
+  isAsked = false;
+  isConnected = true;
+  pauses = 0;
+  questions = 0;
+
+  constructor(name: string) {
+    const settings = { name, address: { host: name, port: 5432 }, weight: 1, zone: '' };
+    this.node = new RouteNode(settings, clock, () => {});
+  }
+
+  askPosition(afterPause: boolean): boolean {
+    if (!this.isConnected || this.isAsked) return false;
+    this.isAsked = true;
+    this.questions += 1;
+    if (afterPause) this.pauses += 1;
+    return true;
+  }
+}
+
+class FakeReader implements Reader {
+  nextReader: Reader | null = null;
+  previousReader: Reader | null = null;
+  neededPosition = 0;
+  waitsSince = 0;
+  /** `primary`, or the name of a standby. */
+  readonly routes: string[] = [];
+  whenRouted: () => void = () => {};
+
+  routed(node: RouteNode | null): void {
+    this.routes.push(node === null ? 'primary' : node.settings.name);
+    this.whenRouted();
+  }
+}
+
+class FakeCluster implements StrongReadsCluster {
+  readonly primary = new FakeWatch('primary');
+  readonly standbys = [new FakeWatch('one'), new FakeWatch('two')];
+  readonly watches = [this.primary, ...this.standbys];
+  primaryWatch: FakeWatch | null = this.primary;
+  hasStandby = true;
+  readonly counters = {
+    readsOnStandbys: 0,
+    readsOnPrimary: 0,
+    standbyWaitTimeouts: 0,
+    positionQuestions: 0,
+  };
+
+  constructor() {
+    this.primary.node.role = 'primary';
+    for (const { node } of this.standbys) {
+      node.role = 'standby';
+      node.reason = null;
+    }
+  }
+
+  chooseAt(position: number): RouteNode | null {
+    return this.standbys.find(({ node }) => node.mayServe && node.replayed >= position)?.node ?? null;
+  }
+
+  primaryAt(position: number): number {
+    return position;
+  }
+}
+
+describe('reads that must see all that was committed before', () => {
+  let cluster: FakeCluster;
+  let reads: StrongReads;
+  const turn = (): number => reads.turn(now);
+  const read = (): FakeReader => {
+    const reader = new FakeReader();
+    reads.add(reader);
+    return reader;
+  };
+  const answer = (watch: FakeWatch, position: number): void => {
+    assert.ok(watch.isAsked, `${watch.node.settings.name} was not asked`);
+    watch.isAsked = false;
+    watch.positionAskedAtLast = now;
+    if (watch !== cluster.primary) watch.node.replayed = position;
+    reads.positioned(watch, position);
+  };
+  const [one, two] = [0, 1];
+
+  beforeEach(() => {
+    now = 1000;
+    cluster = new FakeCluster();
+    const context = { io: clock, settings: { standbyWaitMs: WAIT_MS } } as unknown as GatewayContext;
+    reads = new StrongReads(context, cluster);
+  });
+
+  test('those of one turn share a question, and nobody is told within the call', () => {
+    const readers = [read(), read(), read()];
+    turn();
+    assert.equal(cluster.primary.questions, 1);
+    assert.ok(readers.every(({ routes }) => routes.length === 0));
+    cluster.standbys[two]!.node.replayed = 500;
+    answer(cluster.primary, 500);
+    turn();
+    assert.deepEqual(
+      readers.map(({ routes }) => routes),
+      [['two'], ['two'], ['two']],
+    );
+    assert.equal(cluster.standbys[one]!.questions, 0);
+    assert.ok(reads.isEmpty);
+  });
+
+  test('one that comes while the question is under way is not served by its answer', () => {
+    const early = read();
+    turn();
+    const late = read();
+    turn();
+    cluster.standbys[one]!.node.replayed = 500;
+    answer(cluster.primary, 500);
+    turn();
+    assert.deepEqual([early.routes, late.routes], [['one'], []]);
+    answer(cluster.primary, 600);
+    turn();
+    assert.deepEqual(late.routes, []);
+    answer(cluster.standbys[one]!, 600);
+    turn();
+    assert.deepEqual(late.routes, ['one']);
+  });
+
+  test('standbys are asked when none is known to be there, first at once and then with a pause', () => {
+    const reader = read();
+    turn();
+    now += 1;
+    answer(cluster.primary, 500);
+    turn();
+    assert.deepEqual(
+      cluster.standbys.map(({ questions, pauses }) => [questions, pauses]),
+      [
+        [1, 0],
+        [1, 0],
+      ],
+    );
+    now += 1;
+    answer(cluster.standbys[one]!, 499);
+    turn();
+    assert.equal(cluster.standbys[one]!.pauses, 1);
+    answer(cluster.standbys[two]!, 500);
+    turn();
+    assert.deepEqual(reader.routes, ['two']);
+  });
+
+  test('a wait is bounded', () => {
+    const reader = read();
+    turn();
+    answer(cluster.primary, 500);
+    assert.equal(turn(), now + WAIT_MS);
+    now += WAIT_MS - 1;
+    turn();
+    assert.deepEqual(reader.routes, []);
+    now += 1;
+    turn();
+    assert.deepEqual(reader.routes, ['primary']);
+    assert.equal(cluster.counters.standbyWaitTimeouts, 1);
+  });
+
+  test('after waits in vain nobody waits, until a standby has got as far', () => {
+    const wait = (position: number): FakeReader => {
+      const reader = read();
+      turn();
+      answer(cluster.primary, position);
+      turn();
+      return reader;
+    };
+    for (let i = 0; i < 3; i++) {
+      wait(500 + i);
+      now += WAIT_MS;
+      turn();
+    }
+    const hopeless = wait(510);
+    assert.deepEqual(hopeless.routes, ['primary']);
+    assert.equal(cluster.counters.standbyWaitTimeouts, 3);
+    cluster.standbys[one]!.node.replayed = 505;
+    assert.deepEqual(wait(520).routes, []);
+  });
+
+  test('the end of a page counts as replayed', () => {
+    cluster.standbys[one]!.node.replayed = 8192;
+    const reader = read();
+    turn();
+    answer(cluster.primary, 8192 + 24);
+    turn();
+    assert.deepEqual(reader.routes, ['one']);
+  });
+
+  test('without a primary, a standby or a connection to the primary, they go to the primary at the end of the turn', () => {
+    for (const lack of [
+      () => {
+        cluster.primaryWatch = null;
+      },
+      () => {
+        cluster.primaryWatch = cluster.primary;
+        cluster.hasStandby = false;
+      },
+      () => {
+        cluster.hasStandby = true;
+        cluster.primary.isConnected = false;
+      },
+    ]) {
+      lack();
+      const reader = read();
+      assert.deepEqual(reader.routes, []);
+      turn();
+      assert.deepEqual(reader.routes, ['primary']);
+    }
+  });
+
+  test('a question that is not answered is asked again', () => {
+    const reader = read();
+    turn();
+    answer(cluster.primary, -1);
+    assert.deepEqual(reader.routes, []);
+    turn();
+    assert.equal(cluster.primary.questions, 2);
+  });
+
+  test('the answer of a primary that is none any more serves nobody', () => {
+    const reader = read();
+    turn();
+    const former = cluster.primary;
+    cluster.standbys[one]!.node.replayed = 500;
+    cluster.primaryWatch = cluster.standbys[two]!;
+    reads.restart();
+    former.isAsked = false;
+    reads.positioned(former, 500);
+    turn();
+    assert.deepEqual(reader.routes, []);
+    assert.equal(cluster.standbys[two]!.questions, 1);
+  });
+
+  test('one that leaves is not told, wherever it has got', () => {
+    const gone = [read(), read(), read()];
+    const stays = read();
+    reads.remove(gone[0]!);
+    turn();
+    const arrived = read();
+    reads.remove(gone[1]!);
+    reads.remove(arrived);
+    answer(cluster.primary, 500);
+    turn();
+    reads.remove(gone[2]!);
+    answer(cluster.standbys[one]!, 500);
+    turn();
+    assert.deepEqual(stays.routes, ['one']);
+    assert.ok([...gone, arrived].every(({ routes }) => routes.length === 0));
+    assert.ok(reads.isEmpty);
+    reads.remove(stays);
+  });
+
+  test('one that comes back while it is told is for the next turn', () => {
+    cluster.primaryWatch = null;
+    const reader = read();
+    reader.whenRouted = () => {
+      if (reader.routes.length < 10) reads.add(reader);
+    };
+    turn();
+    assert.equal(reader.routes.length, 1);
+    turn();
+    assert.equal(reader.routes.length, 2);
+  });
+});
