@@ -11,6 +11,8 @@ const SETTINGS = {
   synchronous_commit: 'on',
   max_connections: 200,
   wal_receiver_status_interval: '1s',
+  // The primary is restarted for the second standby; the first need not wait long for it.
+  wal_retrieve_retry_interval: '100ms',
   // A standby whose replay was paused must not end the reads that have waited in front of it.
   max_standby_streaming_delay: '60s',
 };

@@ -5,9 +5,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { SeededRandom } from '../fuzz/random.js';
 import type { Driver, GatewayUnderTest } from '../harness/gateway-under-test.js';
-import { Cluster, PRIMARY } from './cluster.js';
+import { type Cluster, PRIMARY } from './cluster.js';
 import { type DelayCounts, delayStandbys } from './delays.js';
-import { startGateways, type Way } from './gateways.js';
+import { startGateways, startPoolers, type Way } from './gateways.js';
 import type { ListHistory, RegisterHistory } from './history.js';
 import { ListNumbers, workOnLists } from './list-workload.js';
 import { checkLists } from './lists.js';
@@ -24,6 +24,8 @@ export interface CheckOptions {
   /** Null: through two gateways. */
   readonly standIn: StandIn | null;
   readonly way: Way;
+  /** 2: a gateway that only pools stands before each gateway that routes. */
+  readonly tiers: 1 | 2;
   /** Drivers of the two gateways; undefined: what there is. */
   readonly drivers?: readonly Driver[] | undefined;
   /** Sessions on each of the two gateways. */
@@ -60,15 +62,18 @@ const BYPASS_PAUSE_MS = 6;
 const LISTS_SHARE = 3;
 
 /** Runs rounds until the time is over, or until one of them breaks the mode's promise. */
-export async function checkConsistency(options: CheckOptions): Promise<Report> {
-  const cluster = await Cluster.start();
+export async function checkConsistency(cluster: Cluster, options: CheckOptions): Promise<Report> {
   let gateways: GatewayUnderTest[] = [];
+  let doors: readonly GatewayUnderTest[] = [];
   try {
     if (options.standIn === null) {
       const mode = options.way === 'database' ? options.mode : oppositeOf(options.mode);
       gateways = await startGateways(cluster, mode, options.drivers);
+      doors = options.tiers === 1 ? gateways : await startPoolers(gateways, options.drivers);
+      // The tier in front is ended first.
+      if (doors !== gateways) gateways = [...doors, ...gateways];
     }
-    const report = await runRounds(options, cluster, gateways);
+    const report = await runRounds(options, cluster, doors);
     const against = [...report.against];
     for (const gateway of gateways.splice(0)) {
       await gateway.stop().catch((error: Error) => against.push(error.message.slice(0, 2000)));
@@ -77,7 +82,6 @@ export async function checkConsistency(options: CheckOptions): Promise<Report> {
     return { ...report, against };
   } finally {
     await Promise.all(gateways.map((gateway) => gateway.stop().catch(() => {})));
-    await cluster.discard();
   }
 }
 

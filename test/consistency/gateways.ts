@@ -14,6 +14,16 @@ const POOL_SIZE = 20;
 export const WAYS = ['database', 'session'] as const;
 export type Way = (typeof WAYS)[number];
 
+/** A pooling tier: before each routing gateway one that only pools. */
+export async function startPoolers(
+  routing: readonly GatewayUnderTest[],
+  drivers: readonly Driver[] = availableDrivers,
+): Promise<GatewayUnderTest[]> {
+  const io = drivers[0]!;
+  const settings = { pool_mode: 'transaction', default_pool_size: POOL_SIZE };
+  return Promise.all(routing.map((server) => GatewayUnderTest.start({ io, server, settings })));
+}
+
 /** Starts one gateway on each of the drivers; one driver twice where there is only one. */
 export async function startGateways(
   cluster: Cluster,

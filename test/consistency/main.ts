@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { DRIVERS, type Driver } from '../harness/gateway-under-test.js';
+import { Cluster } from './cluster.js';
 import { checkConsistency, type Report, type Round } from './consistency-check.js';
 import { WAYS, type Way } from './gateways.js';
 import { STAND_INS, type StandIn } from './session.js';
@@ -38,6 +39,7 @@ interface Parsed {
   round: number;
   sessions: number;
   way: Way;
+  tiers: 1 | 2;
   drivers?: Driver[];
   standIn?: StandIn;
   seed?: number;
@@ -49,6 +51,11 @@ function positive(text: string): number {
   if (!Number.isInteger(value) || value < 1)
     throw new InvalidArgumentError('Expected a whole number from 1.');
   return value;
+}
+
+function oneOrTwo(text: string): 1 | 2 {
+  if (text === '1' || text === '2') return text === '1' ? 1 : 2;
+  throw new InvalidArgumentError('Expected 1 or 2.');
 }
 
 function driverList(text: string): Driver[] {
@@ -69,6 +76,7 @@ function readOptions(): Parsed {
         .choices(WAYS)
         .default('database'),
     )
+    .option('--tiers <n>', '2: gateways that only pool stand before those that route', oneOrTwo, 1 as const)
     .option('--drivers <names>', 'drivers of the gateways, one or two', driverList)
     .addOption(new Option('--stand-in <policy>', "no gateways: the checker's own router").choices(STAND_INS))
     .option('--seed <n>', 'of the choices; what the machine makes of them differs each time', positive)
@@ -152,16 +160,10 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 try {
   const through = options.standIn === undefined ? 'two gateways' : `the stand-in "${options.standIn}"`;
   console.log(`${options.mode}, through ${through}, seed ${seed}`);
-  const report = await checkConsistency({
-    ...{ mode: options.mode, seconds: options.seconds, roundSeconds: options.round, way: options.way },
-    ...{
-      standIn: options.standIn ?? null,
-      drivers: options.drivers,
-      sessions: options.sessions,
-      seed,
-      onRound,
-    },
-  });
+  const { mode, seconds, round: roundSeconds, way, tiers, standIn = null, drivers, sessions } = options;
+  const asked = { mode, seconds, roundSeconds, way, tiers, standIn, drivers, sessions, seed, onRound };
+  const cluster = await Cluster.start();
+  const report = await checkConsistency(cluster, asked).finally(() => cluster.discard());
   if (keptIn !== null) {
     report.gatewayLogs.forEach((log, index) => {
       writeFileSync(join(keptIn!, `gateway-${index + 1}.log`), log);
