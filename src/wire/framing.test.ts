@@ -80,6 +80,11 @@ class Recorder extends FrameReader {
     while (this.isBlocked) this.resume();
   }
 
+  repeat(messages: Uint8Array): void {
+    this.putBack(messages, messages.length);
+    while (this.isBlocked) this.resume();
+  }
+
   get text(): string {
     return Buffer.from(this.output).toString('latin1');
   }
@@ -148,6 +153,19 @@ describe('FrameReader', () => {
       ),
       { numRuns: 300 },
     );
+  });
+
+  test('takes messages back in front of a header that is cut anywhere', () => {
+    const again = frame(PASS, 'again');
+    const next = frame(PASS, 'next');
+    for (let cut = 0; cut < HEADER_BYTES; cut++) {
+      const reader = new Recorder();
+      reader.feed(Buffer.concat([again, next.subarray(0, cut)]));
+      reader.repeat(again);
+      reader.feed(next.subarray(cut));
+      assert.equal(reader.text, Buffer.concat([again, again, next]).toString('latin1'), `cut at ${cut}`);
+      assert.equal(reader.heldBytes, 0);
+    }
   });
 
   test('refuses lengths below 4 and above the limit, and reads nothing more', () => {
