@@ -21,3 +21,5 @@ export const UNFIT = 'invalid server parameter';
 export const CRASHED = 'server conn crashed?';
 /** Its session has left what DISCARD ALL does not take back. */
 export const NOT_AS_NEW = 'session left more than the reset query takes back';
+/** Another node is the primary now. */
+export const PRIMARY_CHANGED = 'another node is the primary';

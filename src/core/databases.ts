@@ -1,4 +1,5 @@
 /** What is known of each database beside its settings: whether it is held up, and what has been counted. */
+import type { ServerAddress } from './io.js';
 import { LatencyHistogram } from './latency-histogram.js';
 import { isSettable, type ParameterSet, reportedName } from './parameters.js';
 
@@ -54,6 +55,10 @@ export class Database {
   suspectSince = 0;
   /** {@link StatementCatalogue.definitions} as of the last DDL that may have given another meaning to what statements name. */
   redefinedAt = 0;
+  /** Where it is written, as its nodes have shown; empty: nowhere for now. Null: its entry names no nodes. */
+  primaryAddresses: readonly ServerAddress[] | null = null;
+  /** The node that was the primary last, as long as none else is. */
+  lastPrimary: object | null = null;
   /** What its servers report beyond what all servers do, by the names in lower case. */
   private readonly alsoReported = new Map<string, string>();
 

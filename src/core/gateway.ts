@@ -28,7 +28,8 @@ import { LocalSockets } from './local-sockets.js';
 import { ParameterSets } from './parameters.js';
 import { PinCounts } from './pin-counts.js';
 import { Capacity } from './pool/capacity.js';
-import type { Pool, PoolOwner } from './pool/pool.js';
+import type { Pool } from './pool/pool.js';
+import type { PoolOwner } from './pool/pool-owner.js';
 import { Pools } from './pools.js';
 import type { Clusters } from './route/clusters.js';
 import type { DatabaseShapes } from './route/database-shapes.js';
@@ -38,6 +39,7 @@ import { ServerLogin } from './server/server-login.js';
 import { ClientEncryption } from './session/client-encryption.js';
 import { ClientLogin, type LoginStep } from './session/client-login.js';
 import type { ListeningSession } from './session/listening-session.js';
+import { ReadRouting } from './session/read-routing.js';
 import { Session } from './session/session.js';
 import type { SessionOwner } from './session/session-owner.js';
 import {
@@ -296,6 +298,8 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     this.clientCounts.enter(client.asked!);
     if (pool.sharesServers) {
       client.statements = new StatementTraffic(this.context, client, pool, client.database);
+      const routes = this.poolTable.routesOf(pool);
+      if (routes !== null) client.routing = new ReadRouting(this.context, client, routes);
     }
     pool.join(client);
     pool.welcome(client);

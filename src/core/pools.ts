@@ -1,18 +1,23 @@
 /** The pools of one gateway: made when somebody needs them, forgotten when they are empty. */
-import { CONFIGURATION_CHANGED } from './close-reasons.js';
+import { CONFIGURATION_CHANGED, PRIMARY_CHANGED } from './close-reasons.js';
 import type { GatewayContext } from './context.js';
 import type { Database, Databases } from './databases.js';
 import { Hosts, type HostsOwner } from './hosts.js';
 import { POOLS_MAX } from './limits.js';
 import { Listening } from './listening/listening.js';
-import { Pool, type PoolIdentity, type PoolOwner } from './pool/pool.js';
-import { type PoolLimits, poolLimits } from './pool/pool-limits.js';
+import { Pool } from './pool/pool.js';
+import type { PoolIdentity } from './pool/pool-identity.js';
+import { type PoolLimits, poolLimits, towardsPrimary, towardsStandby } from './pool/pool-limits.js';
+import type { PoolOwner } from './pool/pool-owner.js';
 import { ReplicationPool } from './pool/replication-pool.js';
 import { resetValues } from './pool/reset-values.js';
+import { StandbyPool } from './pool/standby-pool.js';
 import type { Cluster } from './route/cluster.js';
 import { Clusters } from './route/clusters.js';
 import { DatabaseShapes } from './route/database-shapes.js';
+import type { RouteNode } from './route/route-node.js';
 import { userAfterReload } from './server/server-user.js';
+import type { Routes } from './session/read-routing.js';
 import type { Session } from './session/session.js';
 import type { DatabaseSettings, GatewaySettings } from './settings.js';
 
@@ -25,6 +30,8 @@ export class Pools implements HostsOwner {
   readonly listening: Listening;
   readonly shapes: DatabaseShapes;
   readonly clusters: Clusters;
+  /** By the pools of those who are routed. */
+  private readonly routes = new WeakMap<Pool, Routes<Session>>();
 
   constructor(context: GatewayContext, owner: PoolOwner, databases: Databases) {
     this.context = context;
@@ -48,11 +55,20 @@ export class Pools implements HostsOwner {
     this.clusters.resume();
   }
 
-  /** Another node of a database is the primary, or none is known: who waits for a server connection of it tries again. */
+  /** Another node of a database is the primary, or none is known. */
   private primaryChanged(cluster: Cluster): void {
+    const { database, primary } = cluster;
+    const addresses = primary === null ? [] : [primary.settings.address];
+    database.primaryAddresses = addresses;
+    const hasMoved = primary !== null && database.lastPrimary !== null && database.lastPrimary !== primary;
+    database.lastPrimary = primary ?? database.lastPrimary;
     for (const pool of this.byKey.values()) {
-      if (this.clusters.find(pool.database) === cluster) pool.resume();
+      if (pool.database !== database) continue;
+      if (!(pool instanceof StandbyPool)) pool.follow(addresses, hasMoved);
+      else if (pool.identity.node === primary) pool.retire(PRIMARY_CHANGED);
     }
+    this.listening.primaryChanged(database);
+    this.shapes.find(database)?.primaryChanged();
   }
 
   /**
@@ -63,25 +79,68 @@ export class Pools implements HostsOwner {
     const sorted = [...identity.startupParameters].sort(([a], [b]) => (a < b ? -1 : 1));
     const replicates = client !== undefined && client.replication !== 'none';
     const owner = replicates ? client.id : 0;
-    const key = JSON.stringify([identity.database.name, identity.user.name, sorted, owner]);
+    const node = identity.node?.settings.name;
+    const key = JSON.stringify([identity.database.name, identity.user.name, sorted, owner, node]);
     const known = this.byKey.get(key);
     if (known !== undefined) {
       known.identity.user = identity.user;
-      this.clusters.join(database, known);
+      this.route(database, identity);
       return known;
     }
     if (this.byKey.size >= POOLS_MAX) return null;
+    this.route(database, identity);
     const limits = limitsOf(this.context.settings, database, identity);
-    const pool = new (replicates ? ReplicationPool : Pool)(
-      this.context,
-      this.owner,
-      this.hosts,
-      identity,
-      limits,
-    );
+    const kind = node !== undefined ? StandbyPool : replicates ? ReplicationPool : Pool;
+    const pool = new kind(this.context, this.owner, this.hosts, identity, limits);
     this.byKey.set(key, pool);
-    this.clusters.join(database, pool);
     return pool;
+  }
+
+  /** Finds out which of the database's nodes is what, if it has nodes. */
+  private route(entry: DatabaseSettings, identity: PoolIdentity): void {
+    const { database, user } = identity;
+    const limits = poolLimits(this.context.settings, entry, { name: database.name, user });
+    const cluster = this.clusters.join(entry, { identity, limits });
+    if (cluster === null) return;
+    database.primaryAddresses ??= [];
+    this.shapes.of(database, cluster);
+  }
+
+  /** How the clients of a pool are routed; null: they are not. */
+  routesOf(pool: Pool): Routes<Session> | null {
+    const { database, startupParameters, user } = pool.identity;
+    const nodes = this.clusters.find(database);
+    const shapes = this.shapes.find(database);
+    if (nodes === undefined || shapes === undefined || !pool.sharesServers) return null;
+    const known = this.routes.get(pool);
+    if (known !== undefined && known.nodes === nodes && known.shapes === shapes) return known;
+    const standbys = new Map<RouteNode, StandbyPool>();
+    const routes: Routes<Session> = {
+      nodes,
+      shapes,
+      user: user.name,
+      get consistency() {
+        return pool.limits.consistency;
+      },
+      get searchPath() {
+        return startupParameters.get(PATH) ?? pool.limits.startupParameters.get(PATH) ?? null;
+      },
+      standbyServers: (node) => {
+        const kept = standbys.get(node);
+        if (kept?.isForgotten === false) return kept;
+        const opened = this.openStandby(pool.identity, node);
+        if (opened !== null) standbys.set(node, opened);
+        return opened;
+      },
+    };
+    this.routes.set(pool, routes);
+    return routes;
+  }
+
+  private openStandby(identity: PoolIdentity, node: RouteNode): StandbyPool | null {
+    const { databases } = this.context.settings;
+    const entry = databases.get(identity.database.name) ?? databases.get('*');
+    return entry === undefined ? null : (this.open(entry, { ...identity, node }) as StandbyPool | null);
   }
 
   /**
@@ -139,6 +198,7 @@ export class Pools implements HostsOwner {
       next = Math.min(next, pool.advance(now));
       if (!pool.isUnused) continue;
       this.byKey.delete(key);
+      if (pool instanceof StandbyPool) pool.isForgotten = true;
       this.owner.capacity.withdraw(pool);
     }
     this.forgetUnused(now);
@@ -168,8 +228,12 @@ export class Pools implements HostsOwner {
 
 function limitsOf(
   settings: GatewaySettings,
-  database: DatabaseSettings,
-  { database: { name }, user }: PoolIdentity,
+  entry: DatabaseSettings,
+  { database, user, node }: PoolIdentity,
 ): PoolLimits {
-  return poolLimits(settings, database, { name, user });
+  const limits = poolLimits(settings, entry, { name: database.name, user });
+  if (node !== undefined) return towardsStandby(limits, node.settings.address);
+  return towardsPrimary(limits, database);
 }
+
+const PATH = 'search_path';

@@ -24,8 +24,8 @@ export interface KnownShape {
 
 /** Where a statement may run, as far as it was asked. */
 export interface StatementRoute {
-  /** Whose shapes they are. */
-  readonly shapes: object;
+  /** Whose clients it holds for: another pool may have another user, or another search_path to begin with. */
+  readonly pool: object;
   readonly shape: KnownShape;
   /** What the comments in front of it ask for (`RoutingHint`). */
   readonly hints: number;

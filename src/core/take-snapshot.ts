@@ -55,7 +55,7 @@ export function takeSnapshot(gateway: Observed, detail: SnapshotDetail): Snapsho
     consoleClients: gateway.clientCounts.ofDatabase('pgbouncer'),
     servers: gateway.servers,
     preparedStatements: context.catalogue.size,
-    pools: pools.map((pool) => poolSnapshot(pool, gateway.cancels.figures(pool), now)),
+    pools: together(pools.map((pool) => poolSnapshot(pool, gateway.cancels.figures(pool), now))),
     databases: [...databases].map((database) => ({
       name: database.name,
       serverConnections: servers.get(database) ?? 0,
@@ -120,6 +120,35 @@ function poolSnapshot(pool: Pool, cancels: CancelFigures, now: number): PoolSnap
     svTested: count.tested,
     svLogin: count.login,
     maxWaitMs: oldest === null ? 0 : now - oldest.waitingSince,
+  };
+}
+
+/** One for each database and user, as in PgBouncer: theirs may be several, for other startup parameters and other servers. */
+function together(pools: readonly PoolSnapshot[]): PoolSnapshot[] {
+  const byIdentity = new Map<string, PoolSnapshot>();
+  for (const pool of pools) {
+    const key = JSON.stringify([pool.database, pool.user]);
+    const known = byIdentity.get(key);
+    byIdentity.set(key, known === undefined ? pool : sumOf(known, pool));
+  }
+  return [...byIdentity.values()];
+}
+
+function sumOf(a: PoolSnapshot, b: PoolSnapshot): PoolSnapshot {
+  return {
+    ...a,
+    clActive: a.clActive + b.clActive,
+    clWaiting: a.clWaiting + b.clWaiting,
+    clActiveCancelReq: a.clActiveCancelReq + b.clActiveCancelReq,
+    clWaitingCancelReq: a.clWaitingCancelReq + b.clWaitingCancelReq,
+    svActive: a.svActive + b.svActive,
+    svActiveCancel: a.svActiveCancel + b.svActiveCancel,
+    svBeingCanceled: a.svBeingCanceled + b.svBeingCanceled,
+    svIdle: a.svIdle + b.svIdle,
+    svUsed: a.svUsed + b.svUsed,
+    svTested: a.svTested + b.svTested,
+    svLogin: a.svLogin + b.svLogin,
+    maxWaitMs: Math.max(a.maxWaitMs, b.maxWaitMs),
   };
 }
 

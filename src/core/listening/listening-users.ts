@@ -5,15 +5,16 @@
 import type { ErrorFields } from '../../wire/error-fields.js';
 import { SqlState } from '../../wire/sqlstate.js';
 import type { GatewayContext } from '../context.js';
+import type { Database } from '../databases.js';
 import { LISTENING_USERS_TRIED_MAX } from '../limits.js';
 import type { Launching } from '../pool/launching.js';
-import { type PoolLimits, poolLimits } from '../pool/pool-limits.js';
+import { type PoolLimits, poolLimits, towardsPrimary } from '../pool/pool-limits.js';
 import { userAfterReload } from '../server/server-user.js';
 import type { UserSettings } from '../settings.js';
 
 /** The pool of a client that listens. */
 export interface ListeningPool {
-  readonly identity: { readonly database: { readonly name: string }; user: UserSettings };
+  readonly identity: { readonly database: Pick<Database, 'name' | 'primaryAddresses'>; user: UserSettings };
   readonly limits: PoolLimits;
 }
 
@@ -107,7 +108,8 @@ export class ListeningUsers {
       const database = settings.databases.get(name) ?? settings.databases.get('*');
       if (database === undefined) continue;
       user.identity.user = userAfterReload(user.identity.user, database, settings);
-      user.limits = onlyOne(poolLimits(settings, database, { name, user: user.identity.user }));
+      const limits = poolLimits(settings, database, { name, user: user.identity.user });
+      user.limits = onlyOne(towardsPrimary(limits, user.identity.database));
     }
   }
 }

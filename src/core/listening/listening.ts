@@ -84,6 +84,11 @@ export class Listening {
     }
   }
 
+  /** The database is written elsewhere now. */
+  primaryChanged(database: Database): void {
+    for (const connection of this.connectionsOf([database])) connection.applySettings();
+  }
+
   applySettings(hasOtherTls: boolean): void {
     for (const connection of this.connectionsOf(null)) {
       connection.applySettings();

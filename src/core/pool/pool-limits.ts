@@ -83,6 +83,21 @@ export function poolLimits(
   };
 }
 
+/** The same limits for server connections that lead to where a database is written, if that has to be found out. */
+export function towardsPrimary(limits: PoolLimits, { primaryAddresses }: PrimaryPlace): PoolLimits {
+  return primaryAddresses === null ? limits : { ...limits, addresses: primaryAddresses };
+}
+
+/** A database, as this sees it. */
+interface PrimaryPlace {
+  readonly primaryAddresses: readonly ServerAddress[] | null;
+}
+
+/** The same limits for server connections to a standby, which nobody needs to have. */
+export function towardsStandby(limits: PoolLimits, address: ServerAddress): PoolLimits {
+  return { ...limits, addresses: [address], minSize: 0, isAlwaysWarm: false, waitFailFast: false };
+}
+
 /** What is set for the user of this name, also one whose password is known elsewhere; null: nothing. */
 export function limitsOf(settings: GatewaySettings, user: string): UserLimits | null {
   return settings.users.get(user)?.limits ?? null;

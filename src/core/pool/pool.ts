@@ -10,6 +10,7 @@ import {
   EVICTED,
   NOT_READY,
   PAUSED,
+  PRIMARY_CHANGED,
   QUERY_IN_PROGRESS,
   TOO_MANY,
   UNFINISHED_INPUT,
@@ -17,59 +18,30 @@ import {
 import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
 import type { Hosts } from '../hosts.js';
+import type { ServerAddress } from '../io.js';
 import { recordReserve } from '../journal.js';
 import type { ParameterSet } from '../parameters.js';
 import type { OwnQuery } from '../server/exchange.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { ServerOwner } from '../server/server-owner.js';
-import type { ReadNode } from '../session/read-routing.js';
 import type { Session } from '../session/session.js';
 import type { ClientPool } from '../session/session-owner.js';
-import type { UserSettings } from '../settings.js';
 import { align, alignmentDone } from './alignment.js';
 import type { Capacity, CappedPool, Share } from './capacity.js';
 import { Cleaning } from './cleaning.js';
 import { Deadlines } from './deadlines.js';
 import { Greetings } from './greetings.js';
-import { Launching, type NewLogin } from './launching.js';
+import { Launching } from './launching.js';
 import { isTemporary } from './login-failure.js';
+import type { PoolIdentity } from './pool-identity.js';
 import { leadElsewhere, type PoolLimits } from './pool-limits.js';
 import { noneFree } from './pool-messages.js';
+import type { PoolMembers, PoolOwner } from './pool-owner.js';
 import { PoolServers } from './pool-servers.js';
 import { RestingServers } from './resting-servers.js';
 import { serverStartup } from './server-startup.js';
 import { mayLinkAtLogin, takeUntouched } from './session-links.js';
 import { WaiterQueue } from './waiter-queue.js';
-
-/** What distinguishes a pool. */
-export interface PoolIdentity {
-  readonly database: Database;
-  /** The user that logs in to the server, as it is known by now: the name stays, the secret may change. */
-  user: UserSettings;
-  /** Startup parameters that every server connection of the pool is opened with. */
-  readonly startupParameters: ReadonlyMap<string, string>;
-  /** The standby that all its server connections lead to; missing: they lead to where the database is written. */
-  readonly node?: ReadNode;
-}
-
-/** Who belongs to a pool. */
-export interface PoolMembers {
-  readonly servers: ReadonlySet<ServerConnection>;
-  readonly clients: ReadonlySet<Session>;
-  readonly waiters: Pick<WaiterQueue<Session>, 'first' | 'length'>;
-}
-
-/** What a pool asks of its gateway. */
-export interface PoolOwner {
-  readonly capacity: Capacity;
-  newLogin: NewLogin;
-  serverOpened(server: ServerConnection): void;
-  serverClosed(server: ServerConnection): void;
-  /** Cancels what runs for a client that is gone; false when that can't be done. */
-  cancelAbandoned(pool: Pool, server: ServerConnection): boolean;
-  /** Sends a client its greeting. */
-  greet(client: Session): void;
-}
 
 export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMembers, CappedPool {
   readonly identity: PoolIdentity;
@@ -160,7 +132,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   }
 
   acquire(client: Session): boolean {
-    const mayLink = this.waiters.length === 0 && !this.database.paused;
+    const mayLink = this.waiters.length === 0 && !this.isHeld;
     const server = mayLink
       ? (this.resting.takePrevious(client) ?? this.resting.take() ?? takeUntouched(this))
       : undefined;
@@ -172,7 +144,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     client.waitingSince = this.context.io.now();
     this.waiters.push(client);
     this.supply();
-    if (this.limits.waitFailFast && !this.database.paused && !this.canServeAllWaiters) {
+    if (this.limits.waitFailFast && !this.isHeld && !this.canServeAllWaiters) {
       client.fail(noneFree(this));
     }
     return false;
@@ -355,7 +327,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   private dispatch(): void {
     if (this.dispatching) return;
     this.dispatching = true;
-    while (this.resting.length > 0 && !this.database.paused) {
+    while (this.resting.length > 0 && !this.isHeld) {
       const client = this.waiters.shift();
       if (client === null) break;
       if (this.link(client, this.resting.take() as ServerConnection)) this.goOn(client);
@@ -366,7 +338,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
 
   /** Provides as many server connections as waiters lack: by testing what has rested for long, or by opening new ones. */
   supply(): void {
-    if (this.database.paused) return;
+    if (this.isHeld) return;
     while (this.launching.count + this.cleaning.testing < this.waiters.length) {
       const server = this.resting.takeUntested();
       if (server === undefined) break;
@@ -385,8 +357,13 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     this.launch(false);
   }
 
+  /** Its clients get no server connection for now: by an operator's word, or because there is no primary. */
+  private get isHeld(): boolean {
+    return this.database.paused || this.limits.addresses.length === 0;
+  }
+
   private get isHeldUp(): boolean {
-    return this.database.paused || this.context.suspended || this.context.stopping;
+    return this.isHeld || this.context.suspended || this.context.stopping;
   }
 
   /** Opens one server connection, if it may. */
@@ -471,6 +448,20 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     this.greetings.forget();
     this.cleaning.fresh.forget();
     this.servers.replace(CONFIGURATION_CHANGED);
+  }
+
+  /** The database is written there now; `hasMoved`: and not where it was. Empty: nowhere, as far as is known. */
+  follow(addresses: readonly ServerAddress[], hasMoved: boolean): void {
+    this.limits = { ...this.limits, addresses };
+    // What was the primary may still take writes, and lose them.
+    if (hasMoved) this.servers.close(PRIMARY_CHANGED);
+    if (hasMoved) this.greetings.forget();
+    this.resume();
+  }
+
+  /** No server of the database lets its user in. */
+  refuse(refusal: ErrorFields): void {
+    this.tellWaiters(refusal);
   }
 
   private followSettings(): void {

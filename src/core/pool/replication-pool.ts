@@ -8,8 +8,10 @@ import type { Hosts } from '../hosts.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import { REPLICATION_PIPE } from '../session/replication-pipe.js';
 import type { Session } from '../session/session.js';
-import { Pool, type PoolIdentity, type PoolOwner } from './pool.js';
+import { Pool } from './pool.js';
+import type { PoolIdentity } from './pool-identity.js';
 import type { PoolLimits } from './pool-limits.js';
+import type { PoolOwner } from './pool-owner.js';
 import { PoolServers } from './pool-servers.js';
 
 /** PgBouncer's: a replication connection may lack a privilege or a rule of its own, which says nothing of others. */

@@ -1,6 +1,6 @@
 /** The packet that opens a session on a server. */
 import { buildStartup } from '../../wire/startup.js';
-import type { PoolIdentity } from './pool.js';
+import type { PoolIdentity } from './pool-identity.js';
 import type { PoolLimits } from './pool-limits.js';
 
 /** Later ones overrule earlier ones: what the client asked for, then what the database's entry says. */

@@ -7,19 +7,17 @@ import type { ServerConnection } from '../server/server-connection.js';
 import type { StandbyServers } from '../session/read-routing.js';
 import type { Session } from '../session/session.js';
 import { Pool } from './pool.js';
-import type { PoolLimits } from './pool-limits.js';
 
 export class StandbyPool extends Pool implements StandbyServers<Session> {
+  /** There may be another one for the same clients. */
+  isForgotten = false;
+
   override get name(): string {
     return `${super.name} on ${this.identity.node?.settings.name}`;
   }
 
   override get isUnused(): boolean {
     return super.isUnused && this.waiters.length === 0;
-  }
-
-  override applyLimits(limits: PoolLimits): void {
-    super.applyLimits({ ...limits, minSize: 0, isAlwaysWarm: false });
   }
 
   abandon(server: ServerConnection): void {

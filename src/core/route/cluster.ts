@@ -7,6 +7,7 @@
 import type { ErrorFields } from '../../wire/error-fields.js';
 import { CONFIGURATION_CHANGED } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
+import type { Database } from '../databases.js';
 import { NODE_LOOK_MS } from '../limits.js';
 import { isTemporary } from '../pool/login-failure.js';
 import { leadElsewhere, type PoolLimits } from '../pool/pool-limits.js';
@@ -77,6 +78,10 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
     this.queries = new NodeQueries(shared, () => this.primary);
     this.watches = nodes.map((settings) => this.watch(settings));
     this.follow();
+  }
+
+  get database(): Database {
+    return this.shared.database;
   }
 
   /** In the order of the configuration. */

@@ -14,6 +14,9 @@ import { BLOCK, type Verdict, WHOLE } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
 import { SqlState } from '../../wire/sqlstate.js';
 import type { GatewayContext } from '../context.js';
+import type { Cluster } from '../route/cluster.js';
+import type { Reader } from '../route/reader-list.js';
+import type { RouteNode } from '../route/route-node.js';
 import type { Exchange } from '../server/exchange.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { KnownShape } from '../statements.js';
@@ -23,39 +26,8 @@ import { type JudgedClient, type JudgedPool, UnitJudge } from './unit-judge.js';
 /** The message is the session's to judge, as if there were no routing. */
 export const PASS = -1;
 
-/** A standby, as this sees it. */
-export interface ReadNode {
-  readonly settings: { readonly name: string };
-  /** A read has been sent there; it has been answered, after so many ms; its connection is gone. */
-  begun(): void;
-  ended(ms: number): void;
-  failed(): void;
-}
-
-/** Who waits to be told where its read goes. */
-export interface Reader {
-  nextReader: Reader | null;
-  previousReader: Reader | null;
-  /** Since when it waits for a standby, in ms; for whoever lets it wait. */
-  waitsSince: number;
-  /** The position in the WAL that a standby must have replayed for it. */
-  neededPosition: number;
-  readonly preferred: ReadNode | null;
-  /** Null: to the primary. Called once, later. */
-  routed(node: ReadNode | null): void;
-}
-
 /** What is known of the nodes of a database. */
-export interface ReadNodes {
-  awaitPosition(reader: Reader): void;
-  leave(reader: Reader): void;
-  /** A standby that may serve at once; null: the primary. */
-  pick(
-    how: 'eventual' | 'bounded' | 'session',
-    position: number,
-    preferred: ReadNode | null,
-  ): ReadNode | null;
-}
+export type ReadNodes = Pick<Cluster, 'awaitPosition' | 'leave' | 'pick'>;
 
 /** A pool of server connections to one standby. */
 export interface StandbyServers<Client> {
@@ -88,7 +60,7 @@ export interface RoutedClient extends JudgedClient {
 export interface Routes<Client> extends JudgedPool {
   readonly nodes: ReadNodes;
   /** Null: there are too many pools. */
-  standbyServers(node: ReadNode): StandbyServers<Client> | null;
+  standbyServers(node: RouteNode): StandbyServers<Client> | null;
 }
 
 /** Where the current unit stands. */
@@ -117,7 +89,7 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   waitsSince = 0;
   neededPosition = 0;
   /** Where it has read last, for `session`. */
-  preferred: ReadNode | null = null;
+  preferred: RouteNode | null = null;
   /** Something of the running unit's answer has reached the client. */
   isAnswered = false;
   private readonly context: GatewayContext;
@@ -127,7 +99,7 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   private state: number = State.FREE;
   /** In whose queue it waits, or whose server connection it has. */
   private servers: StandbyServers<Client> | null = null;
-  private node: ReadNode | null = null;
+  private node: RouteNode | null = null;
   private shape: KnownShape | null = null;
   private startedAt = 0;
   /** It is part of a transaction that began there. */
@@ -213,7 +185,7 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     return BLOCK;
   }
 
-  routed(node: ReadNode | null): void {
+  routed(node: RouteNode | null): void {
     this.node = node;
     this.state = node === null ? State.FORCED : State.ROUTED;
     if (node === null) {
@@ -240,7 +212,7 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
 
   /** The unit at `position` goes to the node that was chosen for it. */
   private begin(type: number, bytes: Uint8Array, position: number): Verdict | typeof PASS {
-    const node = this.node as ReadNode;
+    const node = this.node as RouteNode;
     if (this.client.link === null) {
       this.servers = this.routes.standbyServers(node);
       if (this.servers === null) {
@@ -353,7 +325,7 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
 
   private finish(): void {
     const ms = this.context.io.now() - this.startedAt;
-    (this.node as ReadNode).ended(ms);
+    (this.node as RouteNode).ended(ms);
     this.shape?.statistics.ran(true, ms);
     this.node = null;
     this.servers = null;
@@ -388,7 +360,7 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
    */
   lost(exchange: Exchange, isNodes: boolean): boolean {
     if (this.state !== State.RUNNING && this.state !== State.ROUTED) return false;
-    if (isNodes) (this.node as ReadNode).failed();
+    if (isNodes) (this.node as RouteNode).failed();
     const mayGoOn = this.survivesLossOf(exchange);
     if (this.state === State.ROUTED) this.sendElsewhere();
     else if (this.canRepeat) this.repeat();

@@ -70,6 +70,7 @@ export class UnitJudge implements UnitReader {
   private readonly pool: JudgedPool;
   /** The settings that what follows was found in. */
   private judged: ParameterSet | null = null;
+  private pools: Consistency | null = null;
   private sessions: Consistency = 'primary';
   private path: string | null = null;
   /** A transaction that doesn't say otherwise sees each statement's newest state. */
@@ -82,7 +83,8 @@ export class UnitJudge implements UnitReader {
 
   /** What its session has set allows reads on standbys. */
   get mayRead(): boolean {
-    if (this.client.settings !== this.judged) this.readSettings();
+    const { settings } = this.client;
+    if (settings !== this.judged || this.pool.consistency !== this.pools) this.readSettings();
     if (this.sessions !== 'primary' && this.client.listener === null) return true;
     this.shape = null;
     this.reason = PRIMARY_ALONE;
@@ -152,7 +154,7 @@ export class UnitJudge implements UnitReader {
   /** What is known of a named statement is kept with it: it has one text, and one search_path. */
   private preparedText(statement: Statement): boolean {
     const { route, definition } = statement;
-    if (route !== null && route.shape.isValid && route.shapes === this.pool.shapes) {
+    if (route?.pool === this.pool && route.shape.isValid) {
       this.hints |= route.hints;
       return this.admits(route.shape, definition, 0, textEnd(definition));
     }
@@ -160,7 +162,7 @@ export class UnitJudge implements UnitReader {
     this.hints = RoutingHint.NONE;
     const isAdmitted = this.text(definition, 0, textEnd(definition));
     const { shape, hints } = this;
-    statement.route = shape === null ? null : { shapes: this.pool.shapes, shape, hints };
+    statement.route = shape === null ? null : { pool: this.pool, shape, hints };
     this.hints = others | hints;
     return isAdmitted;
   }
@@ -190,11 +192,12 @@ export class UnitJudge implements UnitReader {
     const { settings, tracksState } = this.client;
     const { values } = settings;
     this.judged = settings;
+    this.pools = this.pool.consistency;
     const own = CONSISTENCIES.get(values.get(CONSISTENCY_SETTING)?.toLowerCase() ?? '');
     const isolation = values.get('default_transaction_isolation') ?? null;
     const isElsewhere = values.get(ROUTE_SETTING)?.toLowerCase() === 'primary';
     const isPrimarys = !tracksState || isElsewhere || isolation === 'serializable';
-    this.sessions = isPrimarys ? 'primary' : (own ?? this.pool.consistency);
+    this.sessions = isPrimarys ? 'primary' : (own ?? this.pools);
     this.path = values.get('search_path') ?? this.pool.searchPath;
     this.readsCommitted = isolation === null || READS_COMMITTED.has(isolation);
     this.explains = TRUE_WORD.test(values.get(EXPLAIN_SETTING) ?? '');
