@@ -1,4 +1,5 @@
 /** Limits and timeouts that a part of the seeds switches on, and what they may do to clients and servers. */
+import { SEVERAL_SERVERS } from '../src/core/listening/listening-messages.js';
 import type { GatewaySettings } from '../src/core/settings.js';
 import type { Profile } from './plan.js';
 import type { Random } from './random.js';
@@ -74,6 +75,8 @@ export function isEndedByLimit(settings: GatewaySettings, message: string | null
       isCapped || settings.clientLoginTimeoutMs < PATIENT_LOGIN_MS || settings.localSocket !== 'off',
     // Ten seconds are not much where the network stalls for three at a time.
     'client has ended, and its last answers do not come': true,
+    // The answers of DNS change now and again.
+    [SEVERAL_SERVERS.message]: settings.sessionState === 'transparent' && settings.poolMode !== 'session',
     'no server connection is free (query_wait_fail_fast)': settings.queryWaitFailFast,
     'database configuration changed': settings.serverFastClose,
     'client connections exceeded (max_db_client_connections)': settings.maxDbClientConnections > 0,

@@ -220,8 +220,8 @@ export class Administration {
         pool.database.paused = true;
         pool.servers.replace('server shutting down');
       }
-      this.administered.listening.replace('server shutting down');
       this.administered.clusters.replace('server shutting down');
+      // Who listens hears on, until it is told of the end.
       return this.when(() => [...pools.values()].every((pool) => pool.serverCount === 0), done);
     }
     if (until === 'transactions') {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import pg from 'pg';
 import { loadAddon } from '../../src/reactor/load-addon.js';
+import { readNotificationResponse } from '../../src/wire/server-messages.js';
 import { start } from '../harness/command.js';
 import { availableDrivers } from '../harness/drivers.js';
 import { GATEWAY_PROGRAM } from '../harness/gateway-under-test.js';
@@ -111,6 +112,41 @@ describe('a takeover', { skip: !('addon' in loadAddon()) }, () => {
       assert.equal(existsSync(join(folder, `.s.PGSQL.${port}`)), false);
     });
   }
+
+  test('leaves those who listen where they are, and they hear the same as those who come', async () => {
+    const port = await freePort();
+    const folder = scratchFolder('takeover');
+    const file = join(folder, 'sluice.yaml');
+    const databases = { '*': `postgres://${server.host}:${server.port}` };
+    writeFileSync(
+      file,
+      JSON.stringify({ listen_port: port, unix_socket_dir: folder, auth_type: 'trust', databases }),
+    );
+    const old = new Generation(file, []);
+    await old.says('listening on');
+    const listen = async () => {
+      const client = await RawClient.login({ host: '127.0.0.1', port });
+      await client.query('LISTEN a');
+      return client;
+    };
+    const clients = [await listen()];
+    const next = new Generation(file, ['--takeover']);
+    await next.says('listening on');
+    await old.says('has taken over');
+    clients.push(await listen());
+    for (let i = 0; i < 3; i++) {
+      await server.query(`NOTIFY a, '${i}'`);
+      for (const client of clients) {
+        const { body } = (await client.take('A')).at(-1)!;
+        assert.equal(readNotificationResponse(body, 0, body.length).payload, String(i));
+      }
+    }
+    await clients[0]!.close();
+    await old.end();
+    await clients[1]!.close();
+    next.child.kill('SIGTERM');
+    await next.end();
+  });
 
   test('that cannot succeed leaves the running process as it is', async () => {
     const folder = scratchFolder('takeover');

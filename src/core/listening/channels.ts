@@ -1,7 +1,9 @@
 /** Who listens to what in one database, and how it reaches them: over one shared connection. */
+import type { ErrorFields } from '../../wire/error-fields.js';
 import type { GatewayContext } from '../context.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import { Listener, type ListeningClient } from './listener.js';
+import { NOT_TRACKED } from './listening-messages.js';
 import type { ListeningPool } from './listening-users.js';
 import { copyNotification } from './notification.js';
 import type { SharedConnection } from './shared-connection.js';
@@ -46,6 +48,17 @@ export class Channels {
     if (pool === undefined) return;
     this.pools.delete(listener);
     this.connection.users.leave(pool);
+  }
+
+  /** One connection can't hear for those who listen any more. */
+  endAll(error: ErrorFields): void {
+    for (const listener of [...this.pools.keys()]) listener.end(error);
+  }
+
+  /** Those whose sessions follow them no more (`session_state = classic`) would listen over their own server connections. */
+  endUntracked(): void {
+    for (const listener of [...this.pools.keys()])
+      if (!listener.client.tracksState) listener.end(NOT_TRACKED);
   }
 
   add(name: string, listener: Listener): void {

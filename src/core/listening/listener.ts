@@ -26,6 +26,8 @@ export interface ListeningClient {
   /** By which it knows itself. */
   readonly processId: number;
   readonly inputEnded: boolean;
+  /** Its session follows it. */
+  readonly tracksState: boolean;
   /** Its encoding is UTF-8. */
   readonly readsUtf8: boolean;
   /** Something may be said to it now: it is between two transactions. */
@@ -60,6 +62,8 @@ export class Listener implements ListenerEnd {
   private keptBytes = 0;
   private isCongested = false;
   private hasLeft = false;
+  /** Non-null: to be ended when it is between two transactions. */
+  private ending: ErrorFields | null = null;
   /** Whether the shared connection listens to what is claimed. */
   private subscription: Question = 'none';
   /** Whether all has come that was sent before the client got its server connection. */
@@ -211,6 +215,7 @@ export class Listener implements ListenerEnd {
     this.flush(false);
     this.isReadyHeld = false;
     this.client.releaseReady();
+    if (this.ending !== null) this.flush(false);
   }
 
   /**
@@ -302,6 +307,12 @@ export class Listener implements ListenerEnd {
     if (this.own.size > 0) this.keep({ notification: null, processId: 0, message: lostNotice(this.own) });
   }
 
+  /** The client is ended behind its transaction if it listens: from now on it would miss something, and not know. */
+  end(error: ErrorFields): void {
+    if (this.listens) this.ending = error;
+    this.flush(false);
+  }
+
   private keep(kept: Kept): void {
     this.kept.push(kept);
     this.keptBytes += kept.message.length;
@@ -320,6 +331,9 @@ export class Listener implements ListenerEnd {
 
   /** Sends what may be sent. `atReady`: in front of its ReadyForQuery. */
   private flush(atReady: boolean): void {
+    if (this.ending !== null && !atReady && !this.isReadyHeld && this.client.isAtRest) {
+      return this.client.fail(this.ending);
+    }
     // An UNLISTEN whose outcome is not known concerns what is kept.
     if (this.kept.length === 0 || this.mark !== '') return;
     if (!atReady && !this.isReadyHeld && !this.client.isAtRest) return;

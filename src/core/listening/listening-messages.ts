@@ -19,6 +19,22 @@ export const NOT_CONVERTIBLE: ErrorFields = {
   hint: 'Use client_encoding UTF8 where you listen.',
 };
 
+/** Its database has several servers now, each with notifications of its own. */
+export const SEVERAL_SERVERS: ErrorFields = {
+  severity: 'FATAL',
+  code: SqlState.admin_shutdown,
+  message: 'the database of this session, which listens, has several servers now',
+  hint: 'Connect again: LISTEN then keeps one server connection, and hears what is sent on that server.',
+};
+
+/** It listens, and its session does not follow it any more. */
+export const NOT_TRACKED: ErrorFields = {
+  severity: 'FATAL',
+  code: SqlState.admin_shutdown,
+  message: 'this session listens, and session_state has become classic',
+  hint: 'LISTEN works with session_state = transparent, and with pool_mode = session.',
+};
+
 /** The shared connection was lost, and is there again. */
 export function lostNotice(channels: Iterable<string>): Buffer {
   const names = [...channels].map((name) => `"${name}"`).join(', ');

@@ -3,9 +3,11 @@ import { CONFIGURATION_CHANGED } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
 import { configuredAddress, type Hosts } from '../hosts.js';
+import type { PoolLimits } from '../pool/pool-limits.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import { Channels } from './channels.js';
 import type { Listener, ListeningClient } from './listener.js';
+import { SEVERAL_SERVERS } from './listening-messages.js';
 import type { ListeningPool } from './listening-users.js';
 import { SharedConnection, type SharedConnectionOwner } from './shared-connection.js';
 
@@ -33,8 +35,7 @@ export class Listening {
 
   /** A client wants to listen; null: the servers of its pool are several, and each has notifications of its own. */
   join(client: ListeningClient, pool: PoolOfListener): Listener | null {
-    const [address, ...others] = pool.limits.addresses;
-    if (address === undefined || others.length > 0 || this.hosts.countOf(address) > 1) return null;
+    if (!this.leadToOneServer(pool.limits)) return null;
     const { database } = pool;
     let shared = this.byDatabase.get(database);
     if (shared === undefined) {
@@ -47,6 +48,11 @@ export class Listening {
     return shared.channels.join(client, pool);
   }
 
+  private leadToOneServer({ addresses }: PoolLimits): boolean {
+    const [address, ...others] = addresses;
+    return address !== undefined && others.length === 0 && this.hosts.countOf(address) === 1;
+  }
+
   /** A client without a listener sends a statement that notifies others. */
   notifies(database: Database, server: ServerConnection, processId: number): void {
     if (this.byDatabase.size === 0) return;
@@ -57,6 +63,8 @@ export class Listening {
   advance(now: number): number {
     let next = Number.POSITIVE_INFINITY;
     for (const [database, { connection, channels }] of this.byDatabase) {
+      // A host name may have got more addresses.
+      if (!this.leadToOneServer(connection.limits)) channels.endAll(SEVERAL_SERVERS);
       next = Math.min(next, connection.advance(now));
       if (!connection.isUnused || !channels.isEmpty) continue;
       this.byDatabase.delete(database);
@@ -90,8 +98,9 @@ export class Listening {
   }
 
   applySettings(hasOtherTls: boolean): void {
-    for (const connection of this.connectionsOf(null)) {
+    for (const { connection, channels } of this.byDatabase.values()) {
       connection.applySettings();
+      channels.endUntracked();
       if (hasOtherTls) connection.replace(CONFIGURATION_CHANGED);
     }
   }

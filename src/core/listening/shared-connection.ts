@@ -347,6 +347,8 @@ export class SharedConnection implements ServerOwner<ServerConnection>, CappedPo
   replace(reason: string): void {
     this.server?.close(reason);
     this.retryAt = 0;
+    // One that was not open yet counts as failed.
+    this.launching.retryAt = 0;
     this.supply();
   }
 
