@@ -4,7 +4,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from './child-process.js';
-import { cpuTimeOfTree } from './cpu-time.js';
+import { type CpuTime, cpuTimeOfTree } from './cpu-time.js';
 import { readLatencyLogs } from './latency-log.js';
 import type { Target } from './poolers.js';
 import { DATABASE, type PostgresUnderTest, USER } from './postgres-under-test.js';
@@ -86,6 +86,15 @@ function samplingRate(clients: number): string {
   return clients === 1 ? '0.5' : '0.1';
 }
 
+/** Null: there is no pooler. */
+async function cpuTimeOf({ pid, behind }: Target): Promise<CpuTime | null> {
+  if (pid === null) return null;
+  const own = await cpuTimeOfTree(pid);
+  const more = behind === undefined ? null : await cpuTimeOf(behind);
+  if (more === null) return own;
+  return { userMs: own.userMs + more.userMs, systemMs: own.systemMs + more.systemMs };
+}
+
 /** Runs pgbench. A target that answers with errors gives a result that says so; a dead one throws. */
 export async function runPgbench(
   postgres: PostgresUnderTest,
@@ -114,12 +123,12 @@ export async function runPgbench(
     DATABASE,
   ];
   try {
-    const before = target.pid === null ? null : await cpuTimeOfTree(target.pid);
+    const before = await cpuTimeOf(target);
     const env = { PGSSLMODE: target.tls ? 'require' : 'disable' };
     const { exitCode, stdout, stderr } = await run(join(postgres.binaries, 'pgbench'), args, { env });
     const died = target.failure();
     if (died !== null) throw died;
-    const after = target.pid === null ? null : await cpuTimeOfTree(target.pid);
+    const after = await cpuTimeOf(target);
     const report = parseReport(stdout);
     const latencies = await readLatencyLogs(logs);
     const perTransactionUs = (ms: number): number => (ms * 1000) / report.transactions;

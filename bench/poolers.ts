@@ -22,6 +22,8 @@ export interface Target {
   readonly tls: boolean;
   /** The process whose CPU time (with its children's) and memory are measured; null for PostgreSQL itself. */
   readonly pid: number | null;
+  /** Another one that every query passes, and whose CPU time counts as well. */
+  readonly behind?: Target;
   /** Why it can't be used any more, with its output; null while it runs. */
   failure(): Error | null;
   stop(): Promise<void>;

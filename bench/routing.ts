@@ -36,6 +36,8 @@ import type { Progress } from './progress.js';
 export const UNROUTED = 'Sluice, one host';
 export const ROUTED = 'Sluice, routing';
 export const ROUTED_EVENTUAL = 'Sluice, routing, eventual';
+/** A gateway that only pools, in front of one that routes: two processes. */
+export const TWO_TIERS = 'Sluice, two tiers';
 
 /** One transaction in ten is pgbench's simple update: five statements, of which three write. */
 const SCRIPTS: readonly Script[] = [
@@ -68,7 +70,7 @@ export interface RoutingFigures {
 interface Setting {
   readonly name: string;
   /** One: it is given as the database's host, and nothing is routed. */
-  readonly nodes: readonly PostgresUnderTest[];
+  readonly nodes: readonly { readonly port: number }[];
   readonly settings?: Readonly<Record<string, string | number>>;
 }
 
@@ -82,7 +84,7 @@ function plansOf({ modes, rounds, seconds }: BenchOptions): CellPlan[] {
 
 /** About how long it takes, in s. */
 export function routingSeconds(options: BenchOptions): number {
-  return START_SECONDS + matrixSeconds(plansOf(options), 4) + 2 * options.rounds * options.seconds;
+  return START_SECONDS + matrixSeconds(plansOf(options), 5) + 2 * options.rounds * options.seconds;
 }
 
 /** Starts a cluster of its own and measures. */
@@ -130,6 +132,8 @@ function measureCost(
     { name: ROUTED, nodes },
     { name: ROUTED_EVENTUAL, nodes, settings: { consistency: 'eventual' } },
   ].map((setting) => contender(options, around, setting));
+  const routed = { name: ROUTED, nodes };
+  contenders.push({ name: TWO_TIERS, start: () => startTwoTiers(options.drivers[0]!, around, routed) });
   if (pgpool !== null) {
     const start = () => startPgpool(pgpool, nodes, around.account, around.folder);
     contenders.unshift({ name: PGPOOL, start });
@@ -167,10 +171,25 @@ function contender({ drivers }: BenchOptions, around: Around, setting: Setting):
   return { name: setting.name, start: () => startRouting(drivers[0]!, around, setting) };
 }
 
+async function startTwoTiers(driver: DriverName, around: Around, setting: Setting): Promise<Target> {
+  const behind = await startRouting(driver, around, setting);
+  try {
+    const front = await startRouting(driver, around, { name: TWO_TIERS, nodes: [behind] });
+    const stop = async (): Promise<void> => {
+      await front.stop();
+      await behind.stop();
+    };
+    return { ...front, behind, failure: () => front.failure() ?? behind.failure(), stop };
+  } catch (error) {
+    await behind.stop();
+    throw error;
+  }
+}
+
 /** All reach PostgreSQL by TCP, as Pgpool-II does. Throws with its output if it does not come up. */
 async function startRouting(driver: DriverName, around: Around, setting: Setting): Promise<Target> {
   const { name, nodes } = setting;
-  const places = nodes.map(({ host, port }) => `${host}:${port}`);
+  const places = nodes.map(({ port }) => `127.0.0.1:${port}`);
   const url =
     places.length === 1
       ? `postgres://${USER}@${places[0]}/${DATABASE}`
