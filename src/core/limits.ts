@@ -169,7 +169,7 @@ export const SEARCH_PATHS_MAX = 10_000;
 export const CATALOGUE_MS_MIN = 1000;
 
 /** How much longer than the last look had taken, at least. */
-export const CATALOGUE_REST_FACTOR = 20;
+export const CATALOGUE_REST_FACTOR = 10;
 
 /** The time between two looks at it while nothing is suspected, in ms. */
 export const CATALOGUE_MS_MAX = 300_000;

@@ -113,8 +113,10 @@ export class CatalogueReading {
   }
 
   private compare(digest: string | null): void {
-    if (digest === null) this.fail();
-    else if (digest === this.digest) this.rest();
+    if (digest === null) return this.fail();
+    const tookMs = this.context.io.now() - this.startedAt;
+    this.restMs = Math.max(CATALOGUE_MS_MIN, tookMs * CATALOGUE_REST_FACTOR);
+    if (digest === this.digest) this.rest();
     else this.read(digest);
   }
 
@@ -139,7 +141,6 @@ export class CatalogueReading {
     this.currentAt = now;
     this.failures = 0;
     this.retryMs = RETRY_MS_MIN;
-    this.restMs = Math.max(CATALOGUE_MS_MIN, (now - this.startedAt) * CATALOGUE_REST_FACTOR);
     this.dueAt = now + Math.max(this.restMs, this.intervalMs);
     this.intervalMs = Math.min(CATALOGUE_MS_MAX, this.intervalMs * GROWTH);
   }

@@ -241,9 +241,9 @@ describe('the catalogue', () => {
     world.now += 10_000;
     queries.pop()?.([[world.digest]]);
     shapes.suspect();
-    world.now += 100_000;
+    world.now += 50_000;
     assert.equal(readCatalogue(), false);
-    world.now += 100_000;
+    world.now += 50_000;
     assert.equal(readCatalogue(), true);
   });
 });
