@@ -3,6 +3,7 @@
 import { toGatewaySettings } from '../../src/config/gateway-settings.js';
 import { loadConfig } from '../../src/config/load.js';
 import type { ConfigInput } from '../../src/config/schema.js';
+import { Verdicts } from '../../src/control/routing/verdicts.js';
 import { Gateway } from '../../src/core/gateway.js';
 import type { Report } from '../../src/core/io.js';
 import { NodeIo } from '../../src/reactor/node-io.js';
@@ -34,21 +35,25 @@ export class GatewayInProcess {
     this.#mayEnd = notes.mayEnd;
   }
 
-  /** Starts it, on a free port. No work can be done off its thread: no key derivations, no names. */
+  /** Starts it, on a free port. Of the work that others do off its thread none is done but judging statements. */
   static async start(values: ConfigInput): Promise<GatewayInProcess> {
     const settings = await toGatewaySettings(await loadConfig({ values: { ...ALONE, ...values } }));
     const reports: Report[] = [];
     const unable = (): void => {
       throw new Error('there is no other thread');
     };
-    const io = new NodeIo({
+    const verdicts = new Verdicts((message) => reports.push({ level: 'warn', message }));
+    const io: NodeIo = new NodeIo({
       deriveKey: unable,
       resolveHost: unable,
-      askAuthority: unable,
+      askAuthority: (id, question) => {
+        if (question.kind !== 'statement' && question.kind !== 'catalogue') unable();
+        else void verdicts.answer(question).then((answer) => gateway.authorityAnswered(id, answer));
+      },
       askConsole: unable,
       report: (report) => reports.push(report),
     });
-    const gateway = new Gateway(io, settings);
+    const gateway: Gateway = new Gateway(io, settings);
     const { port } = await io.listen({ index: 0, ip: '127.0.0.1', port: 0 });
     const mayEnd = [false];
     const ended = io.run(gateway, {
