@@ -107,12 +107,14 @@ export interface RoutedDatabaseSnapshot {
 /** What is known of the statements of one shape, in sessions with one search_path, and what has become of them. */
 export interface ShapeSnapshot {
   readonly database: string;
+  /** How often it was sent to the primary because of what it is, or because no standby could serve it. */
   readonly onPrimary: number;
   readonly onStandby: number;
   /** How often a standby could not carry it out, and the primary did. */
   readonly rerouted: number;
-  readonly totalMs: number;
-  /** Counts by duration (`latency-histogram.ts`); null: there were few. */
+  /** How long they took on standbys, together. */
+  readonly standbyMs: number;
+  /** The same as counts by duration (`latency-histogram.ts`); null: there were few. */
   readonly latency: Uint32Array | null;
   readonly kind: 'read' | 'begin' | 'other';
   readonly mayRunOnStandby: boolean;

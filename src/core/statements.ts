@@ -17,7 +17,7 @@ export interface KnownShape {
   readonly reason: string;
   /** False: what it names may be another thing by now. */
   readonly isValid: boolean;
-  readonly statistics: { rerouted: number; ran(onStandby: boolean, ms: number): void };
+  readonly statistics: { onPrimary: number; rerouted: number; ranOnStandby(ms: number): void };
   /** A standby has refused it. */
   refused(why: string): void;
 }

@@ -120,7 +120,9 @@ describe('what the console tells of routing', () => {
     );
     assert.ok(Number(shape?.avg_time) > 0);
     assert.ok(!JSON.stringify(await show('SHAPES')).includes('secret'));
-    await client.query("INSERT INTO plain VALUES (1, 'x')");
-    await until('the write', async () => (await shapeOf('INSERT INTO plain VALUES (?, ?)')) !== undefined);
+    await until('the writes', async () => {
+      await client.query("INSERT INTO plain VALUES (3, 'z')");
+      return Number((await shapeOf('INSERT INTO plain VALUES (?, ?)'))?.on_primary) > 0;
+    });
   });
 });

@@ -7,21 +7,22 @@ const HISTOGRAM_CALLS_MIN = 20;
 
 /** Sums since the shape is known. */
 export class ShapeStatistics {
+  /** How often it was sent to the primary because of what it is, or because no standby could serve it. */
   onPrimary = 0;
   onStandby = 0;
   /** How often it was run again on the primary. */
   rerouted = 0;
-  totalMs = 0;
+  /** On standbys, together. */
+  standbyMs = 0;
   /** Null until there have been some. */
   latency: LatencyHistogram | null = null;
 
-  /** One has been carried out, in so many ms. */
-  ran(onStandby: boolean, ms: number): void {
-    if (onStandby) this.onStandby += 1;
-    else this.onPrimary += 1;
-    this.totalMs += ms;
+  /** A standby has carried one out, in so many ms. */
+  ranOnStandby(ms: number): void {
+    this.onStandby += 1;
+    this.standbyMs += ms;
     if (this.latency !== null) this.latency.add(ms);
-    else if (this.onStandby + this.onPrimary >= HISTOGRAM_CALLS_MIN) this.latency = new LatencyHistogram();
+    else if (this.onStandby >= HISTOGRAM_CALLS_MIN) this.latency = new LatencyHistogram();
   }
 }
 

@@ -7,7 +7,8 @@ import type { Shapes } from './shapes.js';
 function route(text: string, calls: number): ShapeRoute {
   const facts = { kind: 'read', mayRunOnStandby: true, reason: 'it only reads' } as const;
   const statistics = new ShapeStatistics();
-  for (let n = 0; n < calls; n += 1) statistics.ran(n % 2 === 0, 1);
+  for (let n = 0; n < calls; n += 1) statistics.ranOnStandby(1);
+  statistics.onPrimary = calls;
   return new ShapeRoute({ ...facts, transaction: null, changesCatalogue: false, text }, null, statistics);
 }
 
@@ -15,10 +16,10 @@ test('the shapes that were called most come first', () => {
   const routes = [route('SELECT ?', 3), route('', 0), route('SELECT a', 100), route('SELECT b', 0)];
   const shown = shapesOf({ name: 'app', shapes: { routes: () => routes } as unknown as Shapes });
   assert.deepEqual(
-    shown.map(({ text, onPrimary, onStandby, totalMs }) => [text, onPrimary, onStandby, totalMs]),
+    shown.map(({ text, onPrimary, onStandby, standbyMs }) => [text, onPrimary, onStandby, standbyMs]),
     [
-      ['SELECT a', 50, 50, 100],
-      ['SELECT ?', 1, 2, 3],
+      ['SELECT a', 100, 100, 100],
+      ['SELECT ?', 3, 3, 3],
       ['SELECT b', 0, 0, 0],
     ],
   );

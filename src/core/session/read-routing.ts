@@ -190,12 +190,14 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     this.state = node === null ? State.FORCED : State.ROUTED;
     if (node === null) {
       this.judgement.reason = NO_STANDBY;
-      this.explain('the primary');
+      this.toPrimary();
     }
     this.client.linked();
   }
 
   private toPrimary(): typeof PASS {
+    const { shape } = this.judgement;
+    if (shape !== null) shape.statistics.onPrimary += 1;
     this.explain('the primary');
     return PASS;
   }
@@ -326,7 +328,7 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   private finish(): void {
     const ms = this.context.io.now() - this.startedAt;
     (this.node as RouteNode).ended(ms);
-    this.shape?.statistics.ran(true, ms);
+    this.shape?.statistics.ranOnStandby(ms);
     this.node = null;
     this.servers = null;
     this.drop();
