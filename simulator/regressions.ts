@@ -7,6 +7,8 @@ export interface Regression {
   readonly profile?: Profile;
   /** Its clients keep state in their sessions, which those of older seeds didn't. */
   readonly hasSessionState?: true;
+  /** Its servers are on this machine, and may have a unix socket. */
+  readonly hasLocalSocket?: true;
   /** What it found. */
   readonly found: string;
 }
@@ -45,5 +47,11 @@ export const REGRESSIONS: readonly Regression[] = [
     seed: 2004622,
     hasSessionState: true,
     found: 'a client that had ended, all answered, waited for what a silent server held for it',
+  },
+  {
+    seed: 740657433,
+    hasSessionState: true,
+    hasLocalSocket: true,
+    found: 'a cancel request that hit what the gateway does before an UNLISTEN made that do nothing',
   },
 ];

@@ -62,11 +62,11 @@ describe('simulation', () => {
     assert.equal(first, second);
   });
 
-  for (const { seed, profile, found, hasSessionState = false } of REGRESSIONS) {
+  for (const { seed, profile, found, hasSessionState = false, hasLocalSocket = false } of REGRESSIONS) {
     test(`seed ${seed}: ${found}`, () => {
       const options = {
         hasSessionState,
-        hasLocalSocket: false,
+        hasLocalSocket,
         ...(profile !== undefined && { profile }),
       };
       assert.equal(runSeed(seed, options).violation, null);

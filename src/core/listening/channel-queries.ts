@@ -1,6 +1,7 @@
 /** The gateway's own LISTEN and UNLISTEN. */
 import { buildBind, buildExecute, buildParse } from '../../wire/client-messages.js';
 import { quoteLiteral } from '../parameters.js';
+import type { AsideAnswered } from '../server/exchange.js';
 import * as Request from '../server/request-queue.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import { REPLAY_SETTING } from '../session-state.js';
@@ -23,18 +24,23 @@ export interface Replay {
   readonly isRepeated: boolean;
   /** The client speaks the extended protocol, and its batch must not be torn apart. */
   readonly inBatch: boolean;
+  /** Non-null, not in a batch: the client's statement waits for it. */
+  readonly answered: AsideAnswered | null;
 }
 
 /**
  * Lets the linked server connection listen to a client's channels, for the client's UNLISTEN that comes next, and in its
  * transaction: what the server connection listens to afterwards is what is left of them, if {@link REPLAY_SETTING} is `mark`.
  */
-export function replay(server: ServerConnection, { channels, mark, isRepeated, inBatch }: Replay): void {
+export function replay(
+  server: ServerConnection,
+  { channels, mark, isRepeated, inBatch, answered }: Replay,
+): void {
   const listens = [...channels].map(listenTo);
   const set = `pg_catalog.set_config('${REPLAY_SETTING}', '${mark}', false)`;
   const statements = isRepeated ? [unlessMarked(listens, set, mark)] : [...listens, `SELECT ${set}`];
   // In a failed transaction it fails, as the client's statement does then.
-  if (!inBatch) return server.runAside(statements.join('; '), false);
+  if (!inBatch) return server.runAside(statements.join('; '), false, answered);
   for (const statement of statements) {
     for (const kind of [Request.PARSE_UNNAMED, Request.BIND, Request.EXECUTE]) {
       server.expect(kind | Request.SWALLOWED);

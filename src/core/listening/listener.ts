@@ -9,6 +9,7 @@
 
 import type { ChannelCommands } from '../../sql/channel-commands.js';
 import { SessionEffect } from '../../sql/session-effect.js';
+import * as Backend from '../../wire/backend.js';
 import type { ErrorFields } from '../../wire/error-fields.js';
 import { CHANNELS_PER_CLIENT_MAX, NOTIFICATION_BYTES_MAX } from '../limits.js';
 import type { ListenerEnd } from '../link.js';
@@ -50,6 +51,9 @@ interface Kept {
   readonly message: Uint8Array;
 }
 
+/** After which a statement no longer waits for its replay: the client's own statement_timeout may be too short for it. */
+const REPLAYS_MAX = 3;
+
 /** Which question to the shared connection the client waits for, in front of a statement or behind its transaction. */
 type Question = 'none' | 'asked' | 'answered';
 
@@ -75,6 +79,10 @@ export class Listener implements ListenerEnd {
   isReadyHeld = false;
   /** A statement comes next that takes channels away, or shows them. */
   wantsReplay = false;
+  /** Whether the replay that a statement waits for has been done. */
+  private replaying: Question = 'none';
+  /** How many of them in a row have failed. */
+  private replaysFailed = 0;
   /** Of the replay since the server was asked last what the session holds; empty: there was none. */
   private mark = '';
   /** Channels for which the client keeps its server connection. */
@@ -160,17 +168,41 @@ export class Listener implements ListenerEnd {
     return this[what] !== 'asked';
   }
 
-  /** Before the statement that was admitted last. `inBatch`: in the extended protocol. */
-  replay(inBatch: boolean): void {
+  /**
+   * Before the statement that was admitted last. `inBatch`: in the extended protocol. False: it is being done, and
+   * {@link ListeningClient.retry} is called when the statement is to be judged again.
+   */
+  replay(inBatch: boolean): boolean {
     this.wantsReplay = false;
     const link = this.client.link as ServerConnection;
     // A simple Query within a batch is nobody's custom: it leaves the channels as they are.
-    if (!inBatch && link.exchange.batchOpen) return;
+    if (!inBatch && link.exchange.batchOpen) return true;
+    // Within a transaction that it fails the statement fails, too. Otherwise it must have been done: a cancel request may hit it.
+    const isAwaited = !inBatch && link.status === Backend.Idle;
+    if (isAwaited && this.replaying === 'asked') return false;
+    const isDone = isAwaited && (this.replaying === 'answered' || this.replaysFailed >= REPLAYS_MAX);
+    if (!isDone) this.sendReplay(link, inBatch, isAwaited);
+    if (!isDone) return !isAwaited;
+    this.replaying = 'none';
+    this.replaysFailed = 0;
+    return true;
+  }
+
+  private sendReplay(link: ServerConnection, inBatch: boolean, isAwaited: boolean): void {
     const isRepeated = this.mark !== '';
     if (!isRepeated) this.mark = this.hub.newMark();
     // Also if the statement leaves nothing: the server connection listens.
     link.isSuspect = true;
-    replay(link, { channels: this.own, mark: this.mark, isRepeated, inBatch });
+    if (isAwaited) this.replaying = 'asked';
+    const answered = isAwaited ? (error: ErrorFields | null) => this.replayed(error) : null;
+    replay(link, { channels: this.own, mark: this.mark, isRepeated, inBatch, answered });
+  }
+
+  private replayed(error: ErrorFields | null): void {
+    if (this.hasLeft) return;
+    this.replaying = error === null ? 'answered' : 'none';
+    this.replaysFailed = error === null ? 0 : this.replaysFailed + 1;
+    this.client.retry();
   }
 
   // --- The link -----------------------------------------------------------------------------------------------
@@ -266,6 +298,8 @@ export class Listener implements ListenerEnd {
 
   linkEnded(): void {
     this.clearance = 'none';
+    this.replaying = 'none';
+    this.replaysFailed = 0;
     this.mark = '';
     this.ofLink = new Set();
     this.isLinkListening = false;

@@ -67,7 +67,12 @@ export interface Aside {
   readonly what: 'aside';
   /** If it fails, the server connection is not handed on. */
   readonly isVital: boolean;
+  /** Non-null: somebody does wait, for its error or its success (null). */
+  readonly answered: AsideAnswered | null;
+  error: ErrorFields | null;
 }
+
+export type AsideAnswered = (error: ErrorFields | null) => void;
 
 /** An empty query of the gateway's own: ReadyForQuery messages that come before its answer are the client's. */
 interface Barrier {
@@ -286,9 +291,9 @@ export class Exchange {
     });
   }
 
-  expectAside(isVital: boolean): void {
+  expectAside(isVital: boolean, answered: AsideAnswered | null): void {
     this.batch += 1;
-    this.push(Request.QUERY | Request.SWALLOWED, { what: 'aside', isVital });
+    this.push(Request.QUERY | Request.SWALLOWED, { what: 'aside', isVital, answered, error: null });
   }
 
   /** @param kind QUERY or FUNCTION_CALL */

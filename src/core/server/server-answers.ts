@@ -351,7 +351,8 @@ export abstract class ServerAnswers extends FrameReader {
       // A notification before it may wait to be passed on, and the client may be told more now.
       this.flushRun(bytes, position);
       this.probed(detail.found);
-    } else if (detail?.what !== 'repeated' && detail?.what !== 'aside') {
+    } else if (detail?.what === 'aside') detail.answered?.(detail.error);
+    else if (detail?.what !== 'repeated') {
       this.timing.answered(status, this.context.io.now());
       this.asideError = null;
     }
@@ -392,6 +393,7 @@ export abstract class ServerAnswers extends FrameReader {
       return SWALLOW;
     }
     if (detail?.what === 'aside') {
+      detail.error = this.lastError;
       if (detail.isVital) this.closeReason ??= RESET_FAILED;
       if (this.exchange.status === Backend.InTransaction) this.asideError = this.lastError;
       return SWALLOW;

@@ -17,6 +17,7 @@ import type { PoolMode } from '../settings.js';
 import type { GuardState } from './error-guard.js';
 import {
   type Alignment,
+  type AsideAnswered,
   type ClientRequest,
   type OwnQuery,
   type StatementRequest,
@@ -404,9 +405,9 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   }
 
   /** Runs a query of the gateway's own before what the client sends next. `isVital`: if it fails, the connection is given up. */
-  runAside(sql: string, isVital: boolean): void {
+  runAside(sql: string, isVital: boolean, answered: AsideAnswered | null = null): void {
     this.statements.unnamed = null;
-    this.exchange.expectAside(isVital);
+    this.exchange.expectAside(isVital, answered);
     this.send(buildQuery(sql));
   }
 

@@ -1,6 +1,7 @@
 /** A client that may listen: what its statements and its answers have to wait for. See listening/listener.ts. */
 import { readChannelCommands } from '../../sql/channel-commands.js';
 import { SessionEffect } from '../../sql/session-effect.js';
+import type { Verdict } from '../../wire/framing.js';
 import type { CancelKey } from '../cancel-keys.js';
 import type { ConnectionId } from '../io.js';
 import type { Listener } from '../listening/listener.js';
@@ -19,6 +20,7 @@ export abstract class ListeningSession extends StatefulClient {
   abstract readonly connection: ConnectionId;
   abstract readonly inputEnded: boolean;
   abstract readonly waiting: boolean;
+  abstract waitForAnswers(): Verdict;
   abstract readonly cancelKey: CancelKey | null;
   abstract readonly pool: ClientPool | null;
   protected abstract readonly owner: SessionOwner;
@@ -56,11 +58,15 @@ export abstract class ListeningSession extends StatefulClient {
     if ((effects & SessionEffect.NOTIFY) !== 0) this.owner.notifies(this, this.link as ServerConnection);
     if (listener === null) return true;
     if (!listener.admits(effects, commands)) return false;
-    if (listener.wantsReplay) {
-      this.flushRun(bytes, position);
-      listener.replay(inBatch);
+    if (!listener.wantsReplay) return true;
+    const { exchange } = this.link as ServerConnection;
+    // What was sent before tells whether it will run in a transaction.
+    if (!inBatch && exchange.earlierBatchOpen && !exchange.batchOpen && !exchange.copyInOpen) {
+      this.waitForAnswers();
+      return false;
     }
-    return true;
+    this.flushRun(bytes, position);
+    return listener.replay(inBatch);
   }
 
   /** The same for a Bind: `text`, up to a zero byte, was parsed before. */
