@@ -12,7 +12,7 @@ import type { PoolOwner } from './pool/pool-owner.js';
 import { ReplicationPool } from './pool/replication-pool.js';
 import { resetValues } from './pool/reset-values.js';
 import { StandbyPool } from './pool/standby-pool.js';
-import type { Cluster } from './route/cluster.js';
+import type { Cluster, ClusterFollower } from './route/cluster.js';
 import { Clusters } from './route/clusters.js';
 import { DatabaseShapes } from './route/database-shapes.js';
 import type { RouteNode } from './route/route-node.js';
@@ -21,7 +21,7 @@ import type { Routes } from './session/read-routing.js';
 import type { Session } from './session/session.js';
 import type { DatabaseSettings, GatewaySettings } from './settings.js';
 
-export class Pools implements HostsOwner {
+export class Pools implements HostsOwner, ClusterFollower {
   readonly byKey = new Map<string, Pool>();
   private readonly context: GatewayContext;
   private readonly owner: PoolOwner;
@@ -40,7 +40,7 @@ export class Pools implements HostsOwner {
     this.hosts = new Hosts(context, this);
     this.listening = new Listening(context, owner, this.hosts);
     this.shapes = new DatabaseShapes(context);
-    this.clusters = new Clusters(context, owner, this.hosts, (cluster) => this.primaryChanged(cluster));
+    this.clusters = new Clusters(context, owner, this.hosts, this);
   }
 
   hostMoved(name: string, vanished: ReadonlySet<string>): void {
@@ -56,7 +56,7 @@ export class Pools implements HostsOwner {
   }
 
   /** Another node of a database is the primary, or none is known. */
-  private primaryChanged(cluster: Cluster): void {
+  primaryChanged(cluster: Cluster): void {
     const { database, primary } = cluster;
     const addresses = primary === null ? [] : [primary.settings.address];
     database.primaryAddresses = addresses;
@@ -69,6 +69,13 @@ export class Pools implements HostsOwner {
     }
     this.listening.primaryChanged(database);
     this.shapes.find(database)?.primaryChanged();
+  }
+
+  /** A standby may have been started again, and show less than it did: who waits for a connection to it was sent there for that. */
+  standbyLost(node: RouteNode): void {
+    for (const pool of this.byKey.values()) {
+      if (pool instanceof StandbyPool && pool.identity.node === node) pool.sendElsewhere();
+    }
   }
 
   /**

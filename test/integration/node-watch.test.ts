@@ -99,6 +99,21 @@ describe('what is known of the nodes of a database', () => {
     });
   });
 
+  test('a transaction that rests behind its first write keeps no read from the standby for long', async () => {
+    const writer = await RawClient.login(first);
+    await writer.query('BEGIN');
+    await writer.query('INSERT INTO facts VALUES (3)');
+    await until('the standby to be used', async () => {
+      return nameOf(await new WaitingReader(cluster).where) === 'second';
+    });
+    const [row] = await first.query(
+      'SELECT pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn() AS ahead',
+    );
+    assert.equal(row?.ahead, true, 'or nothing was tested');
+    await writer.query('COMMIT');
+    await writer.close();
+  });
+
   test('a standby that dies is not used, and comes back by itself', async () => {
     await second.stop('immediate');
     await until('the standby to be missed', () => roles().second === 'unknown');

@@ -37,7 +37,8 @@ export class StandbyPool extends Pool implements StandbyServers<Session> {
     this.sendElsewhere();
   }
 
-  private sendElsewhere(): void {
+  /** Who waits for a server connection goes to the primary. */
+  sendElsewhere(): void {
     for (const client of this.waiters.toArray()) {
       this.waiters.remove(client);
       client.routing?.sendElsewhere();

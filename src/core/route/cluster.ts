@@ -26,10 +26,16 @@ import { type RouteCounters, StrongReads, type StrongReadsCluster } from './stro
 import { judgeTopology, type Lineage, NO_LINEAGE } from './topology.js';
 import { NO_POSITION, recordEnd } from './wal-position.js';
 
-/** Who follows what becomes of the primary. */
-export interface ClusterOwner {
+/** Who follows what becomes of the nodes. */
+export interface ClusterFollower {
   /** Another node is the primary now, or none is known (null). Also called when the same node has been found again. */
   primaryChanged(cluster: Cluster): void;
+  /** What this standby has replayed is not known any more: reads that wait for a connection to it go to the primary. */
+  standbyLost(node: RouteNode): void;
+}
+
+/** Whose the clusters are. */
+export interface ClusterOwner extends ClusterFollower {
   /** Something is to be done at the end of this turn of the loop. */
   clusterStirred(cluster: Cluster): void;
 }
@@ -37,7 +43,6 @@ export interface ClusterOwner {
 /** How fresh a standby must be that {@link Cluster.pick} gives. */
 export type PickRule = 'eventual' | 'bounded' | 'session';
 
-const NEVER = Number.POSITIVE_INFINITY;
 /** How many looks at the nodes fall into the time by which a bounded read may be late, and how long such reads are expected for. */
 const LOOKS_PER_BOUND = 4;
 const BOUNDED_READS_MS = 10_000;
@@ -68,6 +73,8 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
   private areRolesStale = false;
   private boundedReadAt = Number.NEGATIVE_INFINITY;
   private turnedAt: number;
+  /** When a node is to be asked or missed, in ms. */
+  private timersDueAt = 0;
 
   constructor(shared: NodeConnections, owner: ClusterOwner, nodes: readonly NodeSettings[]) {
     this.shared = shared;
@@ -176,6 +183,7 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
   private follow(): void {
     this.allNodes = this.watches.map(({ node }) => node);
     this.areRolesStale = true;
+    this.timersDueAt = 0;
     this.stir();
   }
 
@@ -200,6 +208,7 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
       this.primaryAt(end, evidenceAskedAt);
     }
     this.areRolesStale = true;
+    this.timersDueAt = 0;
     this.stir();
   }
 
@@ -221,12 +230,13 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
       lineage.systemId !== this.lineage.systemId || lineage.timeline !== this.lineage.timeline;
     this.lineage = lineage;
     standings.forEach(({ role, reason }, place) => {
-      const { node } = this.watches[place]!;
+      const { node, error } = this.watches[place]!;
       this.tell(node, role, reason);
       const served = node.mayServe;
       node.role = role;
       node.reason = reason;
       if (!served && node.mayServe) node.serves(now);
+      if (served && (!node.mayServe || error !== null)) this.owner.standbyLost(node);
     });
     this.hasStandby = this.allNodes.some(({ mayServe }) => mayServe);
     this.primaryWatch = primary === -1 ? null : this.watches[primary]!;
@@ -256,19 +266,23 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
   turn(now: number): number {
     const wasAway = now > this.turnedAt + ABSENCE_MS + NODE_LOOK_MS;
     this.turnedAt = now;
-    const every = this.lookEvery(now);
-    let next = NEVER;
-    for (const watch of this.watches) {
-      if (wasAway) watch.forgive(now);
-      next = Math.min(next, watch.advance(now, every));
-    }
+    if (now >= this.timersDueAt) this.timersDueAt = this.watchNodes(now, wasAway);
     if (this.areRolesStale) {
       this.areRolesStale = false;
       this.judge(now);
     }
-    next = Math.min(next, this.queries.advance(now));
+    return Math.min(this.timersDueAt, this.strong.turn(now));
+  }
+
+  private watchNodes(now: number, wasAway: boolean): number {
+    const every = this.lookEvery(now);
     // Often enough to notice that the loop was away.
-    return Math.min(next, this.strong.turn(now), now + NODE_LOOK_MS);
+    let next = now + NODE_LOOK_MS;
+    for (const watch of this.watches) {
+      if (wasAway) watch.forgive(now);
+      next = Math.min(next, watch.advance(now, every));
+    }
+    return Math.min(next, this.queries.advance(now));
   }
 
   private lookEvery(now: number): number {
@@ -282,6 +296,7 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
   /** Runs a query of ours on the primary; null: it has failed, or there is no primary. */
   query(sql: string, done: (rows: QueryRows | null) => void): void {
     this.queries.run(sql, done);
+    this.timersDueAt = 0;
     this.stir();
   }
 
@@ -289,6 +304,8 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
   join(user: UserSettings, limits: PoolLimits): void {
     if (!this.shared.logins.join(user, limits)) return;
     for (const { connection } of this.watches) connection.hurry();
+    this.timersDueAt = 0;
+    this.stir();
   }
 
   /** Nobody waits for anything. */
@@ -300,12 +317,14 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
   replace(reason: string): void {
     for (const { connection } of this.watches) connection.replace(reason);
     this.queries.end(reason);
+    this.timersDueAt = 0;
     this.stir();
   }
 
   /** A host name has other addresses. */
   leaveHost(name: string, vanished: ReadonlySet<string>): void {
     for (const { connection } of this.watches) connection.leave(name, vanished);
+    this.timersDueAt = 0;
     this.stir();
   }
 

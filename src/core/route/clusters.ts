@@ -6,9 +6,10 @@ import type { Hosts } from '../hosts.js';
 import { type PoolLimits, poolLimits } from '../pool/pool-limits.js';
 import { userAfterReload } from '../server/server-user.js';
 import type { DatabaseSettings, UserSettings } from '../settings.js';
-import { Cluster, type ClusterOwner } from './cluster.js';
+import { Cluster, type ClusterFollower, type ClusterOwner } from './cluster.js';
 import { Logins } from './logins.js';
 import type { NodeConnectionOwner } from './node-connection.js';
+import type { RouteNode } from './route-node.js';
 
 /** A pool, as this sees it. */
 export interface ClusterPool {
@@ -23,21 +24,15 @@ export class Clusters implements ClusterOwner {
   private readonly context: GatewayContext;
   private readonly owner: NodeConnectionOwner;
   private readonly hosts: Hosts;
-  private readonly changed: (cluster: Cluster) => void;
+  private readonly follower: ClusterFollower;
   /** In ms; some cluster is to be looked at then. */
   private dueAt = NEVER;
 
-  /** @param changed as {@link ClusterOwner.primaryChanged} */
-  constructor(
-    context: GatewayContext,
-    owner: NodeConnectionOwner,
-    hosts: Hosts,
-    changed: (cluster: Cluster) => void,
-  ) {
+  constructor(context: GatewayContext, owner: NodeConnectionOwner, hosts: Hosts, follower: ClusterFollower) {
     this.context = context;
     this.owner = owner;
     this.hosts = hosts;
-    this.changed = changed;
+    this.follower = follower;
   }
 
   /** The cluster of a database; undefined: it has no nodes, or no pool yet. */
@@ -64,7 +59,11 @@ export class Clusters implements ClusterOwner {
   }
 
   primaryChanged(cluster: Cluster): void {
-    this.changed(cluster);
+    this.follower.primaryChanged(cluster);
+  }
+
+  standbyLost(node: RouteNode): void {
+    this.follower.standbyLost(node);
   }
 
   clusterStirred(): void {
