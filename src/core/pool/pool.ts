@@ -214,7 +214,9 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     if (server.isClean || server.canRollBack) return this.cleaning.clean(server);
     if (server.outstandingRequests === 0) return server.close(NOT_READY);
     server.place.abandonedAt = this.context.io.now();
-    server.finishAlone();
+    // It is made clean when everything that was asked for has been answered.
+    server.finishing = true;
+    server.endInput();
     // What runs there should not run on for nobody, nor let the server have more connections than the pool's size.
     if (!client.saidGoodbye && !this.owner.cancelAbandoned(this, server)) {
       server.close(QUERY_IN_PROGRESS);

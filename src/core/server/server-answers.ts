@@ -107,6 +107,8 @@ export abstract class ServerAnswers extends FrameReader {
   abstract send(message: Uint8Array): boolean;
   /** Closes the connection; `reason` is for the log. */
   abstract close(reason: string): void;
+  /** The linked client goes on without it, as if it were gone. */
+  protected abstract leaveClient(reason: string): void;
   /** Somebody has been notified, and it serves no client. The message is whole. */
   protected abstract notified(bytes: Uint8Array, position: number, total: number): void;
   /** A query of the gateway's own is over. */
@@ -378,7 +380,10 @@ export abstract class ServerAnswers extends FrameReader {
           return END;
         }
         this.closeReason = 'server told of its end';
-        if (this.link?.survivesLoss === true) return SWALLOW;
+        if (this.link?.survivesLoss === true) {
+          this.leaveClient('the server has ended the session');
+          return SWALLOW;
+        }
         // Behind the end of a transaction it concerns nobody: its client will be served by another connection.
         const isOver = this.linkEndsWhenIdle && releasePolicy.isReleasable(this);
         this.toldFatal = this.link !== null && !isOver;

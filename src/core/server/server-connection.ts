@@ -146,12 +146,6 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     else if (this.singleStatements && this.exchange.status !== Backend.Idle) this.link.transactionRefused();
   }
 
-  /** Its client has gone: it is made clean when everything asked for has been answered. */
-  finishAlone(): void {
-    this.finishing = true;
-    this.endInput();
-  }
-
   /**
    * The client will send no more. If the server is in a COPY FROM STDIN that nobody ends, this ends it; where it isn't,
    * it ignores CopyFail (protocol chapter, "COPY Operations").
@@ -321,16 +315,20 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     const { link, midMessage, toldFatal: told, refusal } = this;
     this.link = null;
     this.owner.serverGone(this, error);
-    if (refusal !== null) link?.unserved(refusal, this.owedTo(link), !this.isPinned);
-    else if (link !== null) {
-      const requestInFlight = this.exchange.outstanding > 0;
-      link.serverLost({ told, midMessage, requestInFlight, reason, owed: this.owedTo(link) });
-    }
+    if (refusal !== null) link?.unserved(refusal, this.lossOf(link, reason).owed, !this.isPinned);
+    else link?.serverLost({ told, midMessage, ...this.lossOf(link, reason) });
   }
 
-  private owedTo(link: ClientEnd): Owed {
+  private lossOf(link: ClientEnd, reason: string) {
     const { exchange, statements } = this;
-    return { exchange, undo: (skipped) => statements.undo(skipped, link) };
+    const owed: Owed = { exchange, undo: (skipped) => statements.undo(skipped, link) };
+    return { requestInFlight: exchange.outstanding > 0, reason, owed };
+  }
+
+  protected leaveClient(reason: string): void {
+    const link = this.link as ClientEnd;
+    this.link = null;
+    link.serverLost({ told: false, midMessage: false, ...this.lossOf(link, reason) });
   }
 
   private end(): void {
