@@ -59,6 +59,8 @@ export class Database {
   primaryAddresses: readonly ServerAddress[] | null = null;
   /** The node that was the primary last, as long as none else is. */
   lastPrimary: object | null = null;
+  /** How often a command has passed by that may have changed what is in its catalogue. */
+  definitionChanges = 0;
   /** What its servers report beyond what all servers do, by the names in lower case. */
   private readonly alsoReported = new Map<string, string>();
 

@@ -171,6 +171,9 @@ export const CATALOGUE_MS_MIN = 1000;
 /** How much longer than the last look had taken, at least. */
 export const CATALOGUE_REST_FACTOR = 10;
 
+/** The longest time between two looks at it while changes are suspected all the time, and there are none; in ms. */
+export const CATALOGUE_PATIENCE_MS_MAX = 30_000;
+
 /** The time between two looks at it while nothing is suspected, in ms. */
 export const CATALOGUE_MS_MAX = 300_000;
 

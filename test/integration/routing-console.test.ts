@@ -95,7 +95,8 @@ describe('what the console tells of routing', () => {
     assert.match(await routeOf('TABLE fleeting'), /^primary: fleeting is unlogged/);
     assert.match(await routeOf('DELETE FROM plain'), /^primary: it is a DELETE/);
     assert.match(await routeOf('SELECT fresh()'), /^primary: .*not known here/);
-    await client.query("CREATE FUNCTION fresh() RETURNS int LANGUAGE sql STABLE AS 'SELECT 1'");
+    const creation = "CREATE FUNCTION fresh() RETURNS int LANGUAGE sql STABLE AS 'SELECT 1'";
+    for (const sql of ['BEGIN', creation, 'COMMIT']) await client.query(sql);
     await until('the new function', async () => (await routeOf('SELECT fresh()')).startsWith('standby'));
     await client.query('ALTER FUNCTION fresh() VOLATILE');
     await until('its change', async () => (await routeOf('SELECT fresh()')).includes('volatile'));

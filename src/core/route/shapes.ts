@@ -59,7 +59,7 @@ type Context = Pick<GatewayContext, 'io' | 'slow'>;
 export class Shapes {
   readonly catalogue: CatalogueReading;
   private readonly context: Context;
-  private readonly database: Pick<Database, 'name' | 'redefinedAt'>;
+  private readonly database: Pick<Database, 'name' | 'definitionChanges'>;
   private readonly reader: ShapeReader;
   private readonly cache = new ShapeCache<ShapeRoute>(SHAPES_MAX);
   private readonly paths = new SearchPaths();
@@ -71,17 +71,21 @@ export class Shapes {
   private questions = 0;
   private deferred = 0;
   private readonly budget = new QuestionBudget();
-  /** {@link Database.redefinedAt} when it was looked at last. */
-  private redefinedAt: number;
+  /** {@link Database.definitionChanges} when it was looked at last. */
+  private definitionChanges: number;
   private readonly unread = notJudged('it has no certain end, or depends on standard_conforming_strings');
   private readonly unjudged = notJudged('it is no query');
   private readonly tooLong = notJudged(`it is longer than ${JUDGED_TEXT_BYTES_MAX} bytes`);
 
   /** @param source where the database's catalogue is read */
-  constructor(context: Context, database: Pick<Database, 'name' | 'redefinedAt'>, source: CatalogueSource) {
+  constructor(
+    context: Context,
+    database: Pick<Database, 'name' | 'definitionChanges'>,
+    source: CatalogueSource,
+  ) {
     this.context = context;
     this.database = database;
-    this.redefinedAt = database.redefinedAt;
+    this.definitionChanges = database.definitionChanges;
     const seed = new DataView(context.io.randomBytes(SEED_BYTES).buffer);
     this.reader = new ShapeReader([seed.getInt32(0), seed.getInt32(4)]);
     this.catalogue = new CatalogueReading(context, database.name, source, (version) => this.judgeBy(version));
@@ -139,8 +143,8 @@ export class Shapes {
 
   /** Does what is due, and returns when to call it again, in ms. */
   advance(now: number): number {
-    if (this.redefinedAt !== this.database.redefinedAt) {
-      this.redefinedAt = this.database.redefinedAt;
+    if (this.definitionChanges !== this.database.definitionChanges) {
+      this.definitionChanges = this.database.definitionChanges;
       this.catalogue.suspect();
     }
     return this.catalogue.advance(now);

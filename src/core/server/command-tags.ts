@@ -11,23 +11,40 @@ const [SHORT, MIDDLE, LONG] = MESSAGES.map(({ message }) => message.length);
 
 const ALTER = buildCommandComplete('ALTER ').subarray(HEADER_BYTES, -1);
 const DROP = buildCommandComplete('DROP ').subarray(HEADER_BYTES, -1);
+const CREATE = buildCommandComplete('CREATE ').subarray(HEADER_BYTES, -1);
 const CREATE_VIEW = buildCommandComplete('CREATE VIEW');
+/** What they call may have made or changed definitions. */
+const CALL = buildCommandComplete('CALL');
+const DO = buildCommandComplete('DO');
+/** Most tags begin with other letters. */
+const FIRST_A = 'A'.charCodeAt(0);
+const FIRST_C = 'C'.charCodeAt(0);
+const FIRST_D = 'D'.charCodeAt(0);
 
 /**
- * What the CommandComplete at `position` may tell of prepared statements. `altered`: they may have other columns. `dropped`:
- * what they name may be gone, and another thing may come in its place. That is common, as with temporary tables.
+ * What the whole CommandComplete at `position` may tell of definitions. `altered`: prepared statements may have other columns.
+ * `dropped`: what they name may be gone, and another thing may come in its place. That is common, as with temporary tables.
+ * `created`: there may be new ones, and functions and operators may do something else.
  */
 export function definitionChange(
   bytes: Uint8Array,
   position: number,
   total: number,
-): 'altered' | 'dropped' | null {
+): 'altered' | 'dropped' | 'created' | null {
   const body = position + HEADER_BYTES;
+  const first = bytes[body]!;
+  if (first !== FIRST_A && first !== FIRST_C && first !== FIRST_D) return null;
   if (total > HEADER_BYTES + ALTER.length && sameBytes(ALTER, 0, bytes, body, ALTER.length)) return 'altered';
   if (total > HEADER_BYTES + DROP.length && sameBytes(DROP, 0, bytes, body, DROP.length)) return 'dropped';
-  const isView =
-    total === CREATE_VIEW.length && sameBytes(CREATE_VIEW, HEADER_BYTES, bytes, body, total - HEADER_BYTES);
-  return isView ? 'altered' : null;
+  if (isTag(CREATE_VIEW, bytes, position, total)) return 'altered';
+  const isNew = total > HEADER_BYTES + CREATE.length && sameBytes(CREATE, 0, bytes, body, CREATE.length);
+  if (isNew || isTag(CALL, bytes, position, total) || isTag(DO, bytes, position, total)) return 'created';
+  return null;
+}
+
+function isTag(message: Uint8Array, bytes: Uint8Array, position: number, total: number): boolean {
+  const body = position + HEADER_BYTES;
+  return total === message.length && sameBytes(message, HEADER_BYTES, bytes, body, total - HEADER_BYTES);
 }
 
 /** A tag is short; a longer one is passed on unread. */
@@ -40,11 +57,6 @@ export function mayBeTelling(total: number): boolean {
 
 /** Which of them the whole CommandComplete at `position` has; null: none. */
 export function tellingTag(bytes: Uint8Array, position: number, total: number): TellingTag | null {
-  for (const { tag, message } of MESSAGES) {
-    const isSame =
-      message.length === total &&
-      sameBytes(message, HEADER_BYTES, bytes, position + HEADER_BYTES, total - HEADER_BYTES);
-    if (isSame) return tag;
-  }
+  for (const { tag, message } of MESSAGES) if (isTag(message, bytes, position, total)) return tag;
   return null;
 }

@@ -29,8 +29,10 @@ export class ServerStatements {
   }
 
   /** A DDL has been carried out here. */
-  definitionsChanged(how: 'altered' | 'dropped'): void {
+  definitionsChanged(how: 'altered' | 'dropped' | 'created'): void {
     const { database } = this.pool;
+    database.definitionChanges += 1;
+    if (how === 'created') return;
     this.catalogue.redefined(database);
     if (how === 'altered') this.catalogue.suspectAll(database);
   }
