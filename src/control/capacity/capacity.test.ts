@@ -63,6 +63,20 @@ describe('what a configuration may ask for', () => {
     assert.equal(capped.most, 30);
   });
 
+  test('has a connection for clients that LISTEN, where they hold none', async () => {
+    const one = async (more: ConfigInput, database = {}): Promise<number> => {
+      const databases = { one: { host: 'db', user: 'a', ...database } };
+      return (await demand({ ...more, databases }, 2)).listening;
+    };
+    assert.equal(await one({}), 2);
+    assert.equal(await one({ pool_mode: 'session' }), 0);
+    assert.equal(await one({ session_state: 'strict' }), 0);
+    assert.equal(await one({}, { host: 'db1,db2' }), 0);
+    // Under a cap it has no room of its own.
+    assert.equal(await one({}, { max_db_connections: 10 }), 0);
+    assert.equal(await one({}, { max_db_connections: 30 }), 2);
+  });
+
   test('counts for every gateway, and for each server of a host list', async () => {
     const config = await loadConfig({
       values: { auth_type: 'trust', databases: { one: { host: 'db1,db2', user: 'a' } } },
@@ -84,7 +98,7 @@ describe('the judgement', () => {
     const { verdict, room, reason, advice, memory } = judge(await demand(forced(20)), FACTS, 1);
     assert.equal(verdict, 'fits');
     assert.equal(room, 95);
-    assert.match(reason, /20 of 95 connections; 75 are left/);
+    assert.match(reason, /20 of 95 connections, and 1 for clients that LISTEN; 74 are left/);
     assert.deepEqual(advice, []);
     assert.match(
       memory,
@@ -96,8 +110,8 @@ describe('the judgement', () => {
     const { verdict, reason, advice } = judge(await demand(forced(96)), FACTS, 1);
     assert.equal(verdict, 'too-many');
     assert.match(reason, /96 connections, .*room for/);
-    assert.match(advice.join('\n'), /pool size of 92 would do/);
-    assert.match(advice.join('\n'), /max_connections = 104/);
+    assert.match(advice.join('\n'), /pool size of 91 would do/);
+    assert.match(advice.join('\n'), /max_connections = 105/);
     assert.equal(judge(await demand(forced(40), 3), FACTS, 3).verdict, 'too-many');
   });
 
@@ -110,6 +124,6 @@ describe('the judgement', () => {
   });
 
   test('warns where hardly anything is left for others', async () => {
-    assert.match(judge(await demand(forced(94)), FACTS, 1).advice.join('\n'), /only 1 connections are left/);
+    assert.match(judge(await demand(forced(93)), FACTS, 1).advice.join('\n'), /only 1 connections are left/);
   });
 });

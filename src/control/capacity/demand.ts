@@ -20,6 +20,8 @@ export interface DatabaseDemand {
   readonly cap: number;
   /** The most that its pools may hold together; infinite where nothing bounds their number. */
   readonly most: number;
+  /** Beside its pools, the connection over which the gateway listens for clients that LISTEN: 1, or 0 where these use their own. */
+  readonly listening: number;
 }
 
 /** What one server may be asked for. */
@@ -30,6 +32,8 @@ export interface ServerDemand {
   readonly most: number;
   /** With one user for each database: the least that a full use of every database comes to. */
   readonly least: number;
+  /** What comes to `most` if clients LISTEN in every database. */
+  readonly listening: number;
   /** Sentences: what the worst case doesn't know. */
   readonly unknowns: readonly string[];
 }
@@ -53,6 +57,7 @@ export function demandOf(config: SluiceConfig, settings: GatewaySettings, gatewa
       databases: demands,
       most: gateways * capUsers(demands, settings),
       least: gateways * sum(demands.map(leastOf)),
+      listening: gateways * sum(demands.map(({ listening }) => listening)),
       unknowns: unknownsOf(databases, openUsers),
     };
   });
@@ -86,7 +91,21 @@ function databaseDemand(
   const unbounded = database.name === '*' || (isOpen && cap === 0);
   const sum = pools.reduce((total, each) => total + each.size + each.reserve, 0);
   const most = unbounded ? Number.POSITIVE_INFINITY : cap > 0 && (isOpen || sum > cap) ? cap : sum;
-  return { database: database.name, pools, cap, most };
+  const users = isOpen ? [...named, null] : named;
+  const mayListen = users.some((user) => listensForClients(database, settings, user));
+  const listening = mayListen && (cap === 0 || most < cap) ? 1 : 0;
+  return { database: database.name, pools, cap, most, listening };
+}
+
+/** Whether a LISTEN of the user's holds no server connection. @param user null: one whom nothing names */
+function listensForClients(
+  database: DatabaseSettings,
+  settings: GatewaySettings,
+  user: UserSettings | null,
+): boolean {
+  const mode = user?.limits?.poolMode ?? database.poolMode ?? settings.poolMode;
+  const state = user?.limits?.sessionState ?? database.sessionState ?? settings.sessionState;
+  return mode !== 'session' && state === 'transparent' && database.addresses.length === 1;
 }
 
 /** `max_user_connections` bounds a user over all of its pools; where all users are named, that may be less. */

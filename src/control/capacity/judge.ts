@@ -33,7 +33,7 @@ export function judge(demand: ServerDemand, facts: ServerFacts, gateways: number
       verdict: 'too-many',
       room,
       reason,
-      advice: adviceFor(demand, demand.least, room, facts, gateways),
+      advice: adviceFor(demand, demand.least + demand.listening, room, facts, gateways),
       memory,
     };
   }
@@ -41,18 +41,15 @@ export function judge(demand: ServerDemand, facts: ServerFacts, gateways: number
     const reason = `one user for each database needs ${demand.least} of ${room}, but nothing bounds the number of pools: ${demand.unknowns.join('; ')}`;
     return { verdict: 'unknown', room, reason, advice: boundAdvice(demand, room, gateways), memory };
   }
-  if (demand.most > room) {
-    const reason = `the pools may open ${demand.most} connections, ${demand.most - room} more than the server has room for (${room})`;
-    return {
-      verdict: 'too-many',
-      room,
-      reason,
-      advice: adviceFor(demand, demand.most, room, facts, gateways),
-      memory,
-    };
+  const wanted = demand.most + demand.listening;
+  const listeners = demand.listening > 0 ? `, and ${demand.listening} for clients that LISTEN` : '';
+  if (wanted > room) {
+    const reason = `the pools may open ${demand.most} connections${listeners}, ${wanted - room} more than the server has room for (${room})`;
+    const advice = adviceFor(demand, wanted, room, facts, gateways);
+    return { verdict: 'too-many', room, reason, advice, memory };
   }
-  const left = room - demand.most;
-  const reason = `the pools may open ${demand.most} of ${room} connections; ${left} are left for others`;
+  const left = room - wanted;
+  const reason = `the pools may open ${demand.most} of ${room} connections${listeners}; ${left} are left for others`;
   return { verdict: 'fits', room, reason, advice: left < SPARE ? [spareAdvice(left)] : [], memory };
 }
 
@@ -63,7 +60,7 @@ function adviceFor(
   facts: ServerFacts,
   gateways: number,
 ): string[] {
-  const usable = Math.max(1, room - SPARE);
+  const usable = Math.max(1, room - SPARE - demand.listening);
   const pools = demand.databases.flatMap((database) => database.pools);
   const each = Math.floor(usable / gateways / Math.max(1, pools.length));
   const advice: string[] = [];
@@ -74,7 +71,8 @@ function adviceFor(
         `(${pools.length} ${pools.length === 1 ? 'pool' : 'pools'}, ${SPARE} connections left for others)`,
     );
   }
-  if (demand.databases.length > 0) advice.push(capAdvice(demand.databases, usable, gateways));
+  if (demand.databases.length > 0)
+    advice.push(capAdvice(demand.databases, Math.max(1, room - SPARE), gateways));
   const needed = wanted + SPARE + facts.superuserReserved + facts.otherReserved;
   advice.push(
     `or let the server have more: max_connections = ${needed} in postgresql.conf, which takes a restart`,
