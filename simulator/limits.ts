@@ -76,7 +76,7 @@ export function isEndedByLimit(settings: GatewaySettings, message: string | null
     // Ten seconds are not much where the network stalls for three at a time.
     'client has ended, and its last answers do not come': true,
     // The answers of DNS change now and again.
-    [SEVERAL_SERVERS.message]: settings.sessionState === 'transparent' && settings.poolMode !== 'session',
+    [SEVERAL_SERVERS.message]: settings.sessionState !== 'classic',
     'no server connection is free (query_wait_fail_fast)': settings.queryWaitFailFast,
     'database configuration changed': settings.serverFastClose,
     'client connections exceeded (max_db_client_connections)': settings.maxDbClientConnections > 0,

@@ -54,6 +54,9 @@ interface Kept {
 /** After which a statement no longer waits for its replay: the client's own statement_timeout may be too short for it. */
 const REPLAYS_MAX = 3;
 
+/** How often the server is asked what has come of a LISTEN or UNLISTEN, when it does not say. */
+const QUESTIONS_MAX = 3;
+
 /** Which question to the shared connection the client waits for, in front of a statement or behind its transaction. */
 type Question = 'none' | 'asked' | 'answered';
 
@@ -83,6 +86,8 @@ export class Listener implements ListenerEnd {
   private replaying: Question = 'none';
   /** How many of them in a row have failed. */
   private replaysFailed = 0;
+  /** How many times in a row the server has not said what the session holds. */
+  private unanswered = 0;
   /** Of the replay since the server was asked last what the session holds; empty: there was none. */
   private mark = '';
   /** Channels for which the client keeps its server connection. */
@@ -256,12 +261,22 @@ export class Listener implements ListenerEnd {
    */
   found(found: FoundState | null): FoundState | null {
     if (found === null) {
+      // A cancel request may have hit the question.
+      const { link } = this.client;
+      const isOpen = this.claimed.size > 0 || this.mark !== '';
+      if (isOpen && link !== null && this.unanswered < QUESTIONS_MAX) {
+        this.unanswered += 1;
+        link.isSuspect = true;
+        return null;
+      }
       // The session is pinned now; what it has claimed is more likely in force than not.
+      this.unanswered = 0;
       for (const name of this.claimed) this.own.add(name);
       this.claimed.clear();
       this.mark = '';
       return null;
     }
+    this.unanswered = 0;
     const isReplayed = this.mark !== '' && found.replay === this.mark;
     this.mark = '';
     const served = found.channels.filter((name) => this.own.has(name) || this.claimed.has(name));
@@ -300,6 +315,7 @@ export class Listener implements ListenerEnd {
     this.clearance = 'none';
     this.replaying = 'none';
     this.replaysFailed = 0;
+    this.unanswered = 0;
     this.mark = '';
     this.ofLink = new Set();
     this.isLinkListening = false;
