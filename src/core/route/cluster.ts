@@ -125,18 +125,17 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
 
   /**
    * A standby that may serve at once; null: the primary. All are within the lag limits. `bounded`: not older than
-   * `bounded_staleness`. `session`: it has replayed `position`; and it is the `preferred` one, where the session has read on a
-   * standby before, since another one may be behind what it has seen there.
+   * `bounded_staleness`. `session`: it has replayed `position`.
+   * @param preferred the only one that comes into question, for a session that has read there, or is in a transaction there
    */
   pick(how: PickRule, position: number, preferred: RouteNode | null): RouteNode | null {
     const { settings, io } = this.context;
     const now = io.now();
     let node: RouteNode | null = null;
     if (how === 'bounded') this.boundedReadAt = now;
-    if (how === 'session' && preferred !== null)
-      node = this.isFit(preferred, position, now) ? preferred : null;
+    const fits = how === 'bounded' ? this.isFresh : this.isFit;
+    if (preferred !== null) node = fits(preferred, position, now) ? preferred : null;
     else {
-      const fits = how === 'bounded' ? this.isFresh : this.isFit;
       node = this.balance.choose(
         this.allNodes,
         settings,

@@ -77,6 +77,8 @@ const State = {
   RUNNING: 4,
   /** Its transaction goes on on the primary, and has to begin there. */
   MOVING: 5,
+  /** A standby serves its transaction, whose next read waits to be told whether that one has what it must see. */
+  ASKING_AGAIN: 6,
 } as const;
 
 const NO_STANDBY = 'no standby could serve it';
@@ -104,6 +106,8 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   private startedAt = 0;
   /** It is part of a transaction that began there. */
   private inTransaction = false;
+  /** The next read of its transaction has been found to see enough there. */
+  private mayReadOn = false;
   /** Not all messages of the running unit have passed. */
   private isOpen = false;
   private unitBytes = 0;
@@ -136,6 +140,7 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
       case State.ROUTED:
         return this.begin(type, bytes, position);
       case State.ASKING:
+      case State.ASKING_AGAIN:
         return BLOCK;
       case State.MOVING:
         return this.beginOnPrimary();
@@ -177,8 +182,8 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     return this.begin(type, bytes, position);
   }
 
-  private ask(): Verdict {
-    this.state = State.ASKING;
+  private ask(state: typeof State.ASKING | typeof State.ASKING_AGAIN = State.ASKING): Verdict {
+    this.state = state;
     // While it asks it is not idle.
     this.client.idleSince = this.context.io.now();
     this.routes.nodes.awaitPosition(this);
@@ -186,6 +191,7 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   }
 
   routed(node: RouteNode | null): void {
+    if (this.state === State.ASKING_AGAIN) return this.routedAgain(node);
     this.node = node;
     this.state = node === null ? State.FORCED : State.ROUTED;
     if (node === null) {
@@ -225,6 +231,7 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     }
     this.state = State.RUNNING;
     this.inTransaction = false;
+    this.mayReadOn = false;
     this.startedAt = this.context.io.now();
     node.begun();
     this.explain(node.settings.name);
@@ -284,7 +291,7 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     const unitEnd = isUnit ? this.judgement.read(type, total, bytes, position, end, true) : -1;
     if (unitEnd >= 0) {
       this.unitBytes = unitEnd - position;
-      return this.run(type, bytes, position);
+      return this.readOn(type, bytes, position);
     }
     const link = this.client.link as ServerConnection;
     if (link.status === Backend.InFailedTransaction) {
@@ -293,10 +300,38 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
       this.isOpen = BEGINS_BATCH.has(type);
       return PASS;
     }
+    this.moveToPrimary();
+    return this.beginOnPrimary();
+  }
+
+  /** Each read of a transaction on a standby is to see as much as one by itself. */
+  private readOn(type: number, bytes: Uint8Array, position: number): Verdict | typeof PASS {
+    const { consistency, reads } = this.judgement;
+    if (reads && consistency === 'strong' && !this.mayReadOn) return this.ask(State.ASKING_AGAIN);
+    this.mayReadOn = false;
+    if (!reads || consistency !== 'bounded') return this.run(type, bytes, position);
+    if (this.routes.nodes.pick('bounded', 0, this.node) !== null) return this.run(type, bytes, position);
+    this.judgement.reason = NO_STANDBY;
+    this.moveToPrimary();
+    return this.beginOnPrimary();
+  }
+
+  /** @param node one that has what the read must see; its transaction's own may have it, too */
+  private routedAgain(node: RouteNode | null): void {
+    const own = this.node as RouteNode;
+    this.mayReadOn = node !== null && own.mayServe && own.replayed >= this.neededPosition;
+    this.state = State.RUNNING;
+    if (!this.mayReadOn) {
+      this.judgement.reason = NO_STANDBY;
+      this.moveToPrimary();
+    }
+    this.client.linked();
+  }
+
+  private moveToPrimary(): void {
     this.leaveStandby();
     this.state = State.MOVING;
     this.explain('the primary');
-    return this.beginOnPrimary();
   }
 
   private leaveStandby(): void {
@@ -336,11 +371,16 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
 
   /** The client is gone. */
   leave(): void {
-    if (this.state === State.ASKING) this.routes.nodes.leave(this);
+    this.stopAsking();
     const { servers } = this;
     if (this.state === State.RUNNING) this.finish();
     this.state = State.FREE;
     servers?.leave(this.client);
+  }
+
+  private stopAsking(): void {
+    if (this.state === State.ASKING || this.state === State.ASKING_AGAIN) this.routes.nodes.leave(this);
+    if (this.state === State.ASKING_AGAIN) this.state = State.RUNNING;
   }
 
   // --- Correction ---------------------------------------------------------------------------------------------
@@ -361,14 +401,18 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
    * @param isNodes the node may be gone, too
    */
   lost(exchange: Exchange, isNodes: boolean): boolean {
-    if (this.state !== State.RUNNING && this.state !== State.ROUTED) return false;
+    const { state } = this;
+    const asksAgain = state === State.ASKING_AGAIN;
+    if (state !== State.RUNNING && state !== State.ROUTED && !asksAgain) return false;
     if (isNodes) (this.node as RouteNode).failed();
     const mayGoOn = this.survivesLossOf(exchange);
+    this.stopAsking();
     if (this.state === State.ROUTED) this.sendElsewhere();
     else if (this.canRepeat) this.repeat();
     else {
       this.finish();
       this.state = mayGoOn ? State.MOVING : State.FREE;
+      if (mayGoOn && asksAgain) this.client.linked();
     }
     return mayGoOn;
   }
@@ -385,7 +429,7 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     if (this.canRepeat || this.state === State.ROUTED) return true;
     // Between two reads of a transaction.
     const isAtRest = outstanding === 0 && !this.isOpen && status === Backend.InTransaction;
-    return this.state === State.RUNNING && isAtRest;
+    return (this.state === State.RUNNING || this.state === State.ASKING_AGAIN) && isAtRest;
   }
 
   /** Nothing of the running unit has been answered, and all of it has been sent. */

@@ -61,6 +61,8 @@ export class UnitJudge implements UnitReader {
   reason = '';
   /** It begins a transaction that only reads. */
   beginsTransaction = false;
+  /** A statement of the unit that was read last reads. */
+  reads = false;
   /** The client wants to be told where its statements go. */
   explains = false;
   /** What its comments ask for (`RoutingHint`). */
@@ -109,6 +111,7 @@ export class UnitJudge implements UnitReader {
     this.reason = NOT_WHOLE;
     this.inTransaction = inTransaction;
     this.beginsTransaction = false;
+    this.reads = false;
     if (type !== Frontend.Query) return readBatch(bytes, position, end, this);
     const unitEnd = position + total;
     if (total > UNIT_BYTES_MAX || total <= HEADER_BYTES || unitEnd > end) return -1;
@@ -171,9 +174,12 @@ export class UnitJudge implements UnitReader {
     this.shape = shape;
     this.reason = shape === null ? NOT_YET_KNOWN : shape.reason;
     if ((this.hints & RoutingHint.PRIMARY) !== 0) this.reason = BY_COMMENT;
-    else if (shape?.kind === 'read' && shape.mayRunOnStandby) return true;
-    else if (shape?.kind === 'read' && (this.hints & RoutingHint.STANDBY) !== 0) {
+    else if (shape?.kind === 'read' && shape.mayRunOnStandby) {
+      this.reads = true;
+      return true;
+    } else if (shape?.kind === 'read' && (this.hints & RoutingHint.STANDBY) !== 0) {
       this.reason = BY_COMMENT_STANDBY;
+      this.reads = true;
       return true;
     } else if (shape?.kind === 'begin' && !this.inTransaction) return this.admitsTransaction(shape);
     return this.inTransaction && endsTransaction(bytes, start, end);
