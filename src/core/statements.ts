@@ -18,8 +18,8 @@ export interface KnownShape {
   /** False: what it names may be another thing by now. */
   readonly isValid: boolean;
   readonly statistics: { onPrimary: number; rerouted: number; ranOnStandby(ms: number): void };
-  /** A standby has refused it. */
-  refused(why: string): void;
+  /** A standby has refused it, with this SQLSTATE. */
+  refused(code: string): void;
 }
 
 /** Where a statement may run, as far as it was asked. */

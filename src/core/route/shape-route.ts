@@ -61,10 +61,10 @@ export class ShapeRoute {
    * A standby has refused one that the primary has then carried out: it goes there from now on, until the catalogue says
    * something else.
    *
-   * @param why the standby's own message
+   * @param code the standby's SQLSTATE; its message may have to do with that client alone, and others see the reason
    */
-  refused(why: string): void {
+  refused(code: string): void {
     this.mayRunOnStandby = false;
-    this.reason = `a standby has refused it: ${why}`;
+    this.reason = `a standby has refused it with SQLSTATE ${code}`;
   }
 }

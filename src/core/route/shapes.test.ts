@@ -135,7 +135,7 @@ describe('the shapes of a database', () => {
     answer();
     const before = look('SELECT 1')!;
     before.statistics.ranOnStandby(2);
-    before.refused('no');
+    before.refused('25006');
     assert.equal(look('SELECT 1')?.mayRunOnStandby, false);
     world.digest = 'b';
     shapes.suspect();

@@ -386,9 +386,9 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   // --- Correction ---------------------------------------------------------------------------------------------
 
   /** True: what failed on the standby is repeated on the primary, and nobody needs to know. */
-  moves({ code, message }: ErrorFields): boolean {
+  moves({ code }: ErrorFields): boolean {
     if (!this.canRepeat || USERS_OWN.has(code) || code.startsWith(DATA_EXCEPTION)) return false;
-    if (NOT_ON_STANDBYS.has(code)) this.shape?.refused(message);
+    if (NOT_ON_STANDBYS.has(code)) this.shape?.refused(code);
     const { servers } = this;
     const server = this.client.unlink();
     this.repeat();

@@ -4,6 +4,7 @@ import { latin1, zeroByte } from '../../wire/bytes.js';
 import { HEADER_BYTES } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
 import type { ParameterSet } from '../parameters.js';
+import { NO_ROLE, ROLE, SESSION_AUTHORIZATION } from '../session-state.js';
 import type { Consistency } from '../settings.js';
 import type { KnownShape, Statement } from '../statements.js';
 import { readBatch, UNIT_BYTES_MAX, type UnitReader } from './routed-unit.js';
@@ -75,6 +76,8 @@ export class UnitJudge implements UnitReader {
   private pools: Consistency | null = null;
   private sessions: Consistency = 'primary';
   private path: string | null = null;
+  /** As whom its statements run. */
+  private user = '';
   /** A transaction that doesn't say otherwise sees each statement's newest state. */
   private readsCommitted = true;
 
@@ -139,7 +142,7 @@ export class UnitJudge implements UnitReader {
       return false;
     }
     this.hints |= routingHint(bytes, start, end);
-    const shape = this.pool.shapes.look(bytes, start, end, standardStrings, this.path, this.pool.user);
+    const shape = this.pool.shapes.look(bytes, start, end, standardStrings, this.path, this.user);
     return this.admits(shape, bytes, start, end);
   }
 
@@ -205,6 +208,8 @@ export class UnitJudge implements UnitReader {
     const isPrimarys = !tracksState || isElsewhere || isolation === 'serializable';
     this.sessions = isPrimarys ? 'primary' : (own ?? this.pools);
     this.path = values.get('search_path') ?? this.pool.searchPath;
+    const role = values.get(ROLE) ?? NO_ROLE;
+    this.user = role === NO_ROLE ? (values.get(SESSION_AUTHORIZATION) ?? this.pool.user) : role;
     this.readsCommitted = isolation === null || READS_COMMITTED.has(isolation);
     this.explains = TRUE_WORD.test(values.get(EXPLAIN_SETTING) ?? '');
   }
