@@ -23,7 +23,7 @@ import { PositionHistory } from './position-history.js';
 import type { Reader } from './reader-list.js';
 import { RouteNode } from './route-node.js';
 import { type RouteCounters, StrongReads, type StrongReadsCluster } from './strong-reads.js';
-import { judgeTopology, type Lineage, NO_LINEAGE } from './topology.js';
+import { judgeTopology, type Lineage, NO_LINEAGE, NOT_YET } from './topology.js';
 import { NO_POSITION, recordEnd } from './wal-position.js';
 
 /** Who follows what becomes of the nodes. */
@@ -200,15 +200,17 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
     const { evidence, node } = watch;
     if (evidence === null || watch.error !== null) node.replayed = NO_POSITION;
     else if (evidence.isInRecovery) node.replayed = evidence.position;
-    if (evidence !== null && watch === this.primaryWatch && watch.error === null) {
-      const { evidenceAskedAt, evidenceAt } = watch;
-      const end = recordEnd(evidence.position, evidence.pageBytes);
-      this.flushed.note({ ...evidence, position: end }, evidenceAskedAt, evidenceAt);
-      this.primaryAt(end, evidenceAskedAt);
-    }
+    if (watch === this.primaryWatch && watch.error === null) this.notePrimary(watch);
     this.areRolesStale = true;
     this.timersDueAt = 0;
     this.stir();
+  }
+
+  private notePrimary({ evidence, evidenceAskedAt, evidenceAt }: NodeWatch): void {
+    if (evidence === null) return;
+    const position = recordEnd(evidence.position, evidence.pageBytes);
+    this.flushed.note({ ...evidence, position }, evidenceAskedAt, evidenceAt);
+    this.primaryAt(position, evidenceAskedAt);
   }
 
   positioned(watch: NodeWatch, position: number): void {
@@ -224,7 +226,8 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
 
   private judge(now: number): void {
     const before = this.primaryWatch;
-    const { standings, primary, lineage } = judgeTopology(this.watches, this.lineage);
+    const { standings, primary, candidate, lineage } = judgeTopology(this.watches, this.lineage);
+    if (candidate !== primary) this.lookAtOthers(this.watches[candidate]!);
     const isNewLineage =
       lineage.systemId !== this.lineage.systemId || lineage.timeline !== this.lineage.timeline;
     this.lineage = lineage;
@@ -239,18 +242,27 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
     });
     this.hasStandby = this.allNodes.some(({ mayServe }) => mayServe);
     this.primaryWatch = primary === -1 ? null : this.watches[primary]!;
-    if (this.primaryWatch === before && !isNewLineage) return;
+    if (this.primaryWatch === before && (!isNewLineage || before === null)) return;
     this.history.clear();
     this.flushed.clear();
+    if (this.primaryWatch !== null) this.notePrimary(this.primaryWatch);
     this.strong.restart();
     this.owner.primaryChanged(this);
   }
 
+  /** Of one that may be the primary: has another one been promoted while it was away? */
+  private lookAtOthers(candidate: NodeWatch): void {
+    for (const watch of this.watches) {
+      if (watch !== candidate && watch.evidenceAskedAt < candidate.evidenceAskedAt) watch.look();
+    }
+  }
+
   private tell(node: RouteNode, role: string, reason: string | null): void {
-    if (node.role === role && node.reason === reason) return;
+    if ((node.role === role && node.reason === reason) || reason === NOT_YET) return;
     const facts = { database: this.shared.database.name, node: node.settings.name };
     const error = this.watches.find((watch) => watch.node === node)?.error?.message;
-    const why = role === 'unknown' && error !== undefined ? `${reason} (${error})` : reason;
+    const isExplained = role === 'unknown' && error !== undefined && error !== reason;
+    const why = isExplained ? `${reason} (${error})` : reason;
     const message = `node ${node.settings.name} is ${WORDS[role]}${why === null ? '' : `: ${why}`}`;
     this.context.io.report({ level: reason === null ? 'info' : 'warn', message, facts });
   }

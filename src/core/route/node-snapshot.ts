@@ -30,6 +30,11 @@ export interface NodeSnapshot {
   readonly latencyMs: number;
 }
 
+function stateOf(reason: string | null, error: string | undefined): string {
+  if (reason === null) return '';
+  return error === undefined || error === reason ? reason : `${reason} (${error})`;
+}
+
 /** @param now in ms */
 export function nodeSnapshot(watch: NodeWatch, history: PositionHistory, now: number): NodeSnapshot {
   const { node, evidence, error } = watch;
@@ -43,7 +48,7 @@ export function nodeSnapshot(watch: NodeWatch, history: PositionHistory, now: nu
     name,
     address: 'socketPath' in address ? address.socketPath : `${address.host}:${address.port}`,
     role: node.role,
-    state: node.reason === null ? '' : error === null ? node.reason : `${node.reason} (${error.message})`,
+    state: stateOf(node.reason, error?.message),
     evidenceAgeMs: evidence === null ? null : now - watch.evidenceAskedAt,
     timeline: evidence?.timeline ?? null,
     lsn: position === NO_POSITION ? null : formatPosition(position),

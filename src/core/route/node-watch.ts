@@ -189,8 +189,8 @@ export class NodeWatch implements NodeConnectionUser, Look {
     const last = Math.min(silentSince, isLost ? this.evidenceAt : NEVER);
     const due = Math.max(last + NODE_SILENCE_MS_MAX, this.patientUntil);
     if (last < NEVER && now >= due) {
-      this.forget(SILENT);
       server?.close(SILENT.message);
+      this.forget(SILENT);
       return now;
     }
     if (server === null) return last < NEVER ? Math.min(next, due) : next;

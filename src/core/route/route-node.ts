@@ -1,7 +1,7 @@
 /** One of a database's servers, as routing knows it. */
 import type { Io } from '../io.js';
 import type { NodeSettings } from '../settings.js';
-import type { NodeRole } from './topology.js';
+import { NOT_YET, type NodeRole } from './topology.js';
 import { NO_POSITION } from './wal-position.js';
 
 /** Of the average latency, the newest read makes up one part in so many. */
@@ -16,7 +16,7 @@ export class RouteNode {
   settings: NodeSettings;
   role: NodeRole = 'unknown';
   /** Why it gets nothing; null: it may serve. For people. */
-  reason: string | null = 'it has not answered yet';
+  reason: string | null = NOT_YET;
   /** What it has replayed, as it has said last: the truth is there or further on. */
   replayed = NO_POSITION;
   /** Reads in flight. */

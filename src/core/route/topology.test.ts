@@ -20,20 +20,23 @@ const PLAIN: Evidence = {
 let started = 1;
 const look = (change: Partial<Evidence>): Look => {
   const evidence = { ...PLAIN, startedAt: `${++started}`, ...change };
-  return { evidence, isSettled: true };
+  return { evidence, isSettled: true, evidenceAskedAt: 0 };
 };
 const primary = (timeline = 1, change: Partial<Evidence> = {}): Look => look({ timeline, ...change });
 const standby = (timeline = 1, change: Partial<Evidence> = {}): Look =>
   look({ timeline, isInRecovery: true, ...change });
 const other = (it: Look): Look => ({ ...it, evidence: { ...it.evidence!, systemId: 'other' } });
-const LOST: Look = { evidence: null, isSettled: true };
-const UNTRIED: Look = { evidence: null, isSettled: false };
+const LOST: Look = { evidence: null, isSettled: true, evidenceAskedAt: 0 };
+const UNTRIED: Look = { ...LOST, isSettled: false };
+const later = (it: Look): Look => ({ ...it, evidenceAskedAt: 1 });
 const known = (place: number, timeline = 1): Lineage => ({
   systemId: 'ours',
   timeline,
   primary: place,
   startedAt: 'before',
+  hasPrimary: true,
 });
+const lost = (place: number, timeline = 1): Lineage => ({ ...known(place, timeline), hasPrimary: false });
 
 interface Situation {
   readonly title: string;
@@ -84,6 +87,30 @@ const SITUATIONS: readonly Situation[] = [
     looks: [UNTRIED, primary(2)],
     before: known(0),
     roles: ['unknown', 'primary'],
+  },
+  {
+    title: 'a primary that comes back waits for what the others say by now',
+    looks: [later(primary(1)), standby(1)],
+    before: lost(0),
+    roles: ['unknown', 'standby'],
+  },
+  {
+    title: '... and is the primary if that is nothing against it',
+    looks: [later(primary(1)), later(standby(1)), LOST],
+    before: lost(0),
+    roles: ['primary', 'standby', 'unknown'],
+  },
+  {
+    title: '... also when it was started again unnoticed',
+    looks: [later(primary(1)), standby(1)],
+    before: known(0),
+    roles: ['unknown', 'standby'],
+  },
+  {
+    title: '... while one that has been it all the time waits for nobody',
+    looks: [later(primary(1, { startedAt: 'before' })), standby(1)],
+    before: known(0),
+    roles: ['primary', 'standby'],
   },
   {
     title: 'the primary is lost, and another node without a promotion takes its place',

@@ -13,6 +13,8 @@ export interface Look {
   readonly evidence: Evidence | null;
   /** It has answered, or is known not to. */
   readonly isSettled: boolean;
+  /** When it was asked for its evidence, in ms. */
+  readonly evidenceAskedAt: number;
 }
 
 /** What is remembered from look to look. */
@@ -25,10 +27,18 @@ export interface Lineage {
   readonly primary: number;
   /** When that server was started; empty: as above. */
   readonly startedAt: string;
+  /** It still is. */
+  readonly hasPrimary: boolean;
 }
 
 /** No node has been looked at yet. */
-export const NO_LINEAGE: Lineage = { systemId: '', timeline: 0, primary: -1, startedAt: '' };
+export const NO_LINEAGE: Lineage = {
+  systemId: '',
+  timeline: 0,
+  primary: -1,
+  startedAt: '',
+  hasPrimary: false,
+};
 
 /** What a node is. */
 export interface Standing {
@@ -43,9 +53,29 @@ export interface Topology {
   /** The primary's place in the list; -1: none is known. */
   readonly primary: number;
   readonly lineage: Lineage;
+  /** The only candidate would be the primary if the others, asked after it, say nothing against that. */
+  readonly candidate: number;
 }
 
+/** Not all nodes have been tried yet: no news for people. */
+export const NOT_YET = 'not all nodes have answered yet';
+
 const SILENT: Standing = { role: 'unknown', reason: 'it does not answer' };
+const UNTRIED: Standing = { role: 'unknown', reason: NOT_YET };
+
+const WITHOUT_PROMOTION =
+  'it has the timeline of the primary that is lost: a promotion would have begun another one';
+
+/** What is known of all nodes together, before each of them is judged. */
+interface Findings {
+  readonly systemId: string;
+  /** Null: it doesn't answer, or belongs to another cluster. */
+  readonly members: readonly (Evidence | null)[];
+  readonly timeline: number;
+  readonly candidate: number;
+  readonly primary: number;
+  readonly areAllSettled: boolean;
+}
 
 /** Judges all nodes together. */
 export function judgeTopology(looks: readonly Look[], before: Lineage): Topology {
@@ -53,36 +83,48 @@ export function judgeTopology(looks: readonly Look[], before: Lineage): Topology
   const members = looks.map(({ evidence }) =>
     evidence !== null && evidence.systemId === systemId ? evidence : null,
   );
-  const known = systemId === before.systemId ? before.timeline : 0;
-  const timeline = members.reduce((most, member) => Math.max(most, member?.timeline ?? 0), known);
-  const primary = choosePrimary(looks, members, systemId === before.systemId ? before : NO_LINEAGE, timeline);
-  const conflict = primary === -1 && candidatesOf(members, timeline).length > 1;
-  const standings = looks.map(({ evidence }, place): Standing => {
-    if (evidence === null) return SILENT;
-    if (systemId === '') return { role: 'unknown', reason: 'the nodes belong to different clusters' };
-    if (evidence.systemId !== systemId)
-      return foreign(`it belongs to another cluster (${evidence.systemId})`);
-    if (evidence.isInRecovery) return standbyOf(evidence, timeline);
-    if (place === primary) return { role: 'primary', reason: null };
-    if (evidence.timeline < timeline) {
-      return foreign(
-        `it is a primary of timeline ${evidence.timeline}, which timeline ${timeline} has left behind`,
-      );
-    }
-    if (conflict) return foreign(`it is one of several primaries of timeline ${timeline}`);
-    if (primary === -1) return { role: 'unknown', reason: doubtOf(before) };
-    const isTwin = evidence.startedAt === members[primary]?.startedAt;
-    return foreign(isTwin ? 'it is the primary under another address' : 'another node is the primary');
-  });
+  const past = systemId === before.systemId ? before : NO_LINEAGE;
+  const timeline = members.reduce((most, member) => Math.max(most, member?.timeline ?? 0), past.timeline);
+  const candidate = findCandidate(looks, members, past, timeline);
+  const primary = candidate !== -1 && isAccepted(candidate, looks, past, timeline) ? candidate : -1;
+  const areAllSettled = looks.every(({ isSettled }) => isSettled);
+  const findings = { systemId, members, timeline, candidate, primary, areAllSettled };
+  const standings = looks.map((look, place) => standingOf(look, place, findings));
   const found = members[primary];
-  const { primary: place, startedAt } = found ? { primary, startedAt: found.startedAt } : before;
-  return { standings, primary, lineage: { systemId, timeline, primary: place, startedAt } };
+  const last = found === undefined || found === null ? past : { primary, startedAt: found.startedAt };
+  const lineage = {
+    ...{ systemId, timeline, hasPrimary: primary !== -1 },
+    ...{ primary: last.primary, startedAt: last.startedAt },
+  };
+  return { standings, primary, candidate, lineage };
 }
 
-/** Why the only candidate is not the primary. */
-function doubtOf(before: Lineage): string {
-  if (before.primary === -1) return 'the other nodes have not answered yet';
-  return 'it has the timeline of the primary that is lost: a promotion would have begun another one';
+function standingOf({ evidence, isSettled }: Look, place: number, findings: Findings): Standing {
+  const { systemId, timeline, areAllSettled } = findings;
+  if (evidence === null) return isSettled ? SILENT : UNTRIED;
+  if (systemId === '' && !areAllSettled) return UNTRIED;
+  if (systemId === '') return { role: 'unknown', reason: 'the nodes belong to different clusters' };
+  if (evidence.systemId !== systemId) return foreign(`it belongs to another cluster (${evidence.systemId})`);
+  if (evidence.isInRecovery) return standbyOf(evidence, timeline);
+  if (evidence.timeline === timeline) return primaryOf(evidence, place, findings);
+  return foreign(
+    `it is a primary of timeline ${evidence.timeline}, which timeline ${timeline} has left behind`,
+  );
+}
+
+/** One that calls itself primary, on the newest timeline. */
+function primaryOf(
+  { startedAt }: Evidence,
+  place: number,
+  { primary, candidate, members, timeline }: Findings,
+): Standing {
+  if (place === primary) return { role: 'primary', reason: null };
+  if (place === candidate) return UNTRIED;
+  const chosen = members[candidate];
+  if (chosen?.startedAt === startedAt) return foreign('it is the primary under another address');
+  if (candidate !== -1) return foreign('another node is the primary');
+  if (candidatesOf(members, timeline).length === 1) return { role: 'unknown', reason: WITHOUT_PROMOTION };
+  return foreign(`it is one of several primaries of timeline ${timeline}`);
 }
 
 function foreign(reason: string): Standing {
@@ -120,8 +162,8 @@ function candidatesOf(members: readonly (Evidence | null)[], timeline: number): 
   return all.filter((place) => members[place]!.timeline === timeline);
 }
 
-/** The place of the primary; -1: none, or not known. */
-function choosePrimary(
+/** Who may be the primary; -1: nobody, or one of several. */
+function findCandidate(
   looks: readonly Look[],
   members: readonly (Evidence | null)[],
   before: Lineage,
@@ -134,10 +176,20 @@ function choosePrimary(
   if (first === undefined) return -1;
   const { startedAt } = members[first]!;
   if (others.some((place) => members[place]!.startedAt !== startedAt)) return -1;
-  // Another node may say that this one is outdated: as long as none has been the primary, all are heard first.
-  if (primary === -1) return looks.every(({ isSettled }) => isSettled) ? first : -1;
-  const isPromoted = timeline > before.timeline;
+  if (primary === -1 || timeline > before.timeline) return first;
   // What was the primary has become something else, or this is the same server.
   const isAgreed = looks[primary]?.evidence !== null || startedAt === before.startedAt;
-  return isPromoted || isAgreed ? first : -1;
+  return isAgreed ? first : -1;
+}
+
+/** One that comes (back) may have been replaced meanwhile: the others are heard first, unless it has been promoted. */
+function isAccepted(candidate: number, looks: readonly Look[], before: Lineage, timeline: number): boolean {
+  const { evidence, evidenceAskedAt: since } = looks[candidate]!;
+  const isStill = before.hasPrimary && before.primary === candidate;
+  if (isStill && evidence?.startedAt === before.startedAt) return true;
+  if (before.primary === -1) return looks.every(({ isSettled }) => isSettled);
+  if (timeline > before.timeline) return true;
+  return looks.every(({ evidence, isSettled, evidenceAskedAt }) =>
+    evidence === null ? isSettled : evidenceAskedAt >= since,
+  );
 }
