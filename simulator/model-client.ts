@@ -58,6 +58,8 @@ export class ModelClient implements Peer {
   private expected: Packet[] = [];
   private connection!: SimConnection;
   /** Login packets that wait for the answer to a request for encryption: a single byte. */
+  /** It has got more than answers of one byte. */
+  private hasMessages = false;
   private loginRest: Buffer[] = [];
   /** Since when something is unanswered, in ms. */
   private askedAt = 0;
@@ -211,16 +213,20 @@ export class ModelClient implements Peer {
   received(piece: Buffer): void {
     if (this.phase === 'gone') return;
     let rest = piece;
-    if (this.loginRest.length > 0 && rest[0] === REFUSED) {
+    // Pieces of an error begin with any byte.
+    const isAsking = this.loginRest.length > 0 && !this.hasMessages;
+    if (isAsking && rest[0] === REFUSED) {
       if (this.asksForGssapi) this.ground.ledger.note('GSSENCRequest is refused');
       this.connection.toGateway.write(this.loginRest.shift()!);
       rest = rest.subarray(1);
     }
-    if (this.loginRest.length > 0 && rest[0] === ACCEPTED) {
+    if (isAsking && this.loginRest.length > 0 && rest[0] === ACCEPTED) {
       if (rest.length > 1) return this.violation('received bytes behind the answer to SSLRequest');
       return this.ground.io.peerStartsTls(this.connection, null);
     }
-    if (rest.length > 0) this.framer.receive(rest);
+    if (rest.length === 0) return;
+    this.hasMessages = true;
+    this.framer.receive(rest);
   }
 
   secured(): void {

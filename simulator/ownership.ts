@@ -15,6 +15,9 @@ export class Ownership {
   lastClient: number | null = null;
   /** Messages that the gateway has sent, but for copy data: a server that isn't in copy-in mode ignores these. */
   requestsSent = 0;
+  /** The last of them is the gateway's own Sync behind a client that will send no more (`END_OF_INPUT`). */
+  endsByItself = false;
+  private copyFailed = false;
   private readonly ledger: Ledger;
   private readonly sessionPooling: boolean;
   private readonly label: string;
@@ -46,7 +49,11 @@ export class Ownership {
 
   private sent(message: Packet): void {
     if (isSslRequest(message)) return this.framer.takeUntyped();
-    if (!isCopyData(message)) this.requestsSent += 1;
+    if (!isCopyData(message)) {
+      this.requestsSent += 1;
+      this.endsByItself = this.copyFailed && message.type === Frontend.Sync;
+    }
+    this.copyFailed = message.type === Frontend.CopyFail && message.bytes.includes('the client has ended');
     const { quiet } = this;
     // What follows in the same piece follows on this message.
     this.quiet = false;

@@ -80,6 +80,11 @@ export class PostgresSession {
     return this.inputs.length;
   }
 
+  /** How many of them are of this kind. */
+  countPending(isMeant: (message: Packet) => boolean): number {
+    return this.inputs.filter(isMeant).length;
+  }
+
   get status(): number {
     if (this.failed) return Backend.InFailedTransaction;
     return this.inBlock ? Backend.InTransaction : Backend.Idle;

@@ -341,7 +341,7 @@ export class ServerSession implements Peer {
     if (this.answering !== null && PINNING.has(this.answering.kind))
       this.pinned ||= this.answering.token !== '';
     else if (this.answering?.kind === 'discard-all') this.pinned &&= this.answering.token !== '';
-    if (!this.alignment.meets(session, this.answering, this.isFollowed)) session.step();
+    if (!this.alignment.meets(session, this.answering, this.isFollowedByRequests)) session.step();
     this.tellOthers(session);
     this.answerAll(session);
     if (input === Frontend.Flush) this.releaseHeld();
@@ -434,6 +434,14 @@ export class ServerSession implements Peer {
 
   private get isFollowed(): boolean {
     return (this.session?.pending ?? 0) > 0 || this.requestsTaken < this.ownership.requestsSent;
+  }
+
+  /** The same without the gateway's own end of a client's input, which asks for nothing. */
+  private get isFollowedByRequests(): boolean {
+    const { requestsSent, endsByItself } = this.ownership;
+    const pending = this.session?.countPending((message) => !isCopyData(message)) ?? 0;
+    const behind = pending + requestsSent - this.requestsTaken;
+    return behind > (endsByItself ? 1 : 0);
   }
 
   /** Something that PostgreSQL may say at any time. */
