@@ -126,6 +126,16 @@ describe('the verdicts for reactors', () => {
     assert.equal((await factsOf('BEGIN READ ONLY')).transaction?.readOnly, true);
   });
 
+  test('catalogues are bounded; one that has left must be read again', async () => {
+    await load();
+    for (let n = 0; n < 99; n += 1) await load(`other ${n}`);
+    assert.ok((await ask('SELECT 1')).version > 0);
+    await load('one more');
+    assert.ok((await ask('SELECT 1')).version > 0, 'it was used last');
+    for (let n = 0; n < 100; n += 1) await load(`another ${n}`);
+    assert.equal((await ask('SELECT 1')).version, 0);
+  });
+
   test('explains, with what comments ask for', async () => {
     assert.match((await verdicts.explain('app', 'SELECT 1')).decision.reason, /not been read yet/);
     await load();

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Query } from '../../wire/frontend.js';
+import type { ParameterSet } from '../parameters.js';
+import { UnitJudge } from './unit-judge.js';
+
+const setOf = (values: Record<string, string>): ParameterSet =>
+  ({ values: new Map(Object.entries(values)) }) as unknown as ParameterSet;
+const READ = { kind: 'read', mayRunOnStandby: true, reason: 'it only reads', transaction: null };
+
+/** Judges simple Queries of a client with these settings; what the shapes were asked is in `asked`. */
+function newJudge(shape: object | null = READ) {
+  const asked: { path: string | null; user: string }[] = [];
+  const shapes = {
+    look: (_b: unknown, _s: unknown, _e: unknown, _std: unknown, path: string | null, user: string) => {
+      asked.push({ path, user });
+      return shape;
+    },
+  };
+  const client = {
+    parameters: setOf({ client_encoding: 'UTF8', standard_conforming_strings: 'on' }),
+    settings: setOf({}),
+    tracksState: true,
+    listener: null,
+    statements: null,
+  };
+  const pool = { shapes, consistency: 'strong', searchPath: null, user: 'ann' };
+  const judge = new UnitJudge(client, pool as never);
+  const read = (settings: Record<string, string>, sql = 'SELECT 1') => {
+    client.settings = setOf(settings);
+    const text = Buffer.from(`Q\0\0\0\0${sql}\0`);
+    return judge.mayRead && judge.read(Query, text.length, text, 0, text.length, false) === text.length;
+  };
+  return { judge, asked, read };
+}
+
+describe('where a unit may run', () => {
+  test('names are looked up along the path of the session, and for its role', () => {
+    const { asked, read } = newJudge();
+    read({});
+    read({ search_path: '"$user", public' });
+    read({ search_path: 'a', session_authorization: 'bob', role: 'none' });
+    read({ session_authorization: 'bob', role: 'carl' });
+    assert.deepEqual(asked, [
+      { path: null, user: 'ann' },
+      { path: '"$user", public', user: 'ann' },
+      { path: 'a', user: 'bob' },
+      { path: null, user: 'carl' },
+    ]);
+  });
+
+  test('the session, and comments, say what its reads must see', () => {
+    const { judge, read } = newJudge();
+    assert.ok(read({}));
+    assert.equal(judge.consistency, 'strong');
+    assert.ok(read({ 'sluice.consistency': 'Eventual' }));
+    assert.equal(judge.consistency, 'eventual');
+    assert.ok(read({ 'sluice.consistency': 'eventual' }, '/* sluice: bounded */ SELECT 1'));
+    assert.equal(judge.consistency, 'bounded');
+    assert.ok(read({ 'sluice.consistency': 'no such word' }));
+    assert.equal(judge.consistency, 'strong');
+  });
+
+  test('what keeps reads on the primary', () => {
+    const { read } = newJudge();
+    assert.ok(!read({ 'sluice.consistency': 'primary' }));
+    assert.ok(!read({ 'sluice.route': 'primary' }));
+    assert.ok(!read({ default_transaction_isolation: 'serializable' }));
+    assert.ok(!read({}, '/* sluice: primary */ SELECT 1'));
+    assert.ok(!newJudge(null).read({}));
+    const unsafe = { ...READ, mayRunOnStandby: false };
+    assert.ok(!newJudge(unsafe).read({}));
+    assert.ok(newJudge(unsafe).read({}, '/* sluice: standby */ SELECT 1'));
+    assert.ok(!newJudge({ ...unsafe, kind: 'other' }).read({}, '/* sluice: standby */ DELETE FROM t'));
+  });
+});
