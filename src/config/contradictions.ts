@@ -10,6 +10,7 @@ import type { ConfigDialect } from './sources.js';
 const NEEDS_USERS: ReadonlySet<string> = new Set(['plain', 'md5', 'scram-sha-256']);
 
 const NODES_AND_HOST = 'a database has either host and port, or nodes';
+const TARGET_WITHOUT_NODES = 'target_session_attrs chooses among nodes, and there are none';
 const SAME_NODE = 'two nodes have the same name, or the same host and port';
 
 const NO_ABSTRACT = 'unix sockets in the abstract namespace (@) are not supported: name a folder';
@@ -54,16 +55,19 @@ function aboutDatabases({ dialect, values, origins }: CheckedParts): Problem[] {
 
 function aboutNodes(
   name: string,
-  { nodes, host: only, port }: DatabaseValues,
+  { nodes, host: only, port, target_session_attrs: target }: DatabaseValues,
   origins: OriginMap,
 ): Problem[] {
-  if (nodes === undefined) return [];
-  const messages: string[] = [];
-  if (only !== DEFAULT_PLACE.host || port !== DEFAULT_PLACE.port) messages.push(NODES_AND_HOST);
-  const places = nodes.map(({ host, port }) => `${host}:${port}`);
-  const names = nodes.map((node, index) => node.name ?? places[index]!);
-  if (new Set(places).size < nodes.length || new Set(names).size < nodes.length) messages.push(SAME_NODE);
   const path = ['databases', name, 'nodes'];
+  const messages: string[] = [];
+  if (nodes === undefined) {
+    if (target !== undefined) messages.push(TARGET_WITHOUT_NODES);
+  } else {
+    if (only !== DEFAULT_PLACE.host || port !== DEFAULT_PLACE.port) messages.push(NODES_AND_HOST);
+    const places = nodes.map(({ host, port }) => `${host}:${port}`);
+    const names = nodes.map((node, index) => node.name ?? places[index]!);
+    if (new Set(places).size < nodes.length || new Set(names).size < nodes.length) messages.push(SAME_NODE);
+  }
   return messages.map((message) => ({ origin: origins.get(path), key: formatKey(path), message }));
 }
 

@@ -236,6 +236,7 @@ function makeDatabase(
     name,
     addresses: nodes?.map(({ address }) => address) ?? serverAddresses(database),
     nodes,
+    target: database.target_session_attrs ?? 'primary',
     consistency: database.consistency ?? null,
     loadBalanceHosts: database.load_balance_hosts ?? 'round-robin',
     localSocket: (database.server_unix_socket ?? null) as LocalSocketChoice | null,

@@ -55,8 +55,8 @@ export class Database {
   suspectSince = 0;
   /** {@link StatementCatalogue.definitions} as of the last DDL that may have given another meaning to what statements name. */
   redefinedAt = 0;
-  /** Where it is written, as its nodes have shown; empty: nowhere for now. Null: its entry names no nodes. */
-  primaryAddresses: readonly ServerAddress[] | null = null;
+  /** Where its clients are led, as its nodes have shown (mostly to the primary); empty: nowhere for now. Null: its entry names no nodes. */
+  targetAddresses: readonly ServerAddress[] | null = null;
   /** The node that was the primary last, as long as none else is. */
   lastPrimary: object | null = null;
   /** How often a command has passed by that may have changed what is in its catalogue. */

@@ -3,11 +3,12 @@ import { CONFIGURATION_CHANGED, PRIMARY_CHANGED } from './close-reasons.js';
 import type { GatewayContext } from './context.js';
 import type { Database, Databases } from './databases.js';
 import { Hosts, type HostsOwner } from './hosts.js';
+import type { ServerAddress } from './io.js';
 import { POOLS_MAX } from './limits.js';
 import { Listening } from './listening/listening.js';
 import { Pool } from './pool/pool.js';
 import type { PoolIdentity } from './pool/pool-identity.js';
-import { type PoolLimits, poolLimits, towardsPrimary, towardsStandby } from './pool/pool-limits.js';
+import { type PoolLimits, poolLimits, towardsStandby, towardsTarget } from './pool/pool-limits.js';
 import type { PoolOwner } from './pool/pool-owner.js';
 import { ReplicationPool } from './pool/replication-pool.js';
 import { resetValues } from './pool/reset-values.js';
@@ -19,7 +20,7 @@ import type { RouteNode } from './route/route-node.js';
 import { userAfterReload } from './server/server-user.js';
 import type { Routes } from './session/read-routing.js';
 import type { Session } from './session/session.js';
-import type { DatabaseSettings, GatewaySettings } from './settings.js';
+import type { DatabaseSettings, GatewaySettings, TargetNodes } from './settings.js';
 
 export class Pools implements HostsOwner, ClusterFollower {
   readonly byKey = new Map<string, Pool>();
@@ -58,17 +59,37 @@ export class Pools implements HostsOwner, ClusterFollower {
   /** Another node of a database is the primary, or none is known. */
   primaryChanged(cluster: Cluster): void {
     const { database, primary } = cluster;
-    const addresses = primary === null ? [] : [primary.settings.address];
-    database.primaryAddresses = addresses;
     const hasMoved = primary !== null && database.lastPrimary !== null && database.lastPrimary !== primary;
     database.lastPrimary = primary ?? database.lastPrimary;
     for (const pool of this.byKey.values()) {
-      if (pool.database !== database) continue;
-      if (!(pool instanceof StandbyPool)) pool.follow(addresses, hasMoved);
-      else if (pool.identity.node === primary) pool.retire(PRIMARY_CHANGED);
+      if (pool instanceof StandbyPool && pool.identity.node === primary) pool.retire(PRIMARY_CHANGED);
     }
+    this.lead(cluster, hasMoved);
     this.listening.primaryChanged(database);
     this.shapes.find(database)?.primaryChanged();
+  }
+
+  /** Other nodes than before are standbys that may serve. */
+  standbysChanged(cluster: Cluster): void {
+    if (this.targetOf(cluster.database) !== 'primary') this.lead(cluster, false);
+  }
+
+  /** Leads the pools of a database to the nodes that its clients are to reach. */
+  private lead(cluster: Cluster, hasPrimaryMoved: boolean): void {
+    const { database } = cluster;
+    const target = this.targetOf(database);
+    const addresses = addressesOf(cluster, target);
+    database.targetAddresses = addresses;
+    for (const pool of this.byKey.values()) {
+      if (pool.database !== database || pool instanceof StandbyPool) continue;
+      pool.follow(addresses, target === 'primary' && hasPrimaryMoved);
+      if (target !== 'primary') pool.servers.keepOnly(addresses, PRIMARY_CHANGED);
+    }
+  }
+
+  private targetOf({ name }: Database): TargetNodes {
+    const { databases } = this.context.settings;
+    return (databases.get(name) ?? databases.get('*'))?.target ?? 'primary';
   }
 
   /** A standby may have been started again, and show less than it did: who waits for a connection to it was sent there for that. */
@@ -108,9 +129,8 @@ export class Pools implements HostsOwner, ClusterFollower {
     const { database, user } = identity;
     const limits = poolLimits(this.context.settings, entry, { name: database.name, user });
     const cluster = this.clusters.join(entry, { identity, limits });
-    if (cluster === null) return;
-    database.primaryAddresses ??= [];
-    this.shapes.of(database, cluster);
+    database.targetAddresses = cluster === null ? null : addressesOf(cluster, entry.target);
+    if (cluster !== null) this.shapes.of(database, cluster);
   }
 
   /** How the clients of a pool are routed; null: they are not. */
@@ -119,6 +139,7 @@ export class Pools implements HostsOwner, ClusterFollower {
     const nodes = this.clusters.find(database);
     const shapes = this.shapes.find(database);
     if (nodes === undefined || shapes === undefined || !pool.sharesServers) return null;
+    if (this.targetOf(database) !== 'primary') return null;
     const known = this.routes.get(pool);
     if (known !== undefined && known.nodes === nodes && known.shapes === shapes) return known;
     const standbys = new Map<RouteNode, StandbyPool>();
@@ -184,17 +205,18 @@ export class Pools implements HostsOwner, ClusterFollower {
   applySettings(hasOtherTls: boolean): void {
     const { settings, localSockets } = this.context;
     localSockets.forget();
+    this.clusters.applySettings(hasOtherTls);
     for (const pool of this.byKey.values()) {
       const { name } = pool.database;
-      const database = settings.databases.get(name) ?? settings.databases.get('*');
-      if (database !== undefined) {
-        pool.applyLimits(limitsOf(settings, database, pool.identity));
-        pool.identity.user = userAfterReload(pool.identity.user, database, settings);
+      const entry = settings.databases.get(name) ?? settings.databases.get('*');
+      if (entry !== undefined) {
+        this.route(entry, pool.identity);
+        pool.applyLimits(limitsOf(settings, entry, pool.identity));
+        pool.identity.user = userAfterReload(pool.identity.user, entry, settings);
       }
       if (hasOtherTls) pool.servers.replace(CONFIGURATION_CHANGED);
     }
     this.listening.applySettings(hasOtherTls);
-    this.clusters.applySettings(hasOtherTls);
     this.openWarm();
   }
 
@@ -240,7 +262,14 @@ function limitsOf(
 ): PoolLimits {
   const limits = poolLimits(settings, entry, { name: database.name, user });
   if (node !== undefined) return towardsStandby(limits, node.settings.address);
-  return towardsPrimary(limits, database);
+  return towardsTarget(limits, database);
+}
+
+function addressesOf({ nodes, primary }: Cluster, target: TargetNodes): ServerAddress[] {
+  const written = primary === null ? [] : [primary.settings.address];
+  if (target === 'primary') return written;
+  const standbys = nodes.filter(({ mayServe }) => mayServe).map(({ settings }) => settings.address);
+  return standbys.length > 0 || target === 'standby' ? standbys : written;
 }
 
 const PATH = 'search_path';

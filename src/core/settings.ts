@@ -81,6 +81,9 @@ export type LocalSocketChoice = 'auto' | 'off' | `/${string}`;
 /** How much of what is committed a read on a standby must see; `primary`: reads go to the primary. */
 export type Consistency = 'strong' | 'session' | 'bounded' | 'eventual' | 'primary';
 
+/** The primary, with reads on standbys as `consistency` allows; standbys alone; or these where there are any. */
+export type TargetNodes = 'primary' | 'standby' | 'prefer-standby';
+
 /** One of the servers of a database with standbys. */
 export interface NodeSettings {
   readonly name: string;
@@ -99,6 +102,8 @@ export interface DatabaseSettings {
   readonly loadBalanceHosts: HostBalancing;
   /** Null: statements are not routed. Otherwise `addresses` are theirs. */
   readonly nodes: readonly NodeSettings[] | null;
+  /** Which of the nodes its clients reach (libpq's parameter of that name). */
+  readonly target: TargetNodes;
   /** null: {@link GatewaySettings.consistency}. */
   readonly consistency: Consistency | null;
   /** null: {@link GatewaySettings.localSocket}. */
@@ -245,6 +250,7 @@ export interface GatewaySettings {
 export const NO_DATABASE_SETTINGS = Object.freeze({
   loadBalanceHosts: 'round-robin',
   nodes: null,
+  target: 'primary',
   consistency: null,
   localSocket: null,
   sessionState: null,

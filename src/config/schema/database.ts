@@ -4,7 +4,7 @@ import { parseServerUrl, UrlError } from '../server-url.js';
 import { booleanWord, localSocketChoice, name, oneOf, portList, text, wholeNumber } from '../value-types.js';
 import { key, optionalCount, optionalSeconds, otherwise } from './entry.js';
 import { ON_PIN, POOL_MODES, POOL_SIZE_MAX, SESSION_STATES } from './pooling.js';
-import { CONSISTENCIES, nodes } from './routing.js';
+import { CONSISTENCIES, nodes, TARGETS } from './routing.js';
 
 /** How a host list is used, as in PgBouncer. */
 export const HOST_BALANCING = ['round-robin', 'disable'] as const;
@@ -35,6 +35,11 @@ export const databaseFields = z.strictObject(
       nodes,
       'list of nodes',
       'In place of `host` and `port`: a primary and its standbys. Who is which is found out. Writes go to the primary, reads to the standbys as `consistency` allows. Each is `HOST:PORT`, or a mapping with `host`, `port` (5432), `name`, `weight` (1) and `zone`.',
+    ),
+    target_session_attrs: key(
+      oneOf(TARGETS).optional(),
+      `one of ${TARGETS.join(', ')}`,
+      'Of a database with `nodes`: `primary`, the default, is where clients begin, and their reads are routed; with `standby` all that they send goes to a standby, and a write is refused; `prefer-standby` is the same, and the primary where no standby can serve.',
     ),
     consistency: key(
       oneOf(CONSISTENCIES).optional(),

@@ -7,6 +7,9 @@ import { count, NO_LIMIT, OURS, seconds, setting } from './setting.js';
 /** How much of what is committed a read on a standby must see. */
 export const CONSISTENCIES = ['strong', 'session', 'bounded', 'eventual', 'primary'] as const;
 
+/** Which of a database's nodes its clients reach, in the words of libpq's parameter of that name. */
+export const TARGETS = ['primary', 'standby', 'prefer-standby'] as const;
+
 const ROUTING = 'Routing';
 const PORT = 5432;
 const WEIGHT_MAX = 1000;

@@ -8,13 +8,13 @@ import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
 import { LISTENING_USERS_TRIED_MAX } from '../limits.js';
 import type { Launching } from '../pool/launching.js';
-import { type PoolLimits, poolLimits, towardsPrimary } from '../pool/pool-limits.js';
+import { type PoolLimits, poolLimits, towardsTarget } from '../pool/pool-limits.js';
 import { userAfterReload } from '../server/server-user.js';
 import type { UserSettings } from '../settings.js';
 
 /** The pool of a client that listens. */
 export interface ListeningPool {
-  readonly identity: { readonly database: Pick<Database, 'name' | 'primaryAddresses'>; user: UserSettings };
+  readonly identity: { readonly database: Pick<Database, 'name' | 'targetAddresses'>; user: UserSettings };
   readonly limits: PoolLimits;
 }
 
@@ -109,7 +109,7 @@ export class ListeningUsers {
       if (database === undefined) continue;
       user.identity.user = userAfterReload(user.identity.user, database, settings);
       const limits = poolLimits(settings, database, { name, user: user.identity.user });
-      user.limits = onlyOne(towardsPrimary(limits, user.identity.database));
+      user.limits = onlyOne(towardsTarget(limits, user.identity.database));
     }
   }
 }

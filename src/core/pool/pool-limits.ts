@@ -83,14 +83,14 @@ export function poolLimits(
   };
 }
 
-/** The same limits for server connections that lead to where a database is written, if that has to be found out. */
-export function towardsPrimary(limits: PoolLimits, { primaryAddresses }: PrimaryPlace): PoolLimits {
-  return primaryAddresses === null ? limits : { ...limits, addresses: primaryAddresses };
+/** The same limits for server connections that lead to the nodes which a database's clients are to reach, if it has nodes. */
+export function towardsTarget(limits: PoolLimits, { targetAddresses }: TargetPlace): PoolLimits {
+  return targetAddresses === null ? limits : { ...limits, addresses: targetAddresses };
 }
 
 /** A database, as this sees it. */
-interface PrimaryPlace {
-  readonly primaryAddresses: readonly ServerAddress[] | null;
+interface TargetPlace {
+  readonly targetAddresses: readonly ServerAddress[] | null;
 }
 
 /** The same limits for server connections to a standby, which nobody needs to have. */

@@ -1,6 +1,7 @@
 /** All server connections of a pool, whatever they are doing. */
 import { CONFIGURATION_CHANGED } from '../close-reasons.js';
 import { configuredAddress } from '../hosts.js';
+import type { ServerAddress } from '../io.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import { letGo } from './session-links.js';
 
@@ -19,6 +20,13 @@ export class PoolServers extends Set<ServerConnection> {
     }
   }
 
+  /** The same for those that lead to none of these. */
+  keepOnly(addresses: readonly ServerAddress[], reason: string): void {
+    for (const server of [...this]) {
+      if (!addresses.some((address) => leadsTo(server, address))) replace(server, reason);
+    }
+  }
+
   close(reason: string): void {
     for (const server of [...this]) server.close(reason);
   }
@@ -34,6 +42,13 @@ export class PoolServers extends Set<ServerConnection> {
     for (const server of this) sum += server.outstandingRequests;
     return sum;
   }
+}
+
+function leadsTo({ address: actual }: ServerConnection, address: ServerAddress): boolean {
+  const configured = configuredAddress(actual);
+  if (configured === null) return JSON.stringify(actual) === JSON.stringify(address);
+  const { host, name, port } = configured;
+  return 'host' in address && (name ?? host) === address.host && port === address.port;
 }
 
 function replace(server: ServerConnection, reason: string): void {

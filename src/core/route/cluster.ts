@@ -32,6 +32,8 @@ export interface ClusterFollower {
   primaryChanged(cluster: Cluster): void;
   /** What this standby has replayed is not known any more: reads that wait for a connection to it go to the primary. */
   standbyLost(node: RouteNode): void;
+  /** Other nodes than before are standbys that may serve. */
+  standbysChanged(cluster: Cluster): void;
 }
 
 /** Whose the clusters are. */
@@ -231,6 +233,7 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
     const isNewLineage =
       lineage.systemId !== this.lineage.systemId || lineage.timeline !== this.lineage.timeline;
     this.lineage = lineage;
+    let haveChanged = false;
     standings.forEach(({ role, reason }, place) => {
       const { node, error } = this.watches[place]!;
       this.tell(node, role, reason);
@@ -238,9 +241,11 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
       node.role = role;
       node.reason = reason;
       if (!served && node.mayServe) node.serves(now);
+      haveChanged ||= served !== node.mayServe;
       if (served && (!node.mayServe || error !== null)) this.owner.standbyLost(node);
     });
     this.hasStandby = this.allNodes.some(({ mayServe }) => mayServe);
+    if (haveChanged) this.owner.standbysChanged(this);
     this.primaryWatch = primary === -1 ? null : this.watches[primary]!;
     if (this.primaryWatch === before && (!isNewLineage || before === null)) return;
     this.history.clear();

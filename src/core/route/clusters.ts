@@ -62,6 +62,10 @@ export class Clusters implements ClusterOwner {
     this.follower.primaryChanged(cluster);
   }
 
+  standbysChanged(cluster: Cluster): void {
+    this.follower.standbysChanged(cluster);
+  }
+
   standbyLost(node: RouteNode): void {
     this.follower.standbyLost(node);
   }

@@ -27,7 +27,7 @@ import { type JudgedClient, type JudgedPool, UnitJudge } from './unit-judge.js';
 export const PASS = -1;
 
 /** What is known of the nodes of a database. */
-export type ReadNodes = Pick<Cluster, 'awaitPosition' | 'leave' | 'pick'>;
+export type ReadNodes = Pick<Cluster, 'awaitPosition' | 'leave' | 'pick' | 'doubtPrimary'>;
 
 /** A pool of server connections to one standby. */
 export interface StandbyServers<Client> {
@@ -387,6 +387,9 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
 
   /** True: what failed on the standby is repeated on the primary, and nobody needs to know. */
   moves({ code }: ErrorFields): boolean {
+    // By a transaction that only reads, or by one that was the primary.
+    if (this.state === State.FREE && code === SqlState.read_only_sql_transaction)
+      this.routes.nodes.doubtPrimary();
     if (!this.canRepeat || USERS_OWN.has(code) || code.startsWith(DATA_EXCEPTION)) return false;
     if (NOT_ON_STANDBYS.has(code)) this.shape?.refused(code);
     const { servers } = this;
