@@ -61,6 +61,7 @@ export class NodeWorld {
     this.clusters = new Clusters(context, this.gateway, hosts, {
       primaryChanged: ({ primary }) => this.changes.push(primary?.settings.name ?? null),
       standbyLost: () => {},
+      standbysChanged: () => {},
     });
     this.cluster = join(this.clusters, this.gateway);
   }
