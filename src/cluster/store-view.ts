@@ -7,6 +7,14 @@ export interface Leader {
   readonly term: number;
 }
 
+/** The lease, as its holder has it. */
+export interface Holding extends Leader {
+  /** The holder's clock when the request was about to be sent that the lease counts from. ms. */
+  readonly since: number;
+  /** The store's own name of the lease. */
+  readonly lease: string;
+}
+
 /** A value by its name. */
 export interface StoredValue {
   readonly text: string;

@@ -10,7 +10,7 @@
  * - A change whose answer is lost was made or not made, and is never repeated by the store itself.
  * - `watch()` may leave intermediate states out, but never the last one, whatever it has missed.
  */
-import type { Leader, StoreView } from '../cluster/store-view.js';
+import type { Holding, Leader, StoreView } from '../cluster/store-view.js';
 
 /** A name of a value or a member. */
 export const STORE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
@@ -31,14 +31,6 @@ export interface StoreSettings {
   readonly refreshMs: number;
   /** A monotonic clock. ms. */
   readonly clock: () => number;
-}
-
-/** The lease, as its holder has it. */
-export interface Holding extends Leader {
-  /** The holder's clock when the request was about to be sent that the lease counts from. ms. */
-  readonly since: number;
-  /** The store's own name of the lease. */
-  readonly lease: string;
 }
 
 /** On what a publication depends. If it isn't so, nothing is changed. */

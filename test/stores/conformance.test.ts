@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { CLOCK_RATE_ALLOWANCE, leaseTimes } from '../../src/cluster/lease-time.js';
-import type { StoreView } from '../../src/cluster/store-view.js';
-import type { Holding, Store, StoreError } from '../../src/stores/store.js';
+import type { Holding, StoreView } from '../../src/cluster/store-view.js';
+import type { Store, StoreError } from '../../src/stores/store.js';
 import { until } from '../harness/until.js';
 import { EMBEDDED, ETCD, longestLeaseMs, type StoreKind, type StoreUnderTest } from './stores-under-test.js';
 

@@ -2,11 +2,10 @@
 import { Agent } from 'node:http';
 import type { z } from 'zod';
 import { leaseTimes } from '../../cluster/lease-time.js';
-import type { Leader, StoreView } from '../../cluster/store-view.js';
+import type { Holding, Leader, StoreView } from '../../cluster/store-view.js';
 import { type Endpoint, requestJson } from '../json-request.js';
 import {
   checkEntry,
-  type Holding,
   type PublishCondition,
   type Store,
   StoreError,

@@ -10,10 +10,9 @@
  * - A watch may come from a member that was cut off and says nothing: `refreshMs` ends it, and the next read tells.
  */
 import { leaseTimes } from '../../cluster/lease-time.js';
-import type { Leader, StoreView } from '../../cluster/store-view.js';
+import type { Holding, Leader, StoreView } from '../../cluster/store-view.js';
 import {
   checkEntry,
-  type Holding,
   type PublishCondition,
   type Store,
   StoreError,

@@ -1,0 +1,350 @@
+/** Rules of the machine that a run by chance seldom meets; whole clusters are in test/cluster-simulation.test.ts. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Answer, Effect, Input } from './inputs.js';
+import { begin, step } from './machine.js';
+import type { NodeState } from './node-state.js';
+import type { TimelineOrigin } from './position.js';
+import { type ClusterView, type Epoch, type Member, NO_CONTROL, type Rule } from './records.js';
+import { type ClusterSettings, DEFAULT_TIMING, holderMs } from './settings.js';
+
+const FIRST: TimelineOrigin = { timeline: 1, term: 0, from: 0 };
+const SECOND: TimelineOrigin = { timeline: 2, term: 4, from: 50 };
+const OLD_RULE: Rule = {
+  ...{ term: 3, primary: 'p', standbys: ['a', 'b'], quorum: 1 },
+  mayLose: false,
+  history: [FIRST],
+};
+const OLD_EPOCH: Epoch = {
+  ...{ term: 3, primary: 'p', systemIdentifier: '7', history: [FIRST] },
+  rule: OLD_RULE,
+};
+const SETTINGS: ClusterSettings = {
+  ...{ node: 'a', priority: 1, mayBegin: false, durability: 'durable', quorum: 1 },
+  timing: DEFAULT_TIMING,
+};
+
+type Omitted<T> = T extends unknown ? Omit<T, 'at'> : never;
+
+/** A node `a`, and what it wants. */
+class Node {
+  state: NodeState;
+  effects: readonly Effect[];
+  at = 1000;
+  view: ClusterView;
+
+  constructor(change: Partial<ClusterSettings> = {}) {
+    ({ state: this.state, effects: this.effects } = begin({ ...SETTINGS, ...change }, 'life', this.at));
+    this.view = {
+      ...{ revision: 1, term: 3, leader: null, epoch: OLD_EPOCH, epochVersion: 1, control: NO_CONTROL },
+      members: new Map(),
+    };
+  }
+
+  tell(input: Omitted<Input>): void {
+    ({ state: this.state, effects: this.effects } = step(this.state, { ...input, at: this.at } as Input));
+  }
+
+  /** The last command of the kind. */
+  wanted<Kind extends Effect['do']>(kind: Kind): Extract<Effect, { do: Kind }> {
+    const effect = this.effects.findLast((one) => one.do === kind);
+    assert.ok(effect, `${kind} was not wanted, but ${this.effects.map((one) => one.do).join()}`);
+    return effect as Extract<Effect, { do: Kind }>;
+  }
+
+  wants(kind: Effect['do']): boolean {
+    return this.effects.some((one) => one.do === kind);
+  }
+
+  answer(kind: Effect['do'], answer: Answer): void {
+    const command = this.wanted(kind);
+    assert.ok('id' in command);
+    this.tell({ kind: 'answer', id: command.id, answer });
+  }
+
+  see(change: Partial<ClusterView>): void {
+    this.view = { ...this.view, ...change, revision: this.view.revision + 1 };
+    this.tell({ kind: 'view', view: this.view });
+  }
+
+  /** Fenced, started, and standing still with this LSN. */
+  stand(lsn = 50): void {
+    this.answer('stop', { kind: 'stopped', stopped: { data: 'whole', systemIdentifier: '7' } });
+    this.answer('start', { kind: 'at', position: { history: [FIRST], lsn } });
+  }
+
+  /** Elected after term 3, and promoted. */
+  lead(): void {
+    this.stand();
+    this.see({});
+    const own = this.wanted('register').member;
+    this.at += DEFAULT_TIMING.graceMs;
+    this.see({
+      members: new Map([
+        ['a', own],
+        ['b', { ...own, holder: 'b/1' }],
+      ]),
+    });
+    const { holder } = this.state;
+    this.answer('acquire', { kind: 'lease', holding: { holder, term: 4, since: this.at, lease: '' } });
+    this.answer('promote', { kind: 'at', position: { history: [FIRST, SECOND], lsn: 51 } });
+    this.answer('publish', { kind: 'published', version: 2 });
+    this.see({ leader: { holder, term: 4 }, term: 4 });
+  }
+
+  /** With b as its only synchronous standby. */
+  open(): void {
+    this.lead();
+    this.stream(['b', 51]);
+    this.answer('synchronize', { kind: 'synchronized', lsn: 51 });
+    this.answer('publish', { kind: 'published', version: 3 });
+    assert.equal(this.state.name, 'leading');
+  }
+
+  stream(...streaming: [string, number][]): void {
+    this.tell({ kind: 'replication', streaming: streaming.map(([name, flushed]) => ({ name, flushed })) });
+  }
+}
+
+function ruleOf(effect: Extract<Effect, { do: 'publish' }>): [string, number] {
+  return [effect.epoch.rule.standbys.join(), effect.epoch.rule.quorum];
+}
+
+describe('a node', () => {
+  test('begins by ending what runs, and starts as a standby of nobody', () => {
+    const node = new Node();
+    assert.equal(node.wanted('stop').mode, 'immediate');
+    assert.ok(!node.wants('start'));
+    node.stand();
+    assert.equal(node.state.name, 'standing');
+  });
+
+  test('is not elected by a vote that an earlier life of its agent has left', () => {
+    const node = new Node();
+    node.stand(40);
+    const vote = { afterTerm: 3, position: { history: [FIRST], lsn: 90 } };
+    const left: Member = { ...node.wanted('register').member, vote };
+    node.at += DEFAULT_TIMING.graceMs;
+    node.see({
+      members: new Map([
+        ['a', left],
+        ['b', { ...left, vote: { ...vote, position: { history: [FIRST], lsn: 60 } } }],
+      ]),
+    });
+    assert.ok(!node.wants('acquire'));
+  });
+
+  test('gives back a lease that an earlier life of its agent has left', () => {
+    const node = new Node();
+    node.stand();
+    node.see({ leader: { holder: 'a/earlier', term: 4 }, term: 4 });
+    assert.deepEqual(node.wanted('release').leader, { holder: 'a/earlier', term: 4 });
+  });
+
+  test('asks for a timeline with a number that nobody has used', () => {
+    const node = new Node();
+    node.stand();
+    node.see({});
+    const own = node.wanted('register').member;
+    const branch = { timeline: 9, term: 2, from: 20 };
+    const other: Member = { ...own, vote: { afterTerm: 3, position: { history: [FIRST, branch], lsn: 30 } } };
+    node.at += DEFAULT_TIMING.graceMs;
+    node.see({
+      members: new Map([
+        ['a', own],
+        ['b', other],
+      ]),
+    });
+    node.answer('acquire', {
+      kind: 'lease',
+      holding: { holder: node.state.holder, term: 4, since: node.at, lease: '' },
+    });
+    assert.equal(node.wanted('promote').above, 9);
+  });
+
+  test('does not touch data of another cluster', () => {
+    const node = new Node();
+    node.see({ leader: { holder: 'p/1', term: 3 } });
+    const id = 1;
+    node.tell({
+      kind: 'answer',
+      id,
+      answer: { kind: 'stopped', stopped: { data: 'whole', systemIdentifier: '8' } },
+    });
+    assert.equal(node.state.name, 'fenced');
+    assert.ok(!node.wants('start') && !node.wants('clone'));
+  });
+
+  test('clones where timelines of one number make a rewind uncertain, and keeps what it had', () => {
+    const node = new Node();
+    node.stand(60);
+    node.tell({ kind: 'tick' });
+    node.state = { ...node.state, position: { history: [FIRST, { ...SECOND, term: 2 }], lsn: 60 } };
+    const epoch = {
+      ...OLD_EPOCH,
+      term: 4,
+      primary: 'b',
+      history: [FIRST, SECOND],
+      rule: { ...OLD_RULE, term: 4 },
+    };
+    node.see({ leader: { holder: 'b/1', term: 4 }, term: 4, epoch, epochVersion: 2 });
+    assert.deepEqual({ ...node.wanted('clone'), id: 0 }, { do: 'clone', id: 0, primary: 'b', keepFrom: 50 });
+    assert.deepEqual(
+      node.effects.filter((one) => one.do === 'report').map(({ report }) => report.what),
+      ['state', 'left behind'],
+    );
+  });
+});
+
+describe('a leader', () => {
+  test('leaves the rule of the last one in force, and lets nobody in, until its standbys have what it began with', () => {
+    const node = new Node();
+    node.lead();
+    assert.deepEqual(node.state.epoch?.value.rule, OLD_RULE);
+    node.stream(['b', 49]);
+    node.answer('synchronize', { kind: 'synchronized', lsn: 51 });
+    node.stream(['b', 50]);
+    assert.ok(!node.wants('publish') && !node.wants('open'));
+    node.stream(['b', 51]);
+    assert.deepEqual(ruleOf(node.wanted('publish')), ['b', 1]);
+    assert.ok(!node.wants('open'));
+    node.answer('publish', { kind: 'published', version: 3 });
+    assert.ok(node.wants('open'));
+  });
+
+  test('tells the store of a longer list before PostgreSQL, and of a shorter one after', () => {
+    const node = new Node();
+    node.open();
+    const member = (name: string): Member => ({
+      ...node.view.members.get('b')!,
+      holder: `${name}/1`,
+      vote: null,
+    });
+    node.see({
+      members: new Map([
+        ['b', member('b')],
+        ['c', member('c')],
+      ]),
+    });
+    node.stream(['b', 60], ['c', 10]);
+    assert.deepEqual(ruleOf(node.wanted('publish')), ['b,c', 1]);
+    assert.ok(!node.wants('synchronize'));
+    node.answer('publish', { kind: 'published', version: 4 });
+    assert.deepEqual(node.wanted('synchronize').standbys, ['b', 'c']);
+    node.answer('synchronize', { kind: 'synchronized', lsn: 60 });
+    assert.ok(!node.wants('publish'));
+    // b goes: the list without it counts only when c has what b alone may have.
+    node.at += DEFAULT_TIMING.dropMs;
+    node.stream(['c', 20]);
+    assert.deepEqual(node.wanted('synchronize').standbys, ['c']);
+    node.answer('synchronize', { kind: 'synchronized', lsn: 70 });
+    node.stream(['c', 69]);
+    assert.ok(!node.wants('publish'));
+    node.stream(['c', 70]);
+    assert.deepEqual(ruleOf(node.wanted('publish')), ['c', 1]);
+  });
+
+  test('tells PostgreSQL nothing that a publication in doubt would not cover', () => {
+    const node = new Node();
+    node.open();
+    const member = { ...node.view.members.get('b')!, vote: null };
+    node.see({
+      members: new Map([
+        ['b', member],
+        ['c', member],
+      ]),
+    });
+    node.at += DEFAULT_TIMING.dropMs;
+    node.stream(['c', 60]);
+    node.answer('publish', { kind: 'published', version: 4 });
+    node.answer('synchronize', { kind: 'synchronized', lsn: 60 });
+    assert.deepEqual(ruleOf(node.wanted('publish')), ['c', 1]);
+    node.answer('publish', { kind: 'failed' });
+    // The list of c alone may come into force: b must not be waited for before the store has said what is.
+    node.at += DEFAULT_TIMING.renewRetryMs;
+    node.stream(['b', 60], ['c', 60]);
+    assert.ok(!node.wants('synchronize'));
+    assert.deepEqual(ruleOf(node.wanted('publish')), ['b,c', 1]);
+    node.answer('publish', { kind: 'published', version: 6 });
+    assert.deepEqual(node.wanted('synchronize').standbys, ['b', 'c']);
+  });
+
+  test('goes on alone where it may, after the store knows; where it may not, commits wait', () => {
+    const [available, durable] = [new Node({ durability: 'available' }), new Node()];
+    for (const node of [available, durable]) {
+      node.open();
+      node.at += DEFAULT_TIMING.dropMs;
+      node.stream();
+    }
+    assert.ok(!durable.wants('publish') && !durable.wants('synchronize'));
+    assert.deepEqual(ruleOf(available.wanted('publish')), ['b', 0]);
+    available.answer('publish', { kind: 'published', version: 4 });
+    assert.equal(available.wanted('synchronize').quorum, 0);
+  });
+
+  test('renews in time, gives leave until the lease ends, and begins to end PostgreSQL before that', () => {
+    const node = new Node();
+    node.open();
+    const { since } = node.state.holding!;
+    node.at = since + DEFAULT_TIMING.renewMs;
+    node.tell({ kind: 'tick' });
+    const holding = { ...node.wanted('renew').holding, since: node.at };
+    node.at += 400;
+    node.answer('renew', { kind: 'lease', holding });
+    assert.equal(node.wanted('permit').until, holding.since + holderMs(DEFAULT_TIMING));
+    node.at = holding.since + holderMs(DEFAULT_TIMING) - DEFAULT_TIMING.fenceMs - 1;
+    node.tell({ kind: 'tick' });
+    assert.equal(node.state.name, 'leading');
+    node.at += 1;
+    node.tell({ kind: 'tick' });
+    assert.equal(node.wanted('stop').mode, 'immediate');
+    assert.ok(!node.wants('release'), 'not before PostgreSQL has ended');
+    node.answer('stop', { kind: 'stopped', stopped: { data: 'whole', systemIdentifier: '7' } });
+    assert.ok(node.wants('release'));
+  });
+
+  test('whose postmaster has ended gives the lease back at once', () => {
+    const node = new Node();
+    node.open();
+    node.tell({ kind: 'ended' });
+    assert.deepEqual(node.wanted('release').leader, { holder: node.state.holder, term: 4 });
+    assert.ok(node.wants('start'));
+  });
+
+  test('that another one has replaced ends PostgreSQL, also if nobody has refused a renewal', () => {
+    const node = new Node();
+    node.open();
+    node.see({ leader: { holder: 'b/1', term: 5 }, term: 5 });
+    assert.equal(node.wanted('stop').mode, 'immediate');
+  });
+
+  test('whose writes hang ends PostgreSQL', () => {
+    const node = new Node();
+    node.open();
+    node.tell({ kind: 'wedged' });
+    assert.equal(node.wanted('stop').mode, 'immediate');
+  });
+
+  test('hands over in two steps, to one who may have everything, and only if it is asked in its term', () => {
+    const node = new Node();
+    node.open();
+    node.see({ control: { paused: false, switchover: { term: 3, to: 'b' } } });
+    node.see({ control: { paused: false, switchover: { term: 4, to: 'nobody' } } });
+    assert.equal(node.state.name, 'leading');
+    node.see({ control: { paused: false, switchover: { term: 4, to: 'b' } } });
+    node.answer('hold', { kind: 'drained' });
+    assert.equal(node.wanted('stop').mode, 'fast');
+    node.answer('stop', { kind: 'stopped', stopped: { data: 'whole', systemIdentifier: '7' } });
+    assert.ok(node.wants('release'));
+  });
+
+  test('lets clients in again when a switchover is called off', () => {
+    const node = new Node();
+    node.open();
+    node.see({ control: { paused: false, switchover: { term: 4, to: null } } });
+    assert.ok(node.wants('hold'));
+    node.see({ control: NO_CONTROL });
+    assert.ok(node.wants('open'));
+    assert.equal(node.state.name, 'leading');
+  });
+});

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { canBeMistaken, commonWith, type TimelineOrigin } from './position.js';
+
+const FIRST: TimelineOrigin = { timeline: 1, term: 0, from: 0 };
+const SECOND: TimelineOrigin = { timeline: 2, term: 4, from: 100 };
+const OTHER_SECOND: TimelineOrigin = { timeline: 2, term: 5, from: 100 };
+const THIRD: TimelineOrigin = { timeline: 3, term: 6, from: 150 };
+
+test('a node on the lineage has what its LSN says', () => {
+  assert.deepEqual(commonWith([FIRST], { history: [FIRST], lsn: 90 }), { lsn: 90, isDiverged: false });
+  assert.deepEqual(commonWith([FIRST, SECOND], { history: [FIRST], lsn: 90 }), {
+    lsn: 90,
+    isDiverged: false,
+  });
+  const behind = { history: [FIRST, SECOND], lsn: 130 };
+  assert.deepEqual(commonWith([FIRST, SECOND, THIRD], behind), { lsn: 130, isDiverged: false });
+});
+
+test('a node that went on behind a fork has only what is before it, however high its LSN is', () => {
+  assert.deepEqual(commonWith([FIRST, SECOND], { history: [FIRST], lsn: 900 }), {
+    lsn: 100,
+    isDiverged: true,
+  });
+  const promoted = { history: [FIRST, SECOND], lsn: 900 };
+  assert.deepEqual(commonWith([FIRST], promoted), { lsn: 100, isDiverged: true });
+});
+
+test('timelines of one number that different elections began are different', () => {
+  const position = { history: [FIRST, OTHER_SECOND], lsn: 120 };
+  assert.deepEqual(commonWith([FIRST, SECOND], position), { lsn: 100, isDiverged: true });
+  assert.ok(canBeMistaken([FIRST, SECOND], position));
+  assert.ok(!canBeMistaken([FIRST, THIRD], position));
+  assert.ok(!canBeMistaken([FIRST, SECOND, THIRD], { history: [FIRST, SECOND], lsn: 900 }));
+});
+
+test('another cluster has nothing in common', () => {
+  const foreign = { history: [{ timeline: 1, term: 9, from: 0 }], lsn: 50 };
+  assert.deepEqual(commonWith([FIRST], foreign), { lsn: -1, isDiverged: true });
+});

@@ -1,0 +1,56 @@
+/**
+ * How far a node's WAL goes, and along which timelines. Two numbers can't say that: a node whose LSN is the highest may
+ * have it on a branch that was given up, and timelines of different branches may have the same number. So each timeline
+ * carries the term of the election that began it, which is unique.
+ */
+
+/** A place in the WAL, in bytes from its beginning (PostgreSQL's `pg_lsn`, as a number: exact to 9 PB). */
+export type Lsn = number;
+
+/** A timeline, and where it left the one before. */
+export interface TimelineOrigin {
+  /** PostgreSQL's timeline ID. */
+  readonly timeline: number;
+  /** The term of the primary that began it; 0: it is older than the cluster. */
+  readonly term: number;
+  /** Its first byte. */
+  readonly from: Lsn;
+}
+
+/** All that a node has: its timelines in order, and where the last one ends. */
+export interface Position {
+  readonly history: readonly TimelineOrigin[];
+  readonly lsn: Lsn;
+}
+
+/** What a position has in common with a lineage. */
+export interface Common {
+  /** Up to here it is the same WAL; -1: nothing is the same. Along one lineage these compare. */
+  readonly lsn: Lsn;
+  /** It goes on from there with WAL of its own, which must go before it can follow the lineage. */
+  readonly isDiverged: boolean;
+}
+
+/** Compares a position with a lineage (the history of a primary, or of one that may have become it). */
+export function commonWith(lineage: readonly TimelineOrigin[], { history, lsn }: Position): Common {
+  let same = 0;
+  while (same < lineage.length && same < history.length && isSame(lineage[same]!, history[same]!)) same++;
+  if (same === 0) return { lsn: -1, isDiverged: true };
+  const ownEnd = history[same]?.from ?? lsn;
+  const lineageEnd = lineage[same]?.from ?? Number.POSITIVE_INFINITY;
+  return { lsn: Math.min(ownEnd, lineageEnd), isDiverged: same < history.length || lsn > lineageEnd };
+}
+
+/**
+ * Whether timelines of the two have one number and are not the same. PostgreSQL and pg_rewind know them by their numbers
+ * alone: they would take one's WAL for the other's.
+ */
+export function canBeMistaken(lineage: readonly TimelineOrigin[], { history }: Position): boolean {
+  const differs = (origin: TimelineOrigin) => (other: TimelineOrigin) =>
+    origin.timeline === other.timeline && !isSame(origin, other);
+  return history.some((origin) => lineage.some(differs(origin)));
+}
+
+function isSame(a: TimelineOrigin, b: TimelineOrigin): boolean {
+  return a.timeline === b.timeline && a.term === b.term && a.from === b.from;
+}
