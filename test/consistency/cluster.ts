@@ -1,5 +1,6 @@
 /** A primary and two standbys that stream from it, with what the workloads need. */
 import { PostgresServer } from '../harness/postgres-server.js';
+import { ListNumbers } from './list-numbers.js';
 
 /** How many registers there are: few, so that sessions meet. */
 export const REGISTERS = 20;
@@ -34,6 +35,7 @@ const SCHEMA = `
 export class Cluster {
   readonly primary: PostgresServer;
   readonly standbys: readonly PostgresServer[];
+  readonly listNumbers = new ListNumbers();
   readonly #names: ReadonlyMap<string, string>;
 
   private constructor(primary: PostgresServer, standbys: readonly PostgresServer[]) {

@@ -7,8 +7,12 @@ import type { Cluster } from './cluster.js';
 /** One kind of delay. It is over when its promise resolves. */
 type Delay = (cluster: Cluster, random: SeededRandom) => Promise<void>;
 
+/** In which both standbys are sure to be given reads. */
+const FIRST_CALM_MS = 500;
 const CALM_MS_MAX = 600;
+const PAUSE_MS_MIN = 200;
 const PAUSE_MS_MAX = 900;
+const BOTH_PAUSED = 'replay of both paused';
 const APPLY_DELAY_MS_MAX = 400;
 const LOADS = 4;
 const LOAD_ROWS = 15_000;
@@ -16,7 +20,7 @@ const LOAD_ROWS = 15_000;
 const DELAYS: Readonly<Record<string, Delay>> = {
   calm: (_cluster, random) => pause(random.below(CALM_MS_MAX)),
   'replay paused': (cluster, random) => pauseReplay(random.pick(cluster.standbys), random),
-  'replay of both paused': async ({ standbys }, random) => {
+  [BOTH_PAUSED]: async ({ standbys }, random) => {
     await Promise.all(standbys.map((standby) => pauseReplay(standby, random)));
   },
   recovery_min_apply_delay: (cluster, random) => delayApplying(random.pick(cluster.standbys), random),
@@ -33,17 +37,20 @@ export async function delayStandbys(
   goesOn: () => boolean,
 ): Promise<DelayCounts> {
   const counts = new Map<string, number>();
+  await pause(FIRST_CALM_MS);
+  // The first one is sure to make reads stale that don't wait.
+  let name: keyof typeof DELAYS = BOTH_PAUSED;
   while (goesOn()) {
-    const name = random.pick(Object.keys(DELAYS));
     await DELAYS[name]!(cluster, random);
     counts.set(name, (counts.get(name) ?? 0) + 1);
+    name = random.pick(Object.keys(DELAYS));
   }
   return counts;
 }
 
 async function pauseReplay(standby: PostgresServer, random: SeededRandom): Promise<void> {
   await standby.query('SELECT pg_wal_replay_pause()');
-  await pause(random.below(PAUSE_MS_MAX));
+  await pause(PAUSE_MS_MIN + random.below(PAUSE_MS_MAX - PAUSE_MS_MIN));
   await standby.query('SELECT pg_wal_replay_resume()');
 }
 

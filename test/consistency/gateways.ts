@@ -9,6 +9,8 @@ import type { Cluster } from './cluster.js';
 import { BOUND_MS, type Mode } from './verdict.js';
 
 const POOL_SIZE = 20;
+/** Longer than the default, so that more reads are standbys': reads of the primary prove nothing. */
+const WAIT_MS = 50;
 
 /** How the mode of consistency is asked for: by the database's entry, or by each session's own SET. */
 export const WAYS = ['database', 'session'] as const;
@@ -41,6 +43,7 @@ export async function startGateways(
     'pool_mode: transaction',
     `default_pool_size: ${POOL_SIZE}`,
     `bounded_staleness: ${BOUND_MS}ms`,
+    `standby_wait: ${WAIT_MS}ms`,
   ];
   writeFileSync(file, `${lines.join('\n')}\n`);
   const gateways: GatewayUnderTest[] = [];

@@ -88,6 +88,14 @@ export const EXPECTED_FAILURES: readonly ExpectedFailure[] = [
       "refint of contrib/spi keeps in each server process a plan with the values of the plan's first use there",
     atTimes: true,
   },
+  {
+    suite: 'regress',
+    mode: 'routing',
+    test: 'create_index',
+    reason:
+      'EXPLAIN on a standby plans at times by what its sessions remember of a table from before VACUUM, which tells only those of its own server',
+    atTimes: true,
+  },
   ...BY_PROCESS_ID.trim().split(/\s+/).map(byProcessId),
   {
     suite: 'isolation',
