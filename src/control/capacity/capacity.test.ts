@@ -77,6 +77,17 @@ describe('what a configuration may ask for', () => {
     assert.equal(await one({}, { max_db_connections: 30 }), 2);
   });
 
+  test('has two connections to each node of a database, where it has some', async () => {
+    const nodes = ['10.0.0.1:5432', '10.0.0.2:5432'];
+    const routed = await demand({ databases: { one: { nodes, user: 'a' }, two: { nodes, user: 'a' } } }, 3);
+    assert.equal(routed.watching, 3 * 2 * 2);
+    assert.match(
+      judge({ ...routed, least: 50, most: 50 }, FACTS, 3).reason,
+      /50 of 95 connections.*, and 12 to watch/,
+    );
+    assert.equal((await demand({ databases: { one: { host: 'db', user: 'a' } } })).watching, 0);
+  });
+
   test('counts for every gateway, and for each server of a host list', async () => {
     const config = await loadConfig({
       values: { auth_type: 'trust', databases: { one: { host: 'db1,db2', user: 'a' } } },

@@ -22,6 +22,8 @@ export interface DatabaseDemand {
   readonly most: number;
   /** Beside its pools, the connection over which the gateway listens for clients that LISTEN: 1, or 0 where these use their own. */
   readonly listening: number;
+  /** Beside its pools, on each of its nodes: one connection to watch it, and one to read the catalogue of the primary; 0: it has no nodes. */
+  readonly watching: number;
 }
 
 /** What one server may be asked for. */
@@ -34,9 +36,14 @@ export interface ServerDemand {
   readonly least: number;
   /** What comes to `most` if clients LISTEN in every database. */
   readonly listening: number;
+  /** What comes to `most` to know the nodes of databases that have some. */
+  readonly watching: number;
   /** Sentences: what the worst case doesn't know. */
   readonly unknowns: readonly string[];
 }
+
+/** The most that a gateway opens to one node of a database, outside of the pools and of their limits. */
+const WATCHING = 2;
 
 /** The demand of `gateways` processes with this configuration, server by server. */
 export function demandOf(config: SluiceConfig, settings: GatewaySettings, gateways: number): ServerDemand[] {
@@ -58,6 +65,7 @@ export function demandOf(config: SluiceConfig, settings: GatewaySettings, gatewa
       most: gateways * capUsers(demands, settings),
       least: gateways * sum(demands.map(leastOf)),
       listening: gateways * sum(demands.map(({ listening }) => listening)),
+      watching: gateways * sum(demands.map(({ watching }) => watching)),
       unknowns: unknownsOf(databases, openUsers),
     };
   });
@@ -94,7 +102,8 @@ function databaseDemand(
   const users = isOpen ? [...named, null] : named;
   const mayListen = users.some((user) => listensForClients(database, settings, user));
   const listening = mayListen && (cap === 0 || most < cap) ? 1 : 0;
-  return { database: database.name, pools, cap, most, listening };
+  const watching = database.nodes === null ? 0 : WATCHING;
+  return { database: database.name, pools, cap, most, listening, watching };
 }
 
 /** Whether a LISTEN of the user's holds no server connection. @param user null: one whom nothing names */

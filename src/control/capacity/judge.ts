@@ -33,7 +33,7 @@ export function judge(demand: ServerDemand, facts: ServerFacts, gateways: number
       verdict: 'too-many',
       room,
       reason,
-      advice: adviceFor(demand, demand.least + demand.listening, room, facts, gateways),
+      advice: adviceFor(demand, demand.least + ownOf(demand), room, facts, gateways),
       memory,
     };
   }
@@ -41,16 +41,26 @@ export function judge(demand: ServerDemand, facts: ServerFacts, gateways: number
     const reason = `one user for each database needs ${demand.least} of ${room}, but nothing bounds the number of pools: ${demand.unknowns.join('; ')}`;
     return { verdict: 'unknown', room, reason, advice: boundAdvice(demand, room, gateways), memory };
   }
-  const wanted = demand.most + demand.listening;
-  const listeners = demand.listening > 0 ? `, and ${demand.listening} for clients that LISTEN` : '';
+  const wanted = demand.most + ownOf(demand);
+  const others = ownWords(demand);
   if (wanted > room) {
-    const reason = `the pools may open ${demand.most} connections${listeners}, ${wanted - room} more than the server has room for (${room})`;
+    const reason = `the pools may open ${demand.most} connections${others}, ${wanted - room} more than the server has room for (${room})`;
     const advice = adviceFor(demand, wanted, room, facts, gateways);
     return { verdict: 'too-many', room, reason, advice, memory };
   }
   const left = room - wanted;
-  const reason = `the pools may open ${demand.most} of ${room} connections${listeners}; ${left} are left for others`;
+  const reason = `the pools may open ${demand.most} of ${room} connections${others}; ${left} are left for others`;
   return { verdict: 'fits', room, reason, advice: left < SPARE ? [spareAdvice(left)] : [], memory };
+}
+
+/** What the gateway has connections of its own for. */
+function ownOf({ listening, watching }: ServerDemand): number {
+  return listening + watching;
+}
+
+function ownWords({ listening, watching }: ServerDemand): string {
+  const listeners = listening > 0 ? `, and ${listening} for clients that LISTEN` : '';
+  return watching > 0 ? `${listeners}, and ${watching} to watch the nodes` : listeners;
 }
 
 function adviceFor(
@@ -60,7 +70,7 @@ function adviceFor(
   facts: ServerFacts,
   gateways: number,
 ): string[] {
-  const usable = Math.max(1, room - SPARE - demand.listening);
+  const usable = Math.max(1, room - SPARE - ownOf(demand));
   const pools = demand.databases.flatMap((database) => database.pools);
   const each = Math.floor(usable / gateways / Math.max(1, pools.length));
   const advice: string[] = [];

@@ -4,6 +4,8 @@ import type { PositionHistory } from './position-history.js';
 import type { NodeRole } from './topology.js';
 import { formatPosition, NO_POSITION } from './wal-position.js';
 
+const PAUSED = 'its replay is paused';
+
 /** A node, for `SHOW NODES`. */
 export interface NodeSnapshot {
   readonly name: string;
@@ -48,7 +50,7 @@ export function nodeSnapshot(watch: NodeWatch, history: PositionHistory, now: nu
     name,
     address: 'socketPath' in address ? address.socketPath : `${address.host}:${address.port}`,
     role: node.role,
-    state: stateOf(node.reason, error?.message),
+    state: stateOf(node.reason ?? (evidence?.isPaused ? PAUSED : null), error?.message),
     evidenceAgeMs: evidence === null ? null : now - watch.evidenceAskedAt,
     timeline: evidence?.timeline ?? null,
     lsn: position === NO_POSITION ? null : formatPosition(position),
