@@ -4,56 +4,39 @@
  */
 import { ShapeReader } from '../sql/shape.js';
 import { ShapeCache } from '../sql/shape-cache.js';
-import type { Catalogue, SearchPath } from './catalogue.js';
 import type { SqlParser } from './parse-tree.js';
-import { decideStandby, type StandbyDecision } from './standby-decision.js';
 import { judgeStatement, type StatementVerdict } from './statement-verdict.js';
 
 /** Longer texts, in bytes, are not read: they go to the primary. */
 export const JUDGED_BYTES_MAX = 1_048_576;
 /** How many shapes are remembered. */
 export const SHAPES_MAX = 8192;
+/** And how long their texts may be together, in bytes: what is known of one takes up to 30 times the memory of its text. */
+const SHAPES_BYTES_MAX = 4 * 1024 * 1024;
 
-/** What is known of a shape: its verdict, and what was decided about it last. */
-export class JudgedShape {
+/** What is known of a shape. */
+export interface JudgedShape {
   readonly verdict: StatementVerdict;
   /** False: another time more might be known of the same text, since the parser was not there. */
   readonly isLasting: boolean;
-  #catalogue: Catalogue | null = null;
-  #path: SearchPath = null;
-  #decision: StandbyDecision | null = null;
-
-  constructor(verdict: StatementVerdict, isLasting = true) {
-    this.verdict = verdict;
-    this.isLasting = isLasting;
-  }
-
-  /**
-   * See {@link decideStandby}. Made once for one catalogue and one path, both compared by reference: whoever hands them
-   * in keeps one object for equal paths.
-   */
-  decide(catalogue: Catalogue, path: SearchPath): StandbyDecision {
-    let decision = this.#decision;
-    if (decision === null || catalogue !== this.#catalogue || path !== this.#path) {
-      decision = decideStandby(this.verdict, catalogue, path);
-      this.#decision = decision;
-      this.#catalogue = catalogue;
-      this.#path = path;
-    }
-    return decision;
-  }
 }
 
-const TOO_LONG = new JudgedShape(judgeStatement({ failure: `it is longer than ${JUDGED_BYTES_MAX} bytes` }));
-const UNCERTAIN = new JudgedShape(
+const TOO_LONG = lasting(judgeStatement({ failure: `it is longer than ${JUDGED_BYTES_MAX} bytes` }));
+const UNCERTAIN = lasting(
   judgeStatement({ failure: 'it has no certain end, or depends on standard_conforming_strings' }),
 );
 
-/** The memory of one database's statements. Not for the client encodings that the lexer can't read (see `lexer.ts`). */
+function lasting(verdict: StatementVerdict): JudgedShape {
+  return { verdict, isLasting: true };
+}
+
+/** The memory of statements. Not for the client encodings that the lexer can't read (see `lexer.ts`). */
 export class StatementJudge {
   readonly shapes: ShapeCache<JudgedShape>;
   readonly #reader: ShapeReader;
   readonly #parser: SqlParser;
+  /** Of texts since it was forgotten last what was known of them. */
+  #bytes = 0;
 
   /** @param seed two integers of 32 bits that no client knows */
   constructor(parser: SqlParser, seed: readonly [number, number], shapesMax: number = SHAPES_MAX) {
@@ -76,8 +59,17 @@ export class StatementJudge {
     const parsed = this.#parser.parse(bytes, start, end);
     // A text may be too long for the parser, or come while there is none, where another of its shape is not.
     const isLasting = !('failure' in parsed) || parsed.final === true;
-    const judged = new JudgedShape(judgeStatement(parsed), isLasting);
-    if (isLasting) this.shapes.set(reader.low, reader.high, judged);
+    const judged = { verdict: judgeStatement(parsed), isLasting };
+    if (isLasting) this.#remember(judged, end - start);
     return judged;
+  }
+
+  #remember(judged: JudgedShape, bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#bytes > SHAPES_BYTES_MAX) {
+      this.shapes.clear();
+      this.#bytes = bytes;
+    }
+    this.shapes.set(this.#reader.low, this.#reader.high, judged);
   }
 }

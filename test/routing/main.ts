@@ -86,7 +86,7 @@ async function judgeAll(
       const text = Buffer.from(sql);
       const verdict = judgeStatement(parser.parse(text, 0, text.length));
       const { mayRunOnStandby, reason } = decideStandby(verdict, catalogue, searchPath);
-      const byShape = judge.judge(text, 0, text.length, true).decide(catalogue, searchPath);
+      const byShape = decideStandby(judge.judge(text, 0, text.length, true).verdict, catalogue, searchPath);
       const contradicted = byShape.mayRunOnStandby && !mayRunOnStandby;
       const runs = mayRunOnStandby && verdict.copy === null && !LEFT_OUT.test(sql);
       const comparison = runs ? await both.compare(sql) : null;

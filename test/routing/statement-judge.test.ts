@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { PostgresParser } from '../../src/grammar/postgres-parser.js';
 import { NO_CATALOGUE } from '../../src/routing/catalogue.js';
 import type { SqlParser } from '../../src/routing/parse-tree.js';
+import { decideStandby } from '../../src/routing/standby-decision.js';
 import { JUDGED_BYTES_MAX, StatementJudge } from '../../src/routing/statement-judge.js';
 
 const parser = await PostgresParser.open();
@@ -17,9 +18,9 @@ class CountingParser implements SqlParser {
   }
 }
 
-function newJudge() {
+function newJudge(shapesMax = 64) {
   const counting = new CountingParser();
-  const judge = new StatementJudge(counting, [7, 11], 64);
+  const judge = new StatementJudge(counting, [7, 11], shapesMax);
   const look = (sql: string, standardStrings = true) => {
     const bytes = Buffer.from(`<${sql}>`);
     return judge.judge(bytes, 1, bytes.length - 1, standardStrings);
@@ -45,7 +46,7 @@ describe('the judge of statements', () => {
 
   test('what one constant allows is not allowed to another', () => {
     const { look } = newJudge();
-    const allowed = (sql: string) => look(sql).decide(NO_CATALOGUE, null).mayRunOnStandby;
+    const allowed = (sql: string) => decideStandby(look(sql).verdict, NO_CATALOGUE, null).mayRunOnStandby;
     assert.ok(allowed("SELECT current_setting('app.tenant')"));
     assert.ok(!allowed("SELECT current_setting('port')"));
     assert.ok(allowed(`SELECT "current_setting"('app.tenant')`));
@@ -55,13 +56,14 @@ describe('the judge of statements', () => {
     assert.ok(!allowed("SET a TO 'x'"));
   });
 
-  test('decides again for another catalogue or path', () => {
-    const shape = newJudge().look('SELECT * FROM t');
-    const strict = { ...NO_CATALOGUE, loaded: true };
-    assert.ok(shape.decide(NO_CATALOGUE, null).mayRunOnStandby);
-    assert.equal(shape.decide(NO_CATALOGUE, null), shape.decide(NO_CATALOGUE, null));
-    assert.ok(!shape.decide(strict, null).mayRunOnStandby);
-    assert.ok(shape.decide(NO_CATALOGUE, ['a']).mayRunOnStandby);
+  test('long texts make it forget the others', () => {
+    const { counting, judge, look } = newJudge(1024);
+    look('SELECT 1');
+    for (let n = 0; n < 100; n += 1) look(`SELECT a${n}, '${'x'.repeat(60_000)}'`);
+    assert.ok(judge.shapes.size < 64);
+    const before = counting.calls;
+    look('SELECT 1');
+    assert.equal(counting.calls, before + 1);
   });
 
   test('does not guess', () => {

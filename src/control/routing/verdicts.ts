@@ -10,8 +10,8 @@ import { type Catalogue, NO_CATALOGUE, type SearchPath } from '../../routing/cat
 import { CATALOGUE_ROWS_MAX, type CataloguePart } from '../../routing/catalogue-queries.js';
 import { catalogueRows, loadedCatalogue } from '../../routing/loaded-catalogue.js';
 import { schemasOfSetting } from '../../routing/search-path.js';
-import { followHint, type StandbyDecision } from '../../routing/standby-decision.js';
-import { type JudgedShape, StatementJudge } from '../../routing/statement-judge.js';
+import { decideStandby, followHint, type StandbyDecision } from '../../routing/standby-decision.js';
+import { StatementJudge } from '../../routing/statement-judge.js';
 import type { StatementVerdict } from '../../routing/statement-verdict.js';
 import { routingHint } from '../../sql/routing-hint.js';
 import { shapeText } from '../../sql/shape-text.js';
@@ -74,10 +74,9 @@ export class Verdicts {
    */
   async explain(database: string, sql: string): Promise<Explanation> {
     const text = Buffer.from(sql);
-    const shape = (await this.#open()).judge(text, 0, text.length, true);
-    const { verdict } = shape;
+    const { verdict } = (await this.#open()).judge(text, 0, text.length, true);
     const known = this.#databases.get(database);
-    const decision = known === undefined ? NOT_READ : decide(shape, known, null);
+    const decision = known === undefined ? NOT_READ : decide(verdict, known, null);
     return { verdict, decision: followHint(decision, verdict, routingHint(text, 0, text.length)) };
   }
 
@@ -90,7 +89,7 @@ export class Verdicts {
     const shape = judge.judge(text, 0, text.length, standardStrings);
     if (!shape.isLasting) return { kind, version, facts: null };
     const schemas = path === null ? null : schemasOfSetting(path, user);
-    const decision = decide(shape, known, schemas);
+    const decision = decide(shape.verdict, known, schemas);
     return { kind, version, facts: factsOf(shape.verdict, decision, text) };
   }
 
@@ -140,10 +139,13 @@ async function openJudge(): Promise<StatementJudge> {
   return new StatementJudge(parser, [seed.readInt32LE(0), seed.readInt32LE(4)]);
 }
 
-function decide(shape: JudgedShape, { catalogue }: KnownDatabase, path: SearchPath): StandbyDecision {
-  if (catalogue !== null) return shape.decide(catalogue, path);
-  return shape.verdict.kind === 'read' ? TOO_MANY : shape.decide(NO_CATALOGUE, path);
+function decide(verdict: StatementVerdict, { catalogue }: KnownDatabase, path: SearchPath): StandbyDecision {
+  if (catalogue !== null) return decideStandby(verdict, catalogue, path);
+  return verdict.kind === 'read' ? TOO_MANY : decideStandby(verdict, NO_CATALOGUE, path);
 }
+
+/** PostgreSQL's own message may quote a constant of the text. */
+const NOT_PARSED = "it is empty, or not what PostgreSQL's grammar knows";
 
 function factsOf(verdict: StatementVerdict, decision: StandbyDecision, text: Uint8Array): ShapeFacts {
   const { kind, transaction, statementCount, changesObjects } = verdict;
@@ -151,7 +153,7 @@ function factsOf(verdict: StatementVerdict, decision: StandbyDecision, text: Uin
   return {
     kind: begins ? 'begin' : kind === 'read' ? 'read' : 'other',
     mayRunOnStandby: decision.mayRunOnStandby,
-    reason: decision.reason,
+    reason: statementCount === 0 ? NOT_PARSED : decision.reason,
     transaction: begins
       ? {
           readOnly: transaction.readOnly,
