@@ -62,6 +62,7 @@ export class NodeWorld {
       primaryChanged: ({ primary }) => this.changes.push(primary?.settings.name ?? null),
       standbyLost: () => {},
       standbysChanged: () => {},
+      refused: () => {},
     });
     this.cluster = join(this.clusters, this.gateway);
   }

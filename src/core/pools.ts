@@ -1,4 +1,5 @@
 /** The pools of one gateway: made when somebody needs them, forgotten when they are empty. */
+import type { ErrorFields } from '../wire/error-fields.js';
 import { CONFIGURATION_CHANGED, PRIMARY_CHANGED } from './close-reasons.js';
 import type { GatewayContext } from './context.js';
 import type { Database, Databases } from './databases.js';
@@ -67,6 +68,11 @@ export class Pools implements HostsOwner, ClusterFollower {
     this.lead(cluster, hasMoved);
     this.listening.primaryChanged(database);
     this.shapes.find(database)?.primaryChanged();
+  }
+
+  /** No node lets anybody in: to wait for a primary would not help. */
+  refused({ database }: Cluster, refusal: ErrorFields): void {
+    for (const pool of this.byKey.values()) if (pool.database === database) pool.refuse(refusal);
   }
 
   /** Other nodes than before are standbys that may serve. */

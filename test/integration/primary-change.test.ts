@@ -55,6 +55,15 @@ for (const io of availableDrivers) {
       }
     });
 
+    test('whom no server lets in is told so in their words', async () => {
+      for (const startup of [{ user: 'nobody' }, { database: 'standbys', user: 'nobody' }]) {
+        const client = await RawClient.connect(gateway);
+        client.startup(startup);
+        const [error] = await client.untilEnd();
+        assert.equal(errorOf(error!).message, 'role "nobody" does not exist');
+      }
+    });
+
     test('who was between transactions waits, and goes on there; who was in one is told', async () => {
       const [idle, busy, late] = [
         await RawClient.login(gateway),

@@ -34,6 +34,8 @@ export interface ClusterFollower {
   standbyLost(node: RouteNode): void;
   /** Other nodes than before are standbys that may serve. */
   standbysChanged(cluster: Cluster): void;
+  /** No primary is known, and every node has refused to let us in, as its server has said. */
+  refused(cluster: Cluster, refusal: ErrorFields): void;
 }
 
 /** Whose the clusters are. */
@@ -247,6 +249,8 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
     this.hasStandby = this.allNodes.some(({ mayServe }) => mayServe);
     if (haveChanged) this.owner.standbysChanged(this);
     this.primaryWatch = primary === -1 ? null : this.watches[primary]!;
+    const { refusal } = this;
+    if (refusal !== null) this.owner.refused(this, refusal);
     if (this.primaryWatch === before && (!isNewLineage || before === null)) return;
     this.history.clear();
     this.flushed.clear();

@@ -1,4 +1,5 @@
 /** The clusters of one gateway: made when a database with nodes gets a pool, forgotten when none of its pools is left. */
+import type { ErrorFields } from '../../wire/error-fields.js';
 import { CONFIGURATION_CHANGED } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
@@ -64,6 +65,10 @@ export class Clusters implements ClusterOwner {
 
   standbysChanged(cluster: Cluster): void {
     this.follower.standbysChanged(cluster);
+  }
+
+  refused(cluster: Cluster, refusal: ErrorFields): void {
+    this.follower.refused(cluster, refusal);
   }
 
   standbyLost(node: RouteNode): void {
