@@ -91,7 +91,7 @@ export class ClientStateWork {
       [isIdle ? 0.5 : 0, () => [Packets.query(this.countChannels())]],
       [2, () => [Packets.query(this.script())]],
       [2, () => this.several(!isIdle).map(Packets.query)],
-      [2, () => [...this.several(!isIdle).flatMap(run), Packets.sync()]],
+      [2, () => [...seen(this.several(!isIdle)).flatMap(run), Packets.sync()]],
       [1, () => this.several(!isIdle).flatMap((text) => [...run(text), Packets.sync()])],
       [isIdle && this.hasBlocks ? 4 : 0, () => this.transaction()],
     ])();
@@ -147,7 +147,8 @@ export class ClientStateWork {
       [4, State.setCommand({ name, value, local })],
       [2, State.setConfigCommand({ name, value, local })],
       [isReset ? 2 : 0, `RESET ${name}`],
-      [this.wishes.size === 0 ? 0.3 : 0, 'RESET ALL'],
+      // In one block with an UNLISTEN it is more than the gateway can see.
+      [this.wishes.size === 0 && !inBlock ? 0.3 : 0, 'RESET ALL'],
       [isCustom ? 0 : 4, `SHOW ${name}`],
       [isCustom ? 5 : 2, State.currentSettingCommand(name)],
     ]);
@@ -229,6 +230,12 @@ export class ClientStateWork {
     const command = this.wishes.size > 0 || this.random.chance(0.3) ? 'DEALLOCATE ALL' : 'DISCARD ALL';
     return commandText(command, this.token());
   }
+}
+
+/** Without a RESET ALL in one batch with an UNLISTEN, which is more than the gateway can see. */
+function seen(texts: readonly string[]): readonly string[] {
+  const unlistens = texts.some((text) => text.startsWith('UNLISTEN '));
+  return unlistens ? texts.filter((text) => !text.startsWith('RESET ALL')) : texts;
 }
 
 /** Parse, Bind and Execute. */

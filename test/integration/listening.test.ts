@@ -119,6 +119,24 @@ onEveryDriver('listening', { gateway: { settings: SETTINGS } }, (stage) => {
     await client.close();
   });
 
+  test('UNLISTEN with a RESET ALL, as drivers reset their connections', async () => {
+    const client = await listener('a', 'b');
+    const other = await login();
+    await client.query('SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN b; RESET ALL; SELECT 1/0');
+    await other.query("NOTIFY b, 'still'");
+    assert.equal(await next(client), 'b: still');
+    await client.query('SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL');
+    await client.query('LISTEN c');
+    await other.query("NOTIFY a, 'no'; NOTIFY b, 'no'");
+    await assertNothing(client, 'c', other);
+    client.send(send.query('UNLISTEN c; RESET ALL'), send.query('UNLISTEN a'), send.query('LISTEN d'));
+    for (let i = 0; i < 3; i++) await client.untilReady();
+    await other.query("NOTIFY c, 'no'");
+    await assertNothing(client, 'd', other);
+    await other.close();
+    await client.close();
+  });
+
   test('pg_listening_channels() shows them', async () => {
     const client = await listener('a', '"B"');
     const other = await login();

@@ -88,6 +88,8 @@ export class Listener implements ListenerEnd {
   private replaysFailed = 0;
   /** How many times in a row the server has not said what the session holds. */
   private unanswered = 0;
+  /** It was done outside of a transaction: the server connection has listened to all of it, whatever comes of the statement. */
+  private isReplaySure = false;
   /** Of the replay since the server was asked last what the session holds; empty: there was none. */
   private mark = '';
   /** Channels for which the client keeps its server connection. */
@@ -181,13 +183,17 @@ export class Listener implements ListenerEnd {
     this.wantsReplay = false;
     const link = this.client.link as ServerConnection;
     // A simple Query within a batch is nobody's custom: it leaves the channels as they are.
-    if (!inBatch && link.exchange.batchOpen) return true;
+    if ((!inBatch && link.exchange.batchOpen) || this.isReplaySure) return this.goAhead();
     // Within a transaction that it fails the statement fails, too. Otherwise it must have been done: a cancel request may hit it.
     const isAwaited = !inBatch && link.status === Backend.Idle;
     if (isAwaited && this.replaying === 'asked') return false;
     const isDone = isAwaited && (this.replaying === 'answered' || this.replaysFailed >= REPLAYS_MAX);
-    if (!isDone) this.sendReplay(link, inBatch, isAwaited);
-    if (!isDone) return !isAwaited;
+    if (isDone) return this.goAhead();
+    this.sendReplay(link, inBatch, isAwaited);
+    return !isAwaited;
+  }
+
+  private goAhead(): true {
     this.replaying = 'none';
     this.replaysFailed = 0;
     return true;
@@ -206,6 +212,7 @@ export class Listener implements ListenerEnd {
   private replayed(error: ErrorFields | null): void {
     if (this.hasLeft) return;
     this.replaying = error === null ? 'answered' : 'none';
+    this.isReplaySure = error === null;
     this.replaysFailed = error === null ? 0 : this.replaysFailed + 1;
     this.client.retry();
   }
@@ -273,23 +280,31 @@ export class Listener implements ListenerEnd {
       this.unanswered = 0;
       for (const name of this.claimed) this.own.add(name);
       this.claimed.clear();
-      this.mark = '';
+      this.forgetReplay();
       return null;
     }
     this.unanswered = 0;
-    const isReplayed = this.mark !== '' && found.replay === this.mark;
-    this.mark = '';
+    const isReplayed = this.isReplaySure || (this.mark !== '' && found.replay === this.mark);
+    this.forgetReplay();
     const served = found.channels.filter((name) => this.own.has(name) || this.claimed.has(name));
     const kept = new Set(isReplayed ? served : [...this.own, ...served]);
     for (const name of kept) this.own.add(name);
-    const left = [...this.claimed, ...this.own].filter((name) => !kept.has(name));
-    this.claimed.clear();
-    for (const name of left) this.drop(name);
+    // A LISTEN that waits for the shared connection has not been sent yet.
+    const awaited = new Set(this.subscription === 'none' ? [] : this.claimed);
+    for (const name of [...this.claimed, ...this.own]) {
+      if (kept.has(name)) this.claimed.delete(name);
+      else if (!awaited.has(name)) this.drop(name);
+    }
     const channels = found.channels.filter((name) => !kept.has(name));
     this.ofLink = new Set(channels);
     this.isLinkListening = channels.length === 0 && served.length > 0;
     const pins = channels.length === 0 ? found.pins & ~Pin.CHANNEL : found.pins;
     return { ...found, channels, pins };
+  }
+
+  private forgetReplay(): void {
+    this.mark = '';
+    this.isReplaySure = false;
   }
 
   /** The state of the session is known: the server connection needn't listen for it. */
@@ -316,7 +331,7 @@ export class Listener implements ListenerEnd {
     this.replaying = 'none';
     this.replaysFailed = 0;
     this.unanswered = 0;
-    this.mark = '';
+    this.forgetReplay();
     this.ofLink = new Set();
     this.isLinkListening = false;
     this.awaitsOwn &&= this.isReadyHeld;
