@@ -13,8 +13,14 @@ import { ETCD_SETTINGS, EtcdProcess, noEtcd, untilReadable } from './stores-unde
 
 const PREFIX = '/sluice/test';
 
-function storeAt(endpoints: readonly string[], rest: Partial<EtcdSettings> = {}): EtcdStore {
-  return new EtcdStore({ endpoints, prefix: PREFIX, ...rest }, ETCD_SETTINGS);
+/** With a lease that lasts for longer than a test; by default patient with a busy machine. */
+function storeAt(
+  endpoints: readonly string[],
+  rest: Partial<EtcdSettings> = {},
+  requestMs = 5000,
+): EtcdStore {
+  const settings = { ...ETCD_SETTINGS, leaseMs: 20_000, requestMs };
+  return new EtcdStore({ endpoints, prefix: PREFIX, ...rest }, settings);
 }
 
 async function post(url: string, path: string, body: object): Promise<unknown> {
@@ -115,25 +121,33 @@ describe('etcd', { skip: noEtcd, concurrency: true }, () => {
     start(...members);
     const nobody = `http://127.0.0.1:${await freePort()}`;
     const urls = members.map(({ url }) => url);
-    const store = storeAt([nobody, ...urls]);
-    await untilReadable(store);
-    let held = await store.acquire('a', 0);
+    const store = storeAt([nobody, ...urls], {}, ETCD_SETTINGS.requestMs);
+    const patient = storeAt([nobody, ...urls]);
+    await untilReadable(patient);
+    let held = await patient.acquire('a', 0);
     assert.ok(held);
     // The one that is asked first hangs; should it lead, another one has to be elected.
     members[0]!.signal('SIGSTOP');
     const began = performance.now();
     held = await until('a renewal by another member', () => store.renew(held!).catch(() => null));
     assert.ok(held.since >= began);
-    await store.publish('list', 'x', { version: 0, leader: held });
     members[0]!.signal('SIGCONT');
+    await until('a publication', () =>
+      patient.publish('list', 'x', { version: 0, leader: held! }).catch(() => null),
+    );
+    await until('the lease is given back', () =>
+      patient.release(held!).then(
+        () => true,
+        () => false,
+      ),
+    );
     await untilReadable(storeAt([urls[0]!]));
     // Alone, a member that was the leader may still say yes to a renewal. It must not be believed.
     const leader = members[await leaderOf(urls)]!;
-    const alone = storeAt([leader.url]);
-    const renewed = await until('the lease is ours again', async () => {
-      const { term, leader: holder } = await alone.read();
-      return holder === null ? alone.acquire('b', term) : null;
-    });
+    const alone = storeAt([leader.url], {}, ETCD_SETTINGS.requestMs);
+    const sure = storeAt([leader.url]);
+    const renewed = await sure.acquire('b', (await sure.read()).term);
+    assert.ok(renewed);
     for (const member of members) if (member !== leader) member.signal('SIGSTOP');
     for (let i = 0; i < 3; i++) await assert.rejects(alone.renew(renewed), { kind: 'unknown' });
     for (const member of members) if (member !== leader) member.signal('SIGCONT');

@@ -2,7 +2,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { leaseTimes } from '../../src/cluster/lease-time.js';
 import { EmbeddedServer } from '../../src/stores/embedded/embedded-server.js';
 import { EmbeddedStore } from '../../src/stores/embedded/embedded-store.js';
 import type { EtcdSettings } from '../../src/stores/etcd/etcd-endpoints.js';
@@ -17,9 +16,12 @@ export interface StoreUnderTest {
   readonly settings: StoreSettings;
   /** In front of the server, for the clients of `openThroughFaults`. */
   readonly faults: FaultProxy;
-  /** A client of its own, with a clock of this rate. */
-  open(clockRate?: number): Store;
-  openThroughFaults(): Store;
+  /** A client of its own, with a lease that lasts for longer than a test, and time for answers on a busy machine. */
+  open(): Store;
+  /** One with the lease of `settings`, and a clock of this rate. */
+  openShort(clockRate?: number): Store;
+  /** One that soon gives up waiting for an answer; with a long lease, or with that of `settings`. */
+  openThroughFaults(isShort?: boolean): Store;
   /** Stops the server, as a crash would, and starts it on what it has left. */
   restart(): Promise<void>;
   stop(): Promise<void>;
@@ -51,6 +53,9 @@ class Opened {
   }
 }
 
+/** For clients that are not about leases running out, or answers that don't come. ms. */
+const PATIENT = { leaseMs: 20_000, requestMs: 10_000 };
+
 /** How fast the embedded server's clock runs, by a perfect one: as fast as is allowed for. */
 const SERVER_CLOCK_RATE = 1.02;
 
@@ -63,14 +68,16 @@ async function startEmbedded(): Promise<StoreUnderTest> {
     EmbeddedServer.start({ ...paths, clock: clockOf(SERVER_CLOCK_RATE), say: () => {} });
   let server = await startServer();
   const faults = await FaultProxy.start({ path: paths.socketPath });
-  const settings = { leaseMs: 300, memberMs: 300, requestMs: 250, refreshMs: 400, clock: clockOf(1) };
+  const settings = { leaseMs: 600, memberMs: 600, requestMs: 500, refreshMs: 400, clock: clockOf(1) };
   const opened = new Opened();
+  const at = (socketPath: string, change: Partial<StoreSettings>) =>
+    opened.add(new EmbeddedStore(socketPath, { ...settings, ...change }));
   return {
     settings,
     faults,
-    open: (rate = 1) =>
-      opened.add(new EmbeddedStore(paths.socketPath, { ...settings, clock: clockOf(rate) })),
-    openThroughFaults: () => opened.add(new EmbeddedStore(faults.path, settings)),
+    open: () => at(paths.socketPath, PATIENT),
+    openShort: (rate = 1) => at(paths.socketPath, { requestMs: PATIENT.requestMs, clock: clockOf(rate) }),
+    openThroughFaults: (isShort = false) => at(faults.path, isShort ? {} : { leaseMs: PATIENT.leaseMs }),
     async restart() {
       await server.close();
       server = await startServer();
@@ -193,20 +200,22 @@ async function startEtcd(): Promise<StoreUnderTest> {
   const settings = ETCD_SETTINGS;
   const faults = await FaultProxy.start({ host: '127.0.0.1', port: Number(new URL(server.url).port) });
   const opened = new Opened();
-  const at = (url: string, rate: number) => {
+  const at = (url: string, change: Partial<StoreSettings>) => {
     const etcd: EtcdSettings = { endpoints: [url], prefix: '/sluice/test' };
-    return opened.add(new EtcdStore(etcd, { ...settings, clock: clockOf(rate) }));
+    return opened.add(new EtcdStore(etcd, { ...settings, ...change }));
   };
-  await untilReadable(at(server.url, 1));
+  const throughFaults = `http://127.0.0.1:${faults.port}`;
+  await untilReadable(at(server.url, {}));
   return {
     settings,
     faults,
-    open: (rate = 1) => at(server.url, rate),
-    openThroughFaults: () => at(`http://127.0.0.1:${faults.port}`, 1),
+    open: () => at(server.url, PATIENT),
+    openShort: (rate = 1) => at(server.url, { requestMs: PATIENT.requestMs, clock: clockOf(rate) }),
+    openThroughFaults: (isShort = false) => at(throughFaults, isShort ? {} : { leaseMs: PATIENT.leaseMs }),
     async restart() {
       await server.kill();
       server.start();
-      await untilReadable(at(server.url, 1));
+      await untilReadable(at(server.url, {}));
     },
     async stop() {
       await opened.close();
@@ -214,9 +223,4 @@ async function startEtcd(): Promise<StoreUnderTest> {
       await server.kill();
     },
   };
-}
-
-/** How long a lease of these settings can last when nobody renews it: with what a server's whole seconds add. ms. */
-export function longestLeaseMs(settings: StoreSettings): number {
-  return Math.ceil(leaseTimes(settings.leaseMs).takeoverMs / 1000) * 1000 + 1000;
 }
