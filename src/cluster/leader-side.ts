@@ -1,5 +1,6 @@
 /** The states of a node that holds the lease: it promotes, publishes, opens, leads, and hands over. */
 import { type Turn, UNKNOWN_LIST } from './node-state.js';
+import { withoutEmptyTimelines } from './position.js';
 import { publishEpoch } from './publication.js';
 import type { Rule } from './records.js';
 import { holderMs } from './settings.js';
@@ -41,7 +42,7 @@ export function promoting(turn: Turn): void {
   const answer = turn.answer('postgres');
   if (answer === null) return;
   if (answer.kind !== 'at') return turn.go('it was not promoted');
-  turn.set({ position: answer.position });
+  turn.set({ position: withoutEmptyTimelines(answer.position) });
   turn.go('promoted');
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { canBeMistaken, commonWith, type TimelineOrigin } from './position.js';
+import { canBeMistaken, commonWith, type TimelineOrigin, withoutEmptyTimelines } from './position.js';
 
 const FIRST: TimelineOrigin = { timeline: 1, term: 0, from: 0 };
 const SECOND: TimelineOrigin = { timeline: 2, term: 4, from: 100 };
@@ -32,6 +32,13 @@ test('timelines of one number that different elections began are different', () 
   assert.ok(canBeMistaken([FIRST, SECOND], position));
   assert.ok(!canBeMistaken([FIRST, THIRD], position));
   assert.ok(!canBeMistaken([FIRST, SECOND, THIRD], { history: [FIRST, SECOND], lsn: 900 }));
+});
+
+test('a timeline of which there is no WAL counts for nothing', () => {
+  // A crash has taken the WAL that was not flushed, and left the history file.
+  const position = { history: [FIRST, SECOND], lsn: 60 };
+  assert.deepEqual(withoutEmptyTimelines(position), { history: [FIRST], lsn: 60 });
+  assert.deepEqual(commonWith([FIRST], position), { lsn: 60, isDiverged: false });
 });
 
 test('another cluster has nothing in common', () => {

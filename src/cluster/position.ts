@@ -31,8 +31,14 @@ export interface Common {
   readonly isDiverged: boolean;
 }
 
+/** Without timelines of which there is no WAL: their history files may be there already, or may have stayed behind. */
+export function withoutEmptyTimelines({ history, lsn }: Position): Position {
+  return { history: history.filter(({ from }, i) => i === 0 || from < lsn), lsn };
+}
+
 /** Compares a position with a lineage (the history of a primary, or of one that may have become it). */
-export function commonWith(lineage: readonly TimelineOrigin[], { history, lsn }: Position): Common {
+export function commonWith(lineage: readonly TimelineOrigin[], position: Position): Common {
+  const { history, lsn } = withoutEmptyTimelines(position);
   let same = 0;
   while (same < lineage.length && same < history.length && isSame(lineage[same]!, history[same]!)) same++;
   if (same === 0) return { lsn: -1, isDiverged: true };

@@ -1,7 +1,7 @@
 /** The states of a node that doesn't lead: it starts fenced, asks who leads, follows or votes, and comes back after a fork. */
 import { elect } from './election.js';
 import { memberOf, type Turn } from './node-state.js';
-import { canBeMistaken, commonWith, type Lsn } from './position.js';
+import { canBeMistaken, commonWith, type Lsn, withoutEmptyTimelines } from './position.js';
 import type { Epoch } from './records.js';
 import type { Leader } from './store-view.js';
 
@@ -49,7 +49,7 @@ export function starting(turn: Turn): void {
   const answer = turn.answer('postgres');
   if (answer === null) return;
   if (answer.kind === 'at') {
-    turn.set({ position: answer.position });
+    turn.set({ position: withoutEmptyTimelines(answer.position) });
     turn.go('it runs as a standby of nobody');
   } else {
     retryLater(turn);
@@ -104,7 +104,7 @@ export function detaching(turn: Turn): void {
   const answer = turn.answer('postgres');
   if (answer === null) return;
   if (answer.kind !== 'at') return turn.go('that is not certain');
-  turn.set({ position: answer.position });
+  turn.set({ position: withoutEmptyTimelines(answer.position) });
   turn.go('it receives nothing more');
 }
 
