@@ -51,6 +51,8 @@ export type PickRule = 'eventual' | 'bounded' | 'session';
 const LOOKS_PER_BOUND = 4;
 const BOUNDED_READS_MS = 10_000;
 const LOOK_MS_MIN = 20;
+/** The shortest time between two doubts, in ms. */
+const DOUBT_MS_MIN = 20;
 /** A loop that was away for longer than this can't blame nodes for having been silent, in ms. */
 const ABSENCE_MS = 500;
 
@@ -75,6 +77,7 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
   private readonly queries: NodeQueries;
   private lineage: Lineage = NO_LINEAGE;
   private areRolesStale = false;
+  private doubtedAt = Number.NEGATIVE_INFINITY;
   private boundedReadAt = Number.NEGATIVE_INFINITY;
   private turnedAt: number;
   /** When a node is to be asked or missed, in ms. */
@@ -192,6 +195,10 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
 
   /** A write was refused with 25006 by what was thought to be the primary: it is looked at again at once. */
   doubtPrimary(): void {
+    const now = this.context.io.now();
+    // Who writes in a read-only transaction again and again is no reason to ask without end.
+    if (now < this.doubtedAt + DOUBT_MS_MIN) return;
+    this.doubtedAt = now;
     for (const watch of this.watches) this.doubt(watch);
   }
 
