@@ -8,6 +8,9 @@ import type { StandbyServers } from '../session/read-routing.js';
 import type { Session } from '../session/session.js';
 import { Pool } from './pool.js';
 
+/** A parameter that servers report since PostgreSQL 14. */
+const IN_RECOVERY = 'in_hot_standby';
+
 export class StandbyPool extends Pool implements StandbyServers<Session> {
   /** There may be another one for the same clients. */
   isForgotten = false;
@@ -18,6 +21,14 @@ export class StandbyPool extends Pool implements StandbyServers<Session> {
 
   override get isUnused(): boolean {
     return super.isUnused && this.waiters.length === 0;
+  }
+
+  /** Its clients are told nothing of recovery: theirs is a session with the primary. So they differ in nothing from it. */
+  override serverReady(server: ServerConnection): void {
+    if (server.parameters.values.has(IN_RECOVERY)) {
+      server.parameters = this.context.parameterSets.with(server.parameters, IN_RECOVERY, 'off');
+    }
+    super.serverReady(server);
   }
 
   abandon(server: ServerConnection): void {
