@@ -54,4 +54,9 @@ export const REGRESSIONS: readonly Regression[] = [
     hasLocalSocket: true,
     found: 'a cancel request that hit what the gateway does before an UNLISTEN made that do nothing',
   },
+  {
+    seed: 3360148377,
+    hasSessionState: true,
+    found: 'of a name that was taken, in a failed transaction, not even a syntax error was told',
+  },
 ];

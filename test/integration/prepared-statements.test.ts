@@ -55,6 +55,9 @@ onEveryDriver('prepared statements in transaction mode', {}, (stage) => {
         await client.query('SELECT 1/0');
         client.send(...batch, send.bind('', 'taken'), send.execute(''), send.sync());
         assert.match(firstError(await client.untilReady()).code, /^(25P02|42P05)$/);
+        // What is no SQL is refused for that, transaction or not.
+        client.send(send.parse('taken', 'SELEC 3'), send.sync());
+        assert.equal(firstError(await client.untilReady()).code, '42601');
         await client.query('ROLLBACK');
         await holder.query('ROLLBACK');
         client.send(...execute('taken', []), send.sync());

@@ -264,7 +264,12 @@ export class StatementTraffic {
     clientName: string,
   ): Verdict {
     // In a failed transaction the namesake can't be prepared where it is missing: the client meets that error then, as it
-    // would its own. Under another name the server would take a ROLLBACK, and anything behind one.
+    // would its own. Under another name the server would take a ROLLBACK, and anything behind one. But a text that is no
+    // SQL is refused for that first.
+    const isFailed = link.status === Backend.InFailedTransaction;
+    if (isFailed && link.statements.missing(namesake, link.exchange) !== 'nothing') {
+      this.prepare(link, bytes, position, statement, { clientName: null, mayExist: true });
+    }
     this.use(link, bytes, position, namesake);
     link.expect(Request.PARSE, naming(link.exchange, 'duplicate', statement, clientName));
     this.session.insert(bytes, position, parseMessage(namesake.serverName, statement.definition));
