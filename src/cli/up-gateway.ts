@@ -1,4 +1,4 @@
-/** The gateway of `sluice up`: in this process, in front of one PostgreSQL server, for every database on it. */
+/** The gateway of `sluice up`: in this process, in front of the demo's PostgreSQL servers, for every database on them. */
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { SUPERUSER } from '../agent/data-directory.js';
@@ -21,7 +21,7 @@ export async function startUpGateway(order: GatewayOrder): Promise<UpGateway> {
       // A benchmark's thousands of clients would fill the log.
       log_connections: false,
       log_disconnections: false,
-      databases: { '*': { host: order.serverHost, port: order.serverPort } },
+      databases: { '*': databaseOf(order.nodes) },
     },
   });
   const file = pino.destination({ dest: join(order.folder, 'gateway.log'), sync: true });
@@ -46,6 +46,13 @@ export async function startUpGateway(order: GatewayOrder): Promise<UpGateway> {
     file.end();
     throw error;
   }
+}
+
+function databaseOf(nodes: GatewayOrder['nodes']) {
+  const [only, ...others] = nodes;
+  return only !== undefined && others.length === 0
+    ? { host: only.host, port: only.port }
+    : { nodes: [...nodes] };
 }
 
 /** A line of the log (JSON) as one sentence, with whom it is about and its facts behind it. */

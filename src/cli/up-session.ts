@@ -21,9 +21,8 @@ export interface UpOptions {
 /** What the gateway is to do. */
 export interface GatewayOrder {
   readonly listenPort: number;
-  /** The primary: a folder of unix sockets, or an address. */
-  readonly serverHost: string;
-  readonly serverPort: number;
+  /** The primary and its standbys, if there are any; the primary alone otherwise. A host may be the folder of a unix socket. */
+  readonly nodes: readonly { readonly name: string; readonly host: string; readonly port: number }[];
   /** Where the cluster's files are, for a log. */
   readonly folder: string;
   /** Told what the operator should know at once. */
@@ -112,8 +111,11 @@ async function startGateway(
   try {
     const gateway = await surroundings.startGateway({
       listenPort: options.port,
-      serverHost: primary.socketFolder ?? primary.host,
-      serverPort: primary.port,
+      nodes: cluster.nodes.map(({ name, host, port, socketFolder }) => ({
+        name,
+        host: socketFolder ?? host,
+        port,
+      })),
       folder: cluster.folder,
       onWarning: (text) => progress.note(text),
     });

@@ -12,7 +12,7 @@ export function readyText(port: number, cluster: DemoCluster): string {
     (node) => `  ${node.name}  ${node.role}  ${node.host}:${node.port}  log: ${node.log}`,
   );
   return `
-Sluice is ready on ${LOOPBACK}:${port}: transaction pooling, in front of the primary.
+Sluice is ready on ${LOOPBACK}:${port}: transaction pooling; ${whereTo(cluster)}.
 
 ${nodes.join('\n')}
 
@@ -29,12 +29,17 @@ Ctrl-C stops everything.
 `;
 }
 
+function whereTo({ nodes }: DemoCluster): string {
+  if (nodes.length === 1) return 'everything goes to the primary';
+  return 'writes go to the primary, reads to the standbys';
+}
+
 function suggestions(port: number, binDirectory: string): readonly string[] {
   const psql = findClient('psql', binDirectory);
   const pgbench = findClient('pgbench', binDirectory);
   const at = `-h ${LOOPBACK} -p ${port} -U ${SUPERUSER}`;
   const lines: string[] = [];
-  if (psql !== null) lines.push(`${psql} ${at}`);
+  if (psql !== null) lines.push(`${psql} ${at}`, `${psql} ${at} pgbouncer -c 'SHOW NODES'`);
   if (pgbench !== null) {
     lines.push(`${pgbench} -i ${at} postgres`, `${pgbench} -S -c 300 -j 2 -T 10 ${at} postgres`);
   }
