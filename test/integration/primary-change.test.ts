@@ -30,6 +30,7 @@ for (const io of availableDrivers) {
         server: [
           `app=postgres:///app?nodes=${nodes}`,
           `standbys=postgres:///app?nodes=${nodes}&target_session_attrs=standby`,
+          `odd=postgres:///app?nodes=${nodes}`,
           `any=postgres:///app?nodes=${nodes}&target_session_attrs=prefer-standby`,
         ],
         settings: { query_wait_timeout: 30, server_login_retry: '100ms' },
@@ -53,6 +54,15 @@ for (const io of availableDrivers) {
         assert.equal(errorOf(refused!).code, '25006');
         await client.close();
       }
+    });
+
+    test('what a role has made its default keeps nobody from the nodes', async () => {
+      await first.query(`CREATE ROLE odd LOGIN; ALTER ROLE odd SET statement_timeout = '1ms';
+        ALTER ROLE odd SET default_transaction_isolation = 'serializable'`);
+      await first.replayedBy(second);
+      const client = await RawClient.login(gateway, { user: 'odd', database: 'odd' });
+      assert.equal(await value(client, 'SELECT 1'), '1');
+      await client.close();
     });
 
     test('whom no server lets in is told so in their words', async () => {

@@ -46,6 +46,15 @@ export interface NodeConnections {
 const NEVER = Number.POSITIVE_INFINITY;
 /** How much of the time that a node has been away for passes between two tries. */
 const RETRY_PARTS = 8;
+/**
+ * What the defaults of a role, which everybody may change for his own, must not decide: else one user could make a node unknown
+ * to all. (A standby runs nothing in a transaction that is serializable.)
+ */
+const UNMOVED = [
+  ['statement_timeout', '0'],
+  ['lock_timeout', '0'],
+  ['default_transaction_isolation', 'read committed'],
+] as const;
 const TOO_LATE = connectionFailure('it took too long to log in');
 
 export class NodeConnection implements ServerOwner<ServerConnection> {
@@ -134,6 +143,7 @@ export class NodeConnection implements ServerOwner<ServerConnection> {
       // PostgreSQL's own objects come first, whatever the role's default is.
       ['search_path', 'pg_catalog, pg_temp'],
       ['application_name', this.applicationName],
+      ...UNMOVED,
     ]);
     return buildStartup(parameters, this.launching.minorOf(server));
   }
