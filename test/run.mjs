@@ -1,6 +1,6 @@
 /**
  * Runs the compiled tests: all of them, or those whose path contains one of the words given
- * (`npm test -- wire integration`). Each file is a process of its own. Ends with one line, `N passed, N failed`.
+ * (`npm test -- wire integration`), without those that contain a word with a `!` before it (`npm test -- '!soak'`). Each file is a process of its own. Ends with one line, `N passed, N failed`.
  */
 import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
@@ -23,7 +23,12 @@ function testFiles(words) {
       if (entry.endsWith('.test.js')) files.push(join(folder, entry));
     }
   }
-  return files.filter((file) => words.length === 0 || words.some((word) => file.includes(word))).sort();
+  const excluded = words.filter((word) => word.startsWith('!')).map((word) => word.slice(1));
+  const wanted = words.filter((word) => !word.startsWith('!'));
+  return files
+    .filter((file) => wanted.length === 0 || wanted.some((word) => file.includes(word)))
+    .filter((file) => !excluded.some((word) => file.includes(word)))
+    .sort();
 }
 
 /** Runs one file; returns its counts. Its output is printed when it has ended, so that files don't mix. */
