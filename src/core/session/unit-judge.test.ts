@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Query } from '../../wire/frontend.js';
+import { buildBind, buildExecute, buildParse, buildSync } from '../../wire/client-messages.js';
+import { Parse, Query } from '../../wire/frontend.js';
 import type { ParameterSet } from '../parameters.js';
 import { UnitJudge } from './unit-judge.js';
 
@@ -22,16 +23,21 @@ function newJudge(shape: object | null = READ) {
     settings: setOf({}),
     tracksState: true,
     listener: null,
-    statements: null,
+    statements: null as unknown,
   };
   const pool = { shapes, consistency: 'strong', searchPath: null, user: 'ann' };
-  const judge = new UnitJudge(client, pool as never);
+  const judge = new UnitJudge(client as never, pool as never);
   const read = (settings: Record<string, string>, sql = 'SELECT 1') => {
     client.settings = setOf(settings);
     const text = Buffer.from(`Q\0\0\0\0${sql}\0`);
     return judge.mayRead && judge.read(Query, text.length, text, 0, text.length, false) === text.length;
   };
-  return { judge, asked, read };
+  const readBatch = (renames: boolean) => {
+    client.statements = { renames, find: () => undefined, unnamedDefinition: null };
+    const batch = Buffer.concat([buildParse('', 'SELECT 1'), buildBind(), buildExecute(), buildSync()]);
+    return judge.read(Parse, 0, batch, 0, batch.length, false) === batch.length;
+  };
+  return { judge, asked, read, readBatch };
 }
 
 describe('where a unit may run', () => {
@@ -59,6 +65,11 @@ describe('where a unit may run', () => {
     assert.equal(judge.consistency, 'bounded');
     assert.ok(read({ 'sluice.consistency': 'no such word' }));
     assert.equal(judge.consistency, 'strong');
+  });
+
+  test('a batch may, if the names of its statements are not the concern of one server connection', () => {
+    assert.ok(newJudge().readBatch(true));
+    assert.ok(!newJudge().readBatch(false));
   });
 
   test('what keeps reads on the primary', () => {

@@ -31,6 +31,8 @@ export interface JudgedClient {
   /** Non-null: it listens, and its notifications keep to the order of its answers from the primary. */
   readonly listener: object | null;
   readonly statements: {
+    /** False: names go to servers as they are, and each server connection has those that were prepared on it. */
+    readonly renames: boolean;
     find(name: string): Statement | undefined;
     /** A Parse message's body behind the name; null: there is none. */
     readonly unnamedDefinition: Uint8Array | null;
@@ -115,7 +117,9 @@ export class UnitJudge implements UnitReader {
     this.inTransaction = inTransaction;
     this.beginsTransaction = false;
     this.reads = false;
-    if (type !== Frontend.Query) return readBatch(bytes, position, end, this);
+    if (type !== Frontend.Query) {
+      return this.client.statements?.renames === true ? readBatch(bytes, position, end, this) : -1;
+    }
     const unitEnd = position + total;
     if (total > UNIT_BYTES_MAX || total <= HEADER_BYTES || unitEnd > end) return -1;
     return this.text(bytes, position + HEADER_BYTES, unitEnd - 1) ? unitEnd : -1;
