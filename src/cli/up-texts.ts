@@ -39,7 +39,7 @@ function suggestions(port: number, binDirectory: string): readonly string[] {
   const pgbench = findClient('pgbench', binDirectory);
   const at = `-h ${LOOPBACK} -p ${port} -U ${SUPERUSER}`;
   const lines: string[] = [];
-  if (psql !== null) lines.push(`${psql} ${at}`, `${psql} ${at} pgbouncer -c 'SHOW NODES'`);
+  if (psql !== null) lines.push(`${psql} ${at}`);
   if (pgbench !== null) {
     lines.push(`${pgbench} -i ${at} postgres`, `${pgbench} -S -c 300 -j 2 -T 10 ${at} postgres`);
   }
