@@ -83,6 +83,7 @@ export class World {
     const unwilling = count > 3 && random.chance(0.5) ? count : 0;
     for (let i = 1; i <= count; i++) {
       const settings: ClusterSettings = {
+        contact: { host: `n${i}`, port: 5432, api: null },
         ...{ node: `n${i}`, priority: i === unwilling ? 0 : random.int(1, 3), mayBegin: i === 1, quorum },
         ...{ durability: this.durability, timing: DEFAULT_TIMING },
       };

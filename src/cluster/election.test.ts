@@ -17,6 +17,7 @@ function member(lsn: number | null, change: Partial<Member> = {}): Member {
   const position = { history: [FIRST], lsn: lsn ?? 0 };
   return {
     ...{ holder: 'x', state: 'standing', priority: 1, systemIdentifier: '7', mayBegin: false },
+    contact: { host: 'x', port: 5432, api: null },
     vote: lsn === null ? null : { afterTerm: 3, position },
     ...change,
   };

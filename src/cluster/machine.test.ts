@@ -20,6 +20,7 @@ const OLD_EPOCH: Epoch = {
   rule: OLD_RULE,
 };
 const SETTINGS: ClusterSettings = {
+  contact: { host: 'a', port: 5432, api: null },
   ...{ node: 'a', priority: 1, mayBegin: false, durability: 'durable', quorum: 1 },
   timing: DEFAULT_TIMING,
 };

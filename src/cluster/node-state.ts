@@ -154,6 +154,7 @@ export function memberOf(state: NodeState): Member {
   const votes = (name === 'standing' || name === 'acquiring') && position !== null && view?.leader === null;
   return {
     holder,
+    contact: settings.contact,
     state: name,
     priority: settings.priority,
     systemIdentifier: stopped.systemIdentifier,

@@ -46,8 +46,18 @@ export interface Control {
   } | null;
 }
 
+/** Where others reach a node. */
+export interface Contact {
+  /** Of its PostgreSQL, for standbys and gateways: a name, an address, or the folder of a unix socket. */
+  readonly host: string;
+  readonly port: number;
+  /** Of its agent's HTTP interface, as `HOST:PORT`; null: it has none. */
+  readonly api: string | null;
+}
+
 /** What a node says of itself. */
 export interface Member {
+  readonly contact: Contact;
   /** The life of its agent, as it calls itself when it holds the lease. */
   readonly holder: string;
   readonly state: string;
@@ -150,7 +160,13 @@ function isNameOrNull(value: unknown): value is string | null {
 function isMember(value: unknown): value is Member {
   if (!isObject(value) || typeof value.holder !== 'string' || typeof value.state !== 'string') return false;
   if (!isWhole(value.priority) || !isNameOrNull(value.systemIdentifier)) return false;
+  if (!isContact(value.contact)) return false;
   const { vote } = value;
   const isVote = vote === null || (isObject(vote) && isWhole(vote.afterTerm) && isPosition(vote.position));
   return isVote && typeof value.mayBegin === 'boolean';
+}
+
+function isContact(value: unknown): value is Contact {
+  if (!isObject(value) || typeof value.host !== 'string' || value.host === '') return false;
+  return isWhole(value.port) && value.port <= 65_535 && isNameOrNull(value.api);
 }

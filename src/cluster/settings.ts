@@ -1,5 +1,6 @@
 /** How a cluster behaves, and how long it waits. */
 import { leaseTimes } from './lease-time.js';
+import type { Contact } from './records.js';
 
 /**
  * What an acknowledged commit is worth.
@@ -37,6 +38,7 @@ export interface ClusterTiming {
 /** One node's settings. */
 export interface ClusterSettings {
   readonly node: string;
+  readonly contact: Contact;
   /** 0: never leads. */
   readonly priority: number;
   readonly mayBegin: boolean;
