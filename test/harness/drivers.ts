@@ -7,8 +7,16 @@ import { DRIVERS, type Driver, GATEWAY_PROGRAM } from './gateway-under-test.js';
 import { freePort, scratchRoot } from './scratch.js';
 import { until } from './until.js';
 
-/** Those of `SLUICE_TEST_IO` (names with commas between), else all that the gateway starts with. */
-export const availableDrivers: readonly Driver[] = await findDrivers();
+/**
+ * Those of `SLUICE_TEST_IO` (names with commas between), else all that the gateway starts with; without the one that
+ * `SLUICE_TEST_WITHOUT_IO` names if all three are there.
+ */
+export const availableDrivers: readonly Driver[] = withoutOne(await findDrivers());
+
+function withoutOne(found: readonly Driver[]): readonly Driver[] {
+  const unwanted = process.env.SLUICE_TEST_WITHOUT_IO;
+  return found.length < DRIVERS.length ? found : found.filter((driver) => driver !== unwanted);
+}
 
 /** Defines the same tests for every available driver. */
 export function describeDrivers(title: string, define: (driver: Driver) => void): void {
