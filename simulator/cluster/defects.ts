@@ -46,7 +46,7 @@ function isCover(effect: Effect, state: NodeState): boolean {
 /** By name, each with a seed that shows it. */
 export const DEFECTS: Readonly<Record<string, Defect & { readonly shownBy: number }>> = {
   'a holder acts for longer than its lease': {
-    shownBy: 11,
+    shownBy: 4,
     since: (node) => node.clock + 1500,
   },
 
@@ -56,7 +56,7 @@ export const DEFECTS: Readonly<Record<string, Defect & { readonly shownBy: numbe
   },
 
   'PostgreSQL is not ended when the lease is lost': {
-    shownBy: 2,
+    shownBy: 7,
     hasNoGuard: true,
     effect(effect, node) {
       if (effect.do !== 'stop' || !node.postgres.isPrimary) return effect;
@@ -77,7 +77,7 @@ export const DEFECTS: Readonly<Record<string, Defect & { readonly shownBy: numbe
   },
 
   'a standby that votes goes on receiving': {
-    shownBy: 45,
+    shownBy: 123,
     detaches: false,
   },
 
@@ -92,7 +92,7 @@ export const DEFECTS: Readonly<Record<string, Defect & { readonly shownBy: numbe
   },
 
   'nobody asks who has most': {
-    shownBy: 2,
+    shownBy: 10,
     ...seen((view, { settings }) =>
       withMembers(view, (member, name) => {
         if (member.vote === null || name === settings.node) return member;
@@ -111,7 +111,7 @@ export const DEFECTS: Readonly<Record<string, Defect & { readonly shownBy: numbe
   },
 
   'PostgreSQL waits for a new list before the store knows of it': {
-    shownBy: 33,
+    shownBy: 44,
     effect(effect, node) {
       if (effect.do !== 'publish' || !isCover(effect, node.agent!)) return effect;
       node.laterInAgent(1, () => node.answer(effect.id, { kind: 'published', version: effect.version }));
@@ -141,17 +141,17 @@ export const DEFECTS: Readonly<Record<string, Defect & { readonly shownBy: numbe
   },
 
   'a restart of the store forgets the lease': {
-    shownBy: 12,
+    shownBy: 10,
     recover: (lasting) => ({ ...lasting, leader: null }),
   },
 
   'a restart of the store forgets the last term': {
-    shownBy: 10,
+    shownBy: 8,
     recover: (lasting) => ({ ...lasting, term: Math.max(0, lasting.term - 1), leader: null }),
   },
 
   'a failure is not heard of': {
-    shownBy: 3,
+    shownBy: 2,
     ...told((input) =>
       input.kind === 'answer' && input.answer.kind === 'failed' ? { kind: 'tick', at: input.at } : input,
     ),

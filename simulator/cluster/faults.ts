@@ -226,6 +226,10 @@ export const FAULTS: Readonly<Record<string, readonly [weight: number, fault: Fa
       return () => control(world, { switchover: null });
     },
   ],
+  "an operator wants a node's data anew": [
+    2,
+    (world, random) => void random.pick(world.nodes).tell({ kind: 'reinit' }),
+  ],
   'the cluster is paused': [
     1,
     (world) => {

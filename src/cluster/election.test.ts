@@ -100,7 +100,7 @@ describe('an election', () => {
   });
 
   test('obeys a switchover of this term, if the chosen one has everything', () => {
-    const asked = (term: number, to: string) => ({ control: { paused: false, switchover: { term, to } } });
+    const asked = (term: number, to: string) => ({ control: { ...NO_CONTROL, switchover: { term, to } } });
     const votes = { a: member(20), b: member(20) };
     assert.equal(electNow(view(votes, {}, asked(3, 'b'))).winner, 'b');
     assert.equal(electNow(view(votes, {}, asked(2, 'b'))).winner, 'a');
@@ -114,7 +114,7 @@ describe('an election', () => {
   });
 
   test('elects in a paused cluster nobody but the last primary', () => {
-    const paused = { control: { paused: true, switchover: null } };
+    const paused = { control: { ...NO_CONTROL, paused: true } };
     assert.equal(
       reason(electNow(view({ a: member(20), b: member(20) }, {}, paused))),
       'the cluster is paused',
@@ -139,5 +139,19 @@ describe('an election', () => {
   test('elects nobody while somebody leads', () => {
     const leader = { leader: { holder: 'p/1', term: 3 } };
     assert.equal(reason(electNow(view({ a: member(20), b: member(20) }, {}, leader))), 'somebody leads');
+  });
+
+  test('obeys an operator who takes the loss upon himself, and of this term alone', () => {
+    const order = (afterTerm: number, to: string, paused = false) =>
+      view(
+        { a: member(10), z: member(1, { priority: 0 }) },
+        {},
+        { control: { ...NO_CONTROL, paused, failover: { afterTerm, to } } },
+      );
+    assert.equal(electNow(order(3, 'a')).winner, 'a');
+    assert.equal(electNow(order(3, 'z')).winner, 'z', 'whatever others have');
+    assert.equal(electNow(order(3, 'a', true)).winner, 'a', 'in a paused cluster too');
+    assert.equal(electNow(order(2, 'a')).winner, null, 'an earlier order is void');
+    assert.equal(electNow(order(3, 'b')).winner, null, 'it has not voted');
   });
 });

@@ -52,6 +52,8 @@ export type Input = { readonly at: number } & (
   | { readonly kind: 'replication'; readonly streaming: readonly StandbyProgress[] }
   /** A standby's stream asks for WAL that its primary has no more; repeated as long as it is so. */
   | { readonly kind: 'stream broken' }
+  /** An operator wants this node's data replaced by the primary's. It is obeyed at once or not at all. */
+  | { readonly kind: 'reinit' }
   /** A canary's write has not come back for too long, though the process runs. */
   | { readonly kind: 'wedged' }
 );
@@ -59,7 +61,13 @@ export type Input = { readonly at: number } & (
 /** What happened, for people and programs that keep a history. */
 export type Report =
   | { readonly what: 'state'; readonly from: StateName; readonly event: EventName; readonly to: StateName }
-  | { readonly what: 'leads'; readonly term: number; readonly after: string | null; readonly from: Position }
+  | {
+      readonly what: 'leads';
+      readonly term: number;
+      readonly after: string | null;
+      readonly from: Position;
+      readonly isForced: boolean;
+    }
   /** WAL that no one else has goes before this node can follow: what was lost, or was never acknowledged. */
   | { readonly what: 'left behind'; readonly from: Lsn; readonly to: Lsn; readonly timeline: number };
 

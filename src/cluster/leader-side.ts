@@ -47,10 +47,11 @@ export function promoting(turn: Turn): void {
 }
 
 export function enterPublishing(turn: Turn): void {
-  const { holding, position, epoch } = turn.state;
+  const { holding, position, epoch, view } = turn.state;
   const after = epoch?.value.primary ?? null;
   const { term } = holding!;
-  turn.effects.push({ do: 'report', report: { what: 'leads', term, after, from: position! } });
+  const isForced = view?.control.failover?.afterTerm === term - 1;
+  turn.effects.push({ do: 'report', report: { what: 'leads', term, after, from: position!, isForced } });
   publishFirst(turn);
 }
 

@@ -195,6 +195,34 @@ describe('a node', () => {
       ['state', 'left behind'],
     );
   });
+
+  test('is cloned when an operator wants it, data of another cluster too, and only if nobody may need what it has', () => {
+    const leads = { leader: { holder: 'b/1', term: 4 }, term: 4, epochVersion: 2 };
+    const epoch = { ...OLD_EPOCH, term: 4, primary: 'b', rule: { ...OLD_RULE, term: 4, primary: 'b' } };
+    const follower = new Node();
+    follower.stand();
+    follower.see({ ...leads, epoch });
+    assert.equal(follower.state.name, 'following');
+    follower.tell({ kind: 'reinit' });
+    assert.equal(follower.wanted('clone').primary, 'b');
+
+    const foreigner = new Node();
+    foreigner.see({ ...leads, epoch });
+    const stopped = { data: 'whole', systemIdentifier: '8' } as const;
+    foreigner.tell({ kind: 'answer', id: 1, answer: { kind: 'stopped', stopped } });
+    foreigner.tell({ kind: 'reinit' });
+    assert.equal(foreigner.state.name, 'cloning');
+
+    const needed = new Node();
+    needed.stand();
+    needed.see({ ...leads, epoch: { ...epoch, rule: OLD_RULE } });
+    needed.tell({ kind: 'reinit' });
+    assert.equal(needed.state.name, 'following');
+    const alone = new Node();
+    alone.stand();
+    alone.tell({ kind: 'reinit' });
+    assert.ok(!alone.wants('clone'), 'nobody leads');
+  });
 });
 
 describe('a leader', () => {
@@ -329,10 +357,10 @@ describe('a leader', () => {
   test('hands over in two steps, to one who may have everything, and only if it is asked in its term', () => {
     const node = new Node();
     node.open();
-    node.see({ control: { paused: false, switchover: { term: 3, to: 'b' } } });
-    node.see({ control: { paused: false, switchover: { term: 4, to: 'nobody' } } });
+    node.see({ control: { ...NO_CONTROL, switchover: { term: 3, to: 'b' } } });
+    node.see({ control: { ...NO_CONTROL, switchover: { term: 4, to: 'nobody' } } });
     assert.equal(node.state.name, 'leading');
-    node.see({ control: { paused: false, switchover: { term: 4, to: 'b' } } });
+    node.see({ control: { ...NO_CONTROL, switchover: { term: 4, to: 'b' } } });
     node.answer('hold', { kind: 'drained' });
     assert.equal(node.wanted('stop').mode, 'fast');
     node.answer('stop', { kind: 'stopped', stopped: { data: 'whole', systemIdentifier: '7' } });
@@ -342,7 +370,7 @@ describe('a leader', () => {
   test('lets clients in again when a switchover is called off', () => {
     const node = new Node();
     node.open();
-    node.see({ control: { paused: false, switchover: { term: 4, to: null } } });
+    node.see({ control: { ...NO_CONTROL, switchover: { term: 4, to: null } } });
     assert.ok(node.wants('hold'));
     node.see({ control: NO_CONTROL });
     assert.ok(node.wants('open'));

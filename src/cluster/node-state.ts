@@ -141,7 +141,7 @@ export class Turn {
   }
 
   /** True once, if this is what came in. */
-  takes(kind: 'ended' | 'stream broken' | 'wedged'): boolean {
+  takes(kind: 'ended' | 'stream broken' | 'wedged' | 'reinit'): boolean {
     if (this.input?.kind !== kind) return false;
     this.input = null;
     return true;

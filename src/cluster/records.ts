@@ -44,6 +44,11 @@ export interface Control {
     /** Null: any standby. */
     readonly to: string | null;
   } | null;
+  /**
+   * Nobody leads after this term, and the operator takes upon himself what is lost by it: this node is elected as soon as
+   * it has voted, whatever others may have, and in a paused cluster too.
+   */
+  readonly failover: { readonly afterTerm: number; readonly to: string } | null;
 }
 
 /** Where others reach a node. */
@@ -87,7 +92,7 @@ export const EPOCH = 'epoch';
 export const CONTROL = 'control';
 
 /** What operators ask for when they have asked for nothing. */
-export const NO_CONTROL: Control = { paused: false, switchover: null };
+export const NO_CONTROL: Control = { paused: false, switchover: null, failover: null };
 
 /** Null: something in it is not understood. Members that are not are left out: they then count for nothing. */
 export function understand(view: StoreView): ClusterView | null {
@@ -148,9 +153,13 @@ function isEpoch(value: unknown): value is Epoch {
 
 function isControl(value: unknown): value is Control {
   if (!isObject(value) || typeof value.paused !== 'boolean') return false;
-  const { switchover } = value;
-  if (switchover === null) return true;
-  return isObject(switchover) && isWhole(switchover.term) && isNameOrNull(switchover.to);
+  const { switchover, failover } = value;
+  const isSwitchover =
+    switchover === null || (isObject(switchover) && isWhole(switchover.term) && isNameOrNull(switchover.to));
+  const isFailover =
+    failover === null ||
+    (isObject(failover) && isWhole(failover.afterTerm) && typeof failover.to === 'string');
+  return isSwitchover && isFailover;
 }
 
 function isNameOrNull(value: unknown): value is string | null {

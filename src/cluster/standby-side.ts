@@ -33,6 +33,7 @@ export function fencing(turn: Turn): void {
 
 export function fenced(turn: Turn): void {
   const { at, retryAt, stopped } = turn.state;
+  if (isWantedAnew(turn)) return turn.go('an operator wants its data anew');
   if (at < retryAt) return;
   if (stopped.data === 'whole') {
     if (!isForeign(turn)) turn.go('its data is whole');
@@ -59,6 +60,7 @@ export function starting(turn: Turn): void {
 
 export function standing(turn: Turn): void {
   const { view, position } = turn.state;
+  if (isWantedAnew(turn)) return turn.go('an operator wants its data anew');
   if (view === null || position === null || isForeign(turn)) return;
   if (view.leader === null) return stand(turn);
   const leads = leaderToJoin(turn);
@@ -93,7 +95,7 @@ export function following(turn: Turn): void {
   const leads = leaderToJoin(turn);
   if (turn.takes('stream broken') && leads !== null && mayReplaceData(turn, leads)) {
     turn.go('the WAL that it needs is gone');
-  }
+  } else if (isWantedAnew(turn)) turn.go('an operator wants its data anew');
 }
 
 export function enterDetaching(turn: Turn): void {
@@ -182,6 +184,12 @@ function mayReplaceData(turn: Turn, leads: Epoch): boolean {
   });
   const isFollowed = others.some(([, { state }]) => state === 'following');
   return isOurTurn && turn.elapsed >= REPLACE_PATIENCE[isFollowed ? 1 : 0] * settings.timing.patienceMs;
+}
+
+/** The owner of data may give up what nobody else would touch (another cluster's), but not what others may still need. */
+function isWantedAnew(turn: Turn): boolean {
+  const leads = leaderToJoin(turn);
+  return turn.takes('reinit') && leads !== null && mayReplaceData(turn, leads);
 }
 
 /** Data of another cluster is neither started nor replaced: only its owner knows what it is. */

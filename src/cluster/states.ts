@@ -10,6 +10,7 @@ export const TRANSITIONS = [
 
   ['fenced', 'its data is whole', 'starting'],
   ['fenced', 'its data is of no use, and somebody leads', 'cloning'],
+  ['fenced', 'an operator wants its data anew', 'cloning'],
 
   ['starting', 'it runs as a standby of nobody', 'standing'],
   ['starting', 'it did not start', 'fenced'],
@@ -18,11 +19,13 @@ export const TRANSITIONS = [
   ['standing', 'a leader whose WAL goes on from ours', 'following'],
   ['standing', 'a leader whose WAL has left ours behind', 'rejoining'],
   ['standing', 'a leader whose timelines could be taken for ours', 'cloning'],
+  ['standing', 'an operator wants its data anew', 'cloning'],
   ['standing', 'elected', 'acquiring'],
   ['standing', 'PostgreSQL has ended', 'fenced'],
 
   ['following', 'nobody leads, or somebody else', 'detaching'],
   ['following', 'the WAL that it needs is gone', 'cloning'],
+  ['following', 'an operator wants its data anew', 'cloning'],
   ['following', 'PostgreSQL has ended', 'fenced'],
 
   ['detaching', 'it receives nothing more', 'standing'],
