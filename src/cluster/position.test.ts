@@ -41,6 +41,13 @@ test('a timeline of which there is no WAL counts for nothing', () => {
   assert.deepEqual(commonWith([FIRST], position), { lsn: 60, isDiverged: false });
 });
 
+test('nor does one that its own successor left before it began', () => {
+  const skipped = { ...SECOND, from: 155 };
+  const position = { history: [FIRST, skipped, THIRD], lsn: 160 };
+  assert.deepEqual(withoutEmptyTimelines(position).history, [FIRST, THIRD]);
+  assert.deepEqual(commonWith([FIRST, THIRD], position), { lsn: 160, isDiverged: false });
+});
+
 test('another cluster has nothing in common', () => {
   const foreign = { history: [{ timeline: 1, term: 9, from: 0 }], lsn: 50 };
   assert.deepEqual(commonWith([FIRST], foreign), { lsn: -1, isDiverged: true });

@@ -31,9 +31,18 @@ export interface Common {
   readonly isDiverged: boolean;
 }
 
-/** Without timelines of which there is no WAL: their history files may be there already, or may have stayed behind. */
+/**
+ * Without timelines of which there is no WAL. Their history files may be there already, or may have stayed behind, also
+ * among the parents of one that has WAL: a standby that knows of a timeline and was promoted before it began.
+ */
 export function withoutEmptyTimelines({ history, lsn }: Position): Position {
-  return { history: history.filter(({ from }, i) => i === 0 || from < lsn), lsn };
+  let end = lsn;
+  const kept = history.toReversed().filter(({ from }, i) => {
+    const hasWal = from < end || i === history.length - 1;
+    if (hasWal) end = from;
+    return hasWal;
+  });
+  return { history: kept.reverse(), lsn };
 }
 
 /** Compares a position with a lineage (the history of a primary, or of one that may have become it). */
