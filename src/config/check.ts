@@ -1,24 +1,13 @@
 /** Checks a tree of plain values against the schema, and turns what the schema says into sentences for people. */
 import type * as z from 'zod';
+import { knownKeys } from './known-keys.js';
 import { nearestName } from './nearest-name.js';
 import type { OriginMap } from './origin-map.js';
 import { ConfigError, formatKey, type Problem } from './problem.js';
-import {
-  type ConfigValues,
-  configSchema,
-  DATABASE_KEYS,
-  PEER_KEYS,
-  SETTING_NAMES,
-  USER_KEYS,
-} from './schema.js';
+import { type ConfigValues, configSchema, USER_KEYS } from './schema.js';
 import { hidePassword } from './server-url.js';
 
 const SHOWN_LENGTH = 80;
-const ENTRY_KEYS: Readonly<Record<string, readonly string[]>> = Object.freeze({
-  databases: DATABASE_KEYS,
-  users: USER_KEYS,
-  peers: PEER_KEYS,
-});
 /** What may be wrong with a user without its password being in the wrong place. */
 const PUBLIC_USER_KEYS: ReadonlySet<string> = new Set(
   USER_KEYS.filter((key) => key !== 'password' && key !== 'verifier'),
@@ -26,27 +15,44 @@ const PUBLIC_USER_KEYS: ReadonlySet<string> = new Set(
 
 /** @throws {ConfigError} with every problem found */
 export function checkTree(values: Record<string, unknown>, origins: OriginMap): ConfigValues {
-  const result = configSchema.safeParse(values);
+  return checkAgainst(configSchema, values, origins);
+}
+
+/** The same for a file of another kind. */
+export function checkAgainst<Schema extends z.ZodType>(
+  schema: Schema,
+  values: Record<string, unknown>,
+  origins: OriginMap,
+): z.output<Schema> {
+  const result = schema.safeParse(values);
   if (result.success) return result.data;
-  const problems = result.error.issues.flatMap((issue) => explainIssue(issue, [], values, origins));
-  throw new ConfigError(problems);
+  const checked: Checked = { schema, values, origins };
+  throw new ConfigError(result.error.issues.flatMap((issue) => explainIssue(issue, [], checked)));
 }
 
 type Issue = z.core.$ZodIssue;
 
-function explainIssue(issue: Issue, parent: PropertyKey[], root: unknown, origins: OriginMap): Problem[] {
+/** What is checked, and by what. */
+interface Checked {
+  readonly schema: z.ZodType;
+  readonly values: unknown;
+  readonly origins: OriginMap;
+}
+
+function explainIssue(issue: Issue, parent: PropertyKey[], checked: Checked): Problem[] {
+  const { values: root, origins } = checked;
   const path = [...parent, ...issue.path];
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({
       origin: origins.get([...path, key]),
       key: formatKey([...path, key]),
-      message: explainUnknownKey(key, path),
+      message: explainUnknownKey(key, path, checked.schema),
     }));
   }
   if (issue.code === 'invalid_union') {
     // The branch that is meant is the one that got past the kind of value (text or mapping).
     const meant = issue.errors.find((branch) => branch.length > 0 && !branch.some(isWrongKind));
-    if (meant) return meant.flatMap((inner) => explainIssue(inner, path, root, origins));
+    if (meant) return meant.flatMap((inner) => explainIssue(inner, path, checked));
   }
   if (issue.code === 'invalid_key') {
     const found = JSON.stringify(String(path.at(-1)));
@@ -65,8 +71,8 @@ function isWrongKind(issue: Issue): boolean {
   return issue.path.length === 0 && issue.code === 'invalid_type';
 }
 
-function explainUnknownKey(key: string, path: readonly PropertyKey[]): string {
-  const known = path.length === 0 ? SETTING_NAMES : (ENTRY_KEYS[String(path[0])] ?? []);
+function explainUnknownKey(key: string, path: readonly PropertyKey[], schema: z.ZodType): string {
+  const known = knownKeys(schema, path);
   const near = nearestName(key, known);
   if (near) return `no such setting; did you mean ${near}?`;
   return path.length === 0

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { configJsonSchema, configMarkdown } from './documentation.js';
-import { DATABASE_KEYS, PEER_KEYS, SETTING_NAMES, SETTINGS, USER_KEYS } from './schema.js';
+import { CLUSTER_KEYS, DATABASE_KEYS, PEER_KEYS, SETTING_NAMES, SETTINGS, USER_KEYS } from './schema.js';
 
 /** Settings that PgBouncer lacks. */
 const OURS: ReadonlySet<string> = new Set([
@@ -41,6 +41,7 @@ test('every setting is documented, with a type and a default', () => {
   for (const name of SETTING_NAMES) assert.match(page, new RegExp(`^##+ ${name}$`, 'm'));
   for (const name of [...DATABASE_KEYS, ...USER_KEYS, ...PEER_KEYS])
     assert.match(page, new RegExp(`^\\| \`${name}\` \\| \\w`, 'm'));
+  for (const name of CLUSTER_KEYS) assert.match(page, new RegExp(`^\\| \`${name}(\\.\\w+)?\` \\| \\w`, 'm'));
   assert.doesNotMatch(page, /undefined|\[object/);
   assert.match(page, /### query_wait_timeout\n\nType: duration .*\. Default: `120`\./);
 });

@@ -38,7 +38,8 @@ export function configMarkdown(): string {
   const lists = Object.entries({ databases: DATABASES_TEXT, users: USERS_TEXT, peers: PEERS_TEXT }).map(
     ([name, introduction]) => `## ${name}\n\n${introduction}\n\n${keyTable(entrySchema(schema, name))}`,
   );
-  return `${[INTRODUCTION, ...sections, ...lists].join('\n\n')}\n`;
+  const cluster = `## cluster\n\n${CLUSTER_TEXT}\n\n${keyTable(schema.properties.cluster as ObjectSchema)}`;
+  return `${[INTRODUCTION, ...sections, ...lists, cluster].join('\n\n')}\n`;
 }
 
 /** The mapping form of an entry of one of the lists. */
@@ -66,11 +67,19 @@ function showDefault({ default: value }: PropertySchema): string {
 }
 
 function keyTable(schema: ObjectSchema): string {
-  const rows = Object.entries(schema.properties).map(([name, property]) => {
+  const rows = flatKeys(schema).map(([name, property]) => {
     const fallback = property.default === undefined ? 'none' : showDefault(property);
     return `| \`${name}\` | ${property['x-type'] ?? ''} | ${fallback} | ${property.description ?? ''} |`;
   });
   return ['| key | type | default | what it does |', '|---|---|---|---|', ...rows].join('\n');
+}
+
+/** A mapping within a mapping is shown by the names of both: `store.etcd`. */
+function flatKeys(schema: ObjectSchema): [string, PropertySchema][] {
+  return Object.entries(schema.properties).flatMap(([name, property]): [string, PropertySchema][] => {
+    if (!('properties' in property)) return [[name, property]];
+    return flatKeys(property as ObjectSchema).map(([inner, value]) => [`${name}.${inner}`, value]);
+  });
 }
 
 const INTRODUCTION = `# Configuration
@@ -121,5 +130,20 @@ const USERS_TEXT = `The users that may log in. With neither \`users\` nor \`auth
 what a client logs in with.
 
 PgBouncer: its section \`[users]\` holds no passwords.`;
+
+const CLUSTER_TEXT = `The cluster whose agents keep its nodes alive (see [availability.md](availability.md)), and the store in which it
+agrees on who leads. Agents and commands have the same section in their file:
+
+\`\`\`yaml
+cluster:
+  name: main
+  store:
+    etcd: [https://10.0.0.1:2379, https://10.0.0.2:2379, https://10.0.0.3:2379]
+    user: sluice
+    password_file: etcd-password
+    ca_file: etcd-ca.pem
+\`\`\`
+
+Relative paths of files count from the folder of the configuration file.`;
 
 const PEERS_TEXT = `Other processes that share the clients, by their \`peer_id\`: cancel requests with their number are passed on to them.`;

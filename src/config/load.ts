@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { HbaRule } from '../core/hba.js';
 import { checkAuthentication } from './authentication.js';
 import { checkTree } from './check.js';
+import { type ClusterAccess, readClusterAccess } from './cluster-access.js';
 import { contradictions } from './contradictions.js';
 import { readHba } from './hba.js';
 import { collectUsers, type KnownUser } from './known-users.js';
@@ -34,6 +35,8 @@ export interface SluiceConfig {
   readonly users: ReadonlyMap<string, KnownUser>;
   /** The rules of auth_hba_file; none unless auth_type is `hba`. */
   readonly hba: readonly HbaRule[];
+  /** The cluster whose nodes serve databases, and its store; null: the file names none. Holds secrets. */
+  readonly cluster: ClusterAccess | null;
   /** What `client_tls_*` and `server_tls_*` name, read and tried out. */
   readonly tls: TlsConfiguration;
   /** After a SET: why `tls` is still what it was before; nothing: it is what the settings say. Among the warnings, too. */
@@ -80,6 +83,8 @@ export async function assembleConfig(
   const listProblems: Problem[] = dialect === 'pgbouncer' ? [] : problems;
   const listed = await readUserlist(tree.origins, values, listProblems);
   const users = collectUsers({ dialect, values, origins: tree.origins }, listed, problems, listProblems);
+  const cluster =
+    values.cluster === undefined ? null : await readClusterAccess(values.cluster, tree.origins, problems);
   const hba = await readHba(values, tree.origins, listProblems);
   const { tls, unapplied } = await loadTls(values, tree.origins, problems, former);
   problems.push(
@@ -89,7 +94,7 @@ export async function assembleConfig(
   if (problems.length > 0) throw new ConfigError(problems);
   const unappliedTls = unapplied.map(formatProblem);
   const warnings = [...listProblems.map(formatProblem), ...unappliedTls];
-  return { dialect, values, listen, users, hba, warnings, sources, gathered, tls, unappliedTls };
+  return { dialect, values, listen, users, hba, cluster, warnings, sources, gathered, tls, unappliedTls };
 }
 
 /** The schema's problems and those of the flags are told together. */

@@ -4,6 +4,7 @@
  */
 import * as z from 'zod';
 import { authenticationSettings, consoleSettings } from './schema/authentication.js';
+import { cluster, clusterFields } from './schema/cluster.js';
 import { databaseFields, databases } from './schema/database.js';
 import { listeningSettings, socketSettings } from './schema/listening.js';
 import { endingSettings, httpSettings, takeoverSettings } from './schema/operating.js';
@@ -39,7 +40,7 @@ const settings = {
 /** The whole configuration file. Unknown keys are refused at every level. */
 export const configSchema = z
   .strictObject(
-    { ...settings, databases, users, peers },
+    { ...settings, databases, users, peers, cluster },
     { error: 'a mapping of settings, like listen_port: 6432' },
   )
   .meta({ title: 'Sluice configuration' });
@@ -50,11 +51,12 @@ export type ConfigInput = z.input<typeof configSchema>;
 /** The checked configuration: every setting has a value; **durations are in ms**, lists are arrays. */
 export type ConfigValues = z.output<typeof configSchema>;
 
+export type { ClusterValues } from './schema/cluster.js';
 export type { DatabaseValues } from './schema/database.js';
 export type { PeerValues } from './schema/peer.js';
 export type { UserValues } from './schema/user.js';
 
-/** A setting that is neither `databases`, `users` nor `peers`. */
+/** A setting that is neither `databases`, `users`, `peers` nor `cluster`. */
 export type SettingName = keyof typeof settings;
 
 /** What is known of a setting beside its value type. */
@@ -69,7 +71,7 @@ export interface SettingFacts {
   readonly fallback: unknown;
 }
 
-/** All settings but the lists, by name. */
+/** All settings but the sections, by name. */
 export const SETTINGS: ReadonlyMap<string, SettingFacts> = new Map(
   Object.entries(settings).map(([name, type]) => {
     const meta = type.meta() ?? {};
@@ -86,9 +88,9 @@ export const SETTINGS: ReadonlyMap<string, SettingFacts> = new Map(
   }),
 );
 
-/** The lists beside the settings. */
-export const LIST_NAMES = ['databases', 'users', 'peers'] as const;
-/** The names of all settings, with the lists. */
+/** The lists beside the settings, and the section that is none. */
+export const SECTION_NAMES = ['databases', 'users', 'peers', 'cluster'] as const;
+/** The names of all settings, with the sections. */
 export const SETTING_NAMES: readonly string[] = Object.freeze(Object.keys(configSchema.shape));
 /** The settings that hold the path of a file. */
 export const FILE_SETTINGS: readonly SettingName[] = Object.freeze(
@@ -100,3 +102,5 @@ export const DATABASE_KEYS: readonly string[] = Object.freeze(Object.keys(databa
 export const USER_KEYS: readonly string[] = Object.freeze(Object.keys(userFields.shape));
 /** The keys of an entry of `peers`. */
 export const PEER_KEYS: readonly string[] = Object.freeze(Object.keys(peerFields.shape));
+/** The keys of `cluster`. */
+export const CLUSTER_KEYS: readonly string[] = Object.freeze(Object.keys(clusterFields.shape));

@@ -4,7 +4,7 @@ import { OriginMap } from './origin-map.js';
 import { PGBOUNCER_DEFAULTS } from './pgbouncer-defaults.js';
 import { readPgbouncerIni } from './pgbouncer-ini.js';
 import { ConfigError, type Problem } from './problem.js';
-import { type ConfigInput, LIST_NAMES } from './schema.js';
+import { type ConfigInput, SECTION_NAMES } from './schema.js';
 import { hidePassword, parseDatabaseFlag, UrlError } from './server-url.js';
 import { explainUnreadable } from './unreadable.js';
 import { type ConfigTree, readYaml } from './yaml-source.js';
@@ -42,7 +42,7 @@ export async function gatherConfig(sources: ConfigSources): Promise<GatheredConf
   const dialect = dialectOf(sources.file);
   const tree = await readTree(sources.file, dialect);
   // A heading with nothing (or only comments) under it.
-  for (const key of LIST_NAMES) if (tree.values[key] === null) delete tree.values[key];
+  for (const key of SECTION_NAMES) if (tree.values[key] === null) delete tree.values[key];
   Object.assign(tree.values, sources.values);
   const problems = [
     ...applySettings(tree, sources.set ?? []),

@@ -1,0 +1,26 @@
+/** The store that a configuration names. */
+import type { ClusterAccess } from '../config/cluster-access.js';
+import { EmbeddedStore } from './embedded/embedded-store.js';
+import { EtcdStore } from './etcd/etcd-store.js';
+import type { Store, StoreSettings } from './store.js';
+
+/** One request's part of a lease: so many may fail before it is in danger. */
+const REQUEST_PART = 5;
+/** The longest that one request may take. ms. */
+const REQUEST_MS_MAX = 2000;
+
+/**
+ * Opens it; nothing is asked yet.
+ * @throws {StoreError} if what the configuration says of it can't be right
+ */
+export function openStore(cluster: ClusterAccess, clock: () => number = () => performance.now()): Store {
+  const { name, leaseMs, store } = cluster;
+  const requestMs = Math.min(REQUEST_MS_MAX, Math.ceil(leaseMs / REQUEST_PART));
+  // A member is there as long as a leader is; a watch that has lost its way costs no more than a late request.
+  const settings: StoreSettings = { leaseMs, memberMs: leaseMs, requestMs, refreshMs: requestMs, clock };
+  if (store.kind === 'embedded') return new EmbeddedStore(store.socketPath, settings);
+  const { endpoints, user, password, ca, cert, key } = store;
+  const tls = { ...(ca !== null && { ca }), ...(cert !== null && { cert }), ...(key !== null && { key }) };
+  const login = user === null ? {} : { user, password: password ?? '' };
+  return new EtcdStore({ endpoints, prefix: `/sluice/${name}`, ...login, tls }, settings);
+}
