@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { ModelNode } from '../simulator/nodes/model-node.js';
 import { NodeSet, userOf } from '../simulator/nodes/node-set.js';
 import { checkReads, type ReadCounts } from '../simulator/nodes/read-check.js';
 
@@ -7,6 +8,129 @@ const SEEDS = 25;
 
 const refusal = (code: string, message: string) => ({ severity: 'FATAL', code, message });
 const messages = ({ world }: NodeSet): string[] => world.reports.map(({ message }) => message);
+
+/** A cluster whose store names one of its nodes. */
+class NamedSet extends NodeSet {
+  readonly leaseMs = 2000;
+  private term = 0;
+
+  constructor(seed: number, count: number) {
+    super(seed, count, {}, 'main');
+  }
+
+  /** The store names this node from now on; null: nobody. */
+  name(leader: ModelNode | null, isHeld = false, term = ++this.term): void {
+    const { leaseMs, nodes } = this;
+    this.term = term;
+    const address = (host: string) => ({ host, port: 5432 });
+    this.world.hear({
+      ...{ cluster: 'main', term, isHeld, leaseMs },
+      nodes: nodes.map(({ name }) => ({ name, address: address(name), weight: 1, zone: '' })),
+      epoch: leader && { term, leader: leader.name, systemId: leader.systemId, timeline: leader.timeline },
+    });
+  }
+
+  /** The same again. */
+  renew(leader: ModelNode | null, isHeld = false): void {
+    this.name(leader, isHeld, this.term);
+  }
+}
+
+describe('model nodes of a cluster whose store names the primary', () => {
+  const named = (seed = 1): NamedSet => {
+    const set = new NamedSet(seed, 3);
+    set.world.pass(1000);
+    assert.equal(set.primary, null);
+    set.name(set.nodes[0]!);
+    set.passUntil('the primary', () => set.primary !== null, 10);
+    return set;
+  };
+
+  test('nobody is before it has been heard, and nobody behind the lease', () => {
+    const set = named();
+    set.world.pass(set.leaseMs - 20);
+    assert.equal(set.primary, set.nodes[0]!.name);
+    set.world.pass(30);
+    assert.equal(set.primary, null);
+    assert.deepEqual(set.roles, ['unknown', 'standby', 'standby']);
+    assert.equal(set.world.cuts.length, 0);
+    set.renew(set.nodes[0]!);
+    assert.equal(set.primary, set.nodes[0]!.name);
+  });
+
+  test('a former primary that still says it is one is cut at once, and gets nothing', () => {
+    const set = named();
+    const [former, heir] = set.nodes as [ModelNode, ModelNode];
+    heir.isInRecovery = false;
+    heir.timeline = 2;
+    set.world.pass(1000);
+    assert.equal(set.primary, former.name);
+    set.name(heir);
+    assert.deepEqual(set.world.cuts, [set.world.time]);
+    assert.equal(set.primary, heir.name);
+    set.world.pass(1000);
+    assert.deepEqual(set.roles, ['foreign', 'primary', 'standby']);
+  });
+
+  test('new transactions wait while it hands over, or is not open yet', () => {
+    const set = named();
+    set.renew(set.nodes[0]!, true);
+    assert.deepEqual([set.primary, set.cluster.isHeld], [set.nodes[0]!.name, true]);
+    set.renew(set.nodes[0]!);
+    assert.equal(set.cluster.isHeld, false);
+    assert.equal(set.world.cuts.length, 0);
+  });
+
+  test('whatever nodes say and whenever: only who is named within the lease is the primary', () => {
+    for (let seed = 1; seed <= SEEDS; seed++) {
+      const set = named(seed);
+      const { random, nodes, world } = set;
+      let leader: ModelNode | null = nodes[0]!;
+      let timeline = 1;
+      let heardAt = world.time;
+      const check = (): void => {
+        const isBelieved = world.time < heardAt + set.leaseMs + 1;
+        if (set.primary !== null) assert.equal(set.primary, isBelieved ? leader?.name : null, `seed ${seed}`);
+      };
+      const acts = [
+        (node: ModelNode) => world.crash(node),
+        (node: ModelNode) => world.restart(node),
+        (node: ModelNode) => world.frozen.add(node),
+        () => world.frozen.clear(),
+        (node: ModelNode) => {
+          node.isInRecovery = false;
+          node.timeline = ++timeline;
+        },
+        (node: ModelNode) => {
+          node.isInRecovery = true;
+        },
+        (node: ModelNode) => {
+          leader = random.chance(0.2) ? null : node;
+          set.name(leader);
+          heardAt = world.time;
+        },
+        () => {
+          set.renew(leader);
+          heardAt = world.time;
+        },
+      ];
+      for (let turn = 0; turn < 200; turn++) {
+        random.pick(acts)(random.pick(nodes));
+        check();
+        for (let ms = random.int(0, 300); ms > 0; ms -= 10) {
+          world.pass(10);
+          check();
+        }
+      }
+      world.frozen.clear();
+      for (const node of nodes) world.restart(node);
+      nodes[1]!.isInRecovery = false;
+      nodes[1]!.timeline = ++timeline;
+      set.name(nodes[1]!);
+      set.passUntil('the primary that is named', () => set.primary === nodes[1]!.name, 2000);
+    }
+  });
+});
 
 describe('the watching of model nodes', () => {
   const watched = (count = 2, seed = 1): NodeSet => {

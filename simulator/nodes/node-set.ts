@@ -28,8 +28,13 @@ export class NodeSet {
   readonly entry: DatabaseSettings;
   private readonly settings: GatewaySettings;
 
-  /** The first node is the primary. */
-  constructor(seed: number, count: number, change: Partial<GatewaySettings> = {}) {
+  /** The first node is the primary. @param cluster whose store says who leads; null: the nodes say it */
+  constructor(
+    seed: number,
+    count: number,
+    change: Partial<GatewaySettings> = {},
+    cluster: string | null = null,
+  ) {
     this.random = new Random(seed);
     const names = Array.from({ length: count }, (_, i) => `10.0.0.${i + 1}`);
     this.nodes = names.map((name, i) => new ModelNode(name, i > 0));
@@ -39,6 +44,7 @@ export class NodeSet {
       name: DATABASE,
       addresses,
       nodes: addresses.map((address) => ({ name: address.host, address, weight: 1, zone: '' })),
+      cluster,
       serverDatabase: null,
       forcedUser: null,
       poolMode: null,

@@ -4,6 +4,7 @@ import type { ConnectionId, Io, Report, ServerAddress } from '../../src/core/io.
 import type { PoolLimits } from '../../src/core/pool/pool-limits.js';
 import type { Cluster } from '../../src/core/route/cluster.js';
 import { Clusters } from '../../src/core/route/clusters.js';
+import type { ClusterNews } from '../../src/core/route/epoch.js';
 import type { DatabaseSettings, GatewaySettings, UserSettings } from '../../src/core/settings.js';
 import { HEADER_BYTES, readInt32 } from '../../src/wire/framing.js';
 import type { Random } from '../random.js';
@@ -39,6 +40,8 @@ export class NodeWorld {
   /** Nodes to and from which nothing gets through. */
   readonly frozen = new Set<ModelNode>();
   readonly changes: (string | null)[] = [];
+  /** When server connections were to be cut, in ms. */
+  readonly cuts: number[] = [];
   private readonly random: Random;
   private readonly gateway: Gateway;
   private readonly clusters: Clusters;
@@ -60,6 +63,8 @@ export class NodeWorld {
     const { context, hosts } = this.gateway;
     this.clusters = new Clusters(context, this.gateway, hosts, {
       primaryChanged: ({ primary }) => this.changes.push(primary?.settings.name ?? null),
+      primaryDeposed: () => this.cuts.push(this.time),
+      holdChanged: () => {},
       standbyLost: () => {},
       standbysChanged: () => {},
       refused: () => {},
@@ -70,6 +75,11 @@ export class NodeWorld {
   /** A pool of another user has come. */
   join(entry: DatabaseSettings, user: UserSettings, limits: PoolLimits): void {
     this.clusters.join(entry, { identity: { database: this.cluster.database, user }, limits });
+  }
+
+  /** The store of the nodes' cluster is read. */
+  hear(news: ClusterNews, ageMs = 0): void {
+    this.clusters.heard(news, ageMs);
   }
 
   after(ms: number, run: () => void): void {

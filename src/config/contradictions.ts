@@ -9,7 +9,7 @@ import type { ConfigDialect } from './sources.js';
 /** With these, somebody can log in only if the gateway knows of a user. */
 const NEEDS_USERS: ReadonlySet<string> = new Set(['plain', 'md5', 'scram-sha-256']);
 
-const NODES_AND_HOST = 'a database has either host and port, or nodes';
+const NODES_AND_HOST = 'a database has either host and port, or nodes or a cluster';
 const TARGET_WITHOUT_NODES = 'target_session_attrs chooses among nodes, and there are none';
 const SAME_NODE = 'two nodes have the same name, or the same host and port';
 
@@ -36,7 +36,7 @@ function aboutDatabases({ dialect, values, origins }: CheckedParts): Problem[] {
   const refuse = (path: readonly string[], message: string): void => {
     problems.push({ origin: origins.get(path), key: formatKey(path), message });
   };
-  for (const [name, { host, port, user, password }] of Object.entries(values.databases)) {
+  for (const [name, { host, port, user, password, cluster }] of Object.entries(values.databases)) {
     const hosts = host.split(',');
     if (dialect === 'sluice' && password !== undefined && user === undefined) {
       refuse(['databases', name, 'password'], 'whose password? It belongs to user, which is missing');
@@ -44,6 +44,10 @@ function aboutDatabases({ dialect, values, origins }: CheckedParts): Problem[] {
     if (typeof port !== 'number' && port.length !== hosts.length) {
       const message = `found ${port.length} ports for ${hosts.length} hosts, expected one, or one for each`;
       refuse(['databases', name, 'port'], message);
+    }
+    if (cluster !== undefined && values.cluster?.name !== cluster) {
+      const known = values.cluster === undefined ? 'there is none' : `it is called ${values.cluster.name}`;
+      refuse(['databases', name, 'cluster'], `the section cluster describes the cluster, and ${known}`);
     }
     if (hosts.some(isAbstract)) refuse(['databases', name, 'host'], NO_ABSTRACT);
     problems.push(...aboutNodes(name, values.databases[name]!, origins));
@@ -55,15 +59,16 @@ function aboutDatabases({ dialect, values, origins }: CheckedParts): Problem[] {
 
 function aboutNodes(
   name: string,
-  { nodes, host: only, port, target_session_attrs: target }: DatabaseValues,
+  { nodes, cluster, host: only, port, target_session_attrs: target }: DatabaseValues,
   origins: OriginMap,
 ): Problem[] {
   const path = ['databases', name, 'nodes'];
   const messages: string[] = [];
-  if (nodes === undefined) {
-    if (target !== undefined) messages.push(TARGET_WITHOUT_NODES);
-  } else {
-    if (only !== DEFAULT_PLACE.host || port !== DEFAULT_PLACE.port) messages.push(NODES_AND_HOST);
+  const hasNodes = nodes !== undefined || cluster !== undefined;
+  const hasHost = only !== DEFAULT_PLACE.host || port !== DEFAULT_PLACE.port;
+  if (hasNodes && hasHost) messages.push(NODES_AND_HOST);
+  if (!hasNodes && target !== undefined) messages.push(TARGET_WITHOUT_NODES);
+  if (nodes !== undefined) {
     const places = nodes.map(({ host, port }) => `${host}:${port}`);
     const names = nodes.map((node, index) => node.name ?? places[index]!);
     if (new Set(places).size < nodes.length || new Set(names).size < nodes.length) messages.push(SAME_NODE);

@@ -18,6 +18,7 @@ const OURS: ReadonlySet<string> = new Set([
   'http_token_file',
   'io',
   'query_wait_fail_fast',
+  'failover_timeout',
   'server_unix_socket',
   'session_state',
   'on_pin',

@@ -131,6 +131,7 @@ function timeSettings({ values, dialect }: SluiceConfig) {
     queryWaitTimeoutMs: values.query_wait_timeout,
     queryWaitNotifyMs: values.query_wait_notify,
     queryWaitFailFast: values.query_wait_fail_fast,
+    failoverTimeoutMs: values.failover_timeout,
     queryTimeoutMs: values.query_timeout,
     transactionTimeoutMs: values.transaction_timeout,
     idleTransactionTimeoutMs: values.idle_transaction_timeout,
@@ -231,11 +232,13 @@ function makeDatabase(
   database: DatabaseValues,
   users: ReadonlyMap<string, UserSettings>,
 ): DatabaseSettings {
-  const nodes = database.nodes?.map(makeNode) ?? null;
+  // Those of a cluster come from its store.
+  const nodes = database.nodes?.map(makeNode) ?? (database.cluster === undefined ? null : []);
   return Object.freeze<DatabaseSettings>({
     name,
     addresses: nodes?.map(({ address }) => address) ?? serverAddresses(database),
     nodes,
+    cluster: database.cluster ?? null,
     target: database.target_session_attrs ?? 'primary',
     consistency: database.consistency ?? null,
     loadBalanceHosts: database.load_balance_hosts ?? 'round-robin',

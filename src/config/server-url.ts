@@ -23,6 +23,7 @@ const PARAMETERS = [
   'session_state',
   'on_pin',
   'nodes',
+  'cluster',
   'target_session_attrs',
   'consistency',
   'load_balance_hosts',

@@ -8,6 +8,7 @@ import { SETTINGS } from '../config/schema.js';
 import { socketSettings } from '../config/socket-settings.js';
 import type { CommandOutcome, GatewayCommand } from '../core/command.js';
 import type { ConsoleAnswer, ConsoleQuestion } from '../core/console.js';
+import type { Report } from '../core/io.js';
 import type { GatewaySettings } from '../core/settings.js';
 import type { Snapshot, SnapshotDetail } from '../core/snapshot.js';
 import { chooseDriver, needsTls } from '../reactor/choose-driver.js';
@@ -21,6 +22,9 @@ import {
 } from '../reactor/start.js';
 import { SqlState } from '../wire/sqlstate.js';
 import { Authority } from './authentication/authority.js';
+import type { ClusterStatus } from './cluster/cluster-watch.js';
+import { Following } from './cluster/following.js';
+import { EventLog, type GatewayEvent } from './event-log.js';
 import { explainListenError, StartError } from './listen-error.js';
 import { type Logger, logReport } from './logging.js';
 import { readMachineLimits } from './machine-limits.js';
@@ -59,6 +63,10 @@ export interface RunningGateway {
   answerConsole(answer: AnswerConsole): void;
   /** Changes the settings of the running gateway. Warns of those that take effect at the next start only. */
   reload(config: SluiceConfig): Promise<void>;
+  /** What the store of the cluster says of who leads; null: no database belongs to one. */
+  readonly cluster: ClusterStatus | null;
+  /** What has happened to the nodes and the cluster, the oldest first. */
+  readonly events: readonly GatewayEvent[];
   snapshot(detail?: SnapshotDetail): Promise<Snapshot>;
   /**
    * Where a statement of a routed database would go, and why.
@@ -94,9 +102,14 @@ export async function startGateway(
   const console = { answer: notOpen };
   const authority = new Authority(config, logger);
   const verdicts = new Verdicts((message) => logger.warn(message));
-  const answerers = { console, authority, verdicts };
+  const events = new EventLog();
+  const onReport = (report: Report): void => {
+    events.note(report);
+    logReport(logger, report);
+  };
+  const answerers = { console, authority, verdicts, events, onReport };
   const listen = await reactorPlaces(config.listen, inheritance, logger);
-  const reactor = await openReactor({ ...config, listen }, settings, answerers, logger);
+  const reactor = await openReactor({ ...config, listen }, settings, answerers);
   await giveSocketsToGroup(config, logger);
   return new GatewayProcess(config, settings, reactor, answerers, logger);
 }
@@ -128,13 +141,14 @@ interface Answerers {
   readonly console: { answer: AnswerConsole };
   readonly authority: Authority;
   readonly verdicts: Verdicts;
+  readonly events: EventLog;
+  readonly onReport: (report: Report) => void;
 }
 
 async function openReactor(
   config: SluiceConfig & { readonly listen: readonly ReactorPlace[] },
   settings: GatewaySettings,
-  { console, authority, verdicts }: Answerers,
-  logger: Logger,
+  { console, authority, verdicts, onReport }: Answerers,
 ): Promise<ReactorHandle> {
   try {
     chooseDriver(config.values.io, loadAddon(), needsTls(settings.tls));
@@ -150,7 +164,7 @@ async function openReactor(
       sockets: socketSettings(config.values),
       settings,
       tls: config.tls,
-      onReport: (report) => logReport(logger, report),
+      onReport,
       onAuthority: (question) => authority.answer(question),
       onRoute: (question) => verdicts.answer(question),
       onQuestion: (question) => console.answer(question),
@@ -177,6 +191,8 @@ class GatewayProcess implements RunningGateway {
   readonly #console: Answerers['console'];
   readonly #authority: Authority;
   readonly #verdicts: Verdicts;
+  readonly #events: EventLog;
+  readonly #following: Following;
   #config: SluiceConfig;
   #settings: GatewaySettings;
   #stopped: Promise<void> | null = null;
@@ -185,9 +201,14 @@ class GatewayProcess implements RunningGateway {
     config: SluiceConfig,
     settings: GatewaySettings,
     reactor: ReactorHandle,
-    { console, authority, verdicts }: Answerers,
+    { console, authority, verdicts, events, onReport }: Answerers,
     logger: Logger,
   ) {
+    this.#events = events;
+    this.#following = new Following({
+      tell: (news, heardAt) => reactor.hear(news, heardAt),
+      report: onReport,
+    });
     this.#console = console;
     this.#authority = authority;
     this.#verdicts = verdicts;
@@ -201,6 +222,7 @@ class GatewayProcess implements RunningGateway {
     this.#settings = settings;
     this.#reactor = reactor;
     this.#logger = logger;
+    this.#following.configure(config);
   }
 
   get config(): SluiceConfig {
@@ -228,6 +250,15 @@ class GatewayProcess implements RunningGateway {
     this.#config = config;
     this.#authority.configure(config);
     this.#reactor.applySettings(settings, config.tls, socketSettings(config.values));
+    this.#following.configure(config);
+  }
+
+  get cluster(): ClusterStatus | null {
+    return this.#following.status;
+  }
+
+  get events(): readonly GatewayEvent[] {
+    return this.#events.events;
   }
 
   snapshot(detail: SnapshotDetail = 'figures'): Promise<Snapshot> {
@@ -250,6 +281,7 @@ class GatewayProcess implements RunningGateway {
 
   stop(): Promise<void> {
     this.#authority.close();
+    this.#following.close();
     this.#stopped ??= this.#reactor.shutdown();
     return this.#stopped;
   }

@@ -57,6 +57,10 @@ export class Database {
   redefinedAt = 0;
   /** Where its clients are led, as its nodes have shown (mostly to the primary); empty: nowhere for now. Null: its entry names no nodes. */
   targetAddresses: readonly ServerAddress[] | null = null;
+  /** The nodes belong to a cluster whose store says who leads. */
+  isManaged = false;
+  /** Since when its nodes have had none that may be written to, in ms; null: there is one, or it has no nodes. */
+  heldSince: number | null = null;
   /** The node that was the primary last, as long as none else is. */
   lastPrimary: object | null = null;
   /** How often a command has passed by that may have changed what is in its catalogue. */

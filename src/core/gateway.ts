@@ -16,6 +16,7 @@ import type { CommandOutcome, GatewayCommand } from './command.js';
 import { CONSOLE_DATABASES, type ConsoleAnswer } from './console.js';
 import { Consoles } from './consoles.js';
 import type { GatewayContext } from './context.js';
+import { newCounters } from './counters.js';
 import { type Database, Databases } from './databases.js';
 import { FailedLogins } from './failed-logins.js';
 import type { Hosts } from './hosts.js';
@@ -33,6 +34,7 @@ import type { PoolOwner } from './pool/pool-owner.js';
 import { Pools } from './pools.js';
 import type { Clusters } from './route/clusters.js';
 import type { DatabaseShapes } from './route/database-shapes.js';
+import type { ClusterNews } from './route/epoch.js';
 import { LearntScramKeys } from './scram-keys.js';
 import type { ServerConnection } from './server/server-connection.js';
 import { ServerLogin } from './server/server-login.js';
@@ -51,7 +53,7 @@ import {
 import { StatementTraffic } from './session/statement-traffic.js';
 import type { DatabaseSettings, GatewaySettings, UserSettings } from './settings.js';
 import { SlowAnswers } from './slow-answers.js';
-import type { Counters, Snapshot, SnapshotDetail } from './snapshot.js';
+import type { Snapshot, SnapshotDetail } from './snapshot.js';
 import { StatementCatalogue } from './statements.js';
 import { type Observed, takeSnapshot } from './take-snapshot.js';
 
@@ -451,6 +453,11 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     return this.openConnections === 0;
   }
 
+  /** The store of a cluster has been read, `ageMs` ago. */
+  clusterHeard(news: ClusterNews, ageMs: number): void {
+    this.clusters.heard(news, ageMs);
+  }
+
   snapshot(detail: SnapshotDetail = 'figures'): Snapshot {
     return takeSnapshot(this, detail);
   }
@@ -470,22 +477,4 @@ const TOO_MANY_POOLS: ErrorFields = {
 
 function notice(message: string): ErrorFields {
   return { severity: 'NOTICE', code: SqlState.successful_completion, message };
-}
-
-function newCounters(): Counters {
-  return {
-    clientsAccepted: 0,
-    clientsRefused: 0,
-    loginFailures: 0,
-    loginsThrottled: 0,
-    protocolViolations: 0,
-    serverConnections: 0,
-    serverConnectFailures: 0,
-    queryWaitTimeouts: 0,
-    sessionsPinned: 0,
-    statementsRefused: 0,
-    cancelRequests: 0,
-    notificationsOverrun: 0,
-    readsRepeated: 0,
-  };
 }

@@ -60,7 +60,12 @@ export interface Report {
   readonly facts?: Readonly<Record<string, string | number | boolean>>;
   /** The connection that it is about; lines of PgBouncer's log begin with it. */
   readonly subject?: ReportSubject;
+  /** Non-null: it belongs to the history of a database's nodes, as what (`SHOW EVENTS`). */
+  readonly event?: NodeEvent;
 }
+
+/** What the gateway sees happen to a cluster and does about it. */
+export type NodeEvent = 'role' | 'epoch' | 'store' | 'hold' | 'release' | 'cut' | 'refused';
 
 /** A connection in a log line, as PgBouncer writes it: `C-0x1a: app/alice@10.0.0.7:51234`. */
 export interface ReportSubject {

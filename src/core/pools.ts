@@ -17,6 +17,7 @@ import { StandbyPool } from './pool/standby-pool.js';
 import type { Cluster, ClusterFollower } from './route/cluster.js';
 import { Clusters } from './route/clusters.js';
 import { DatabaseShapes } from './route/database-shapes.js';
+import { noteHold, recordCut } from './route/holds.js';
 import type { RouteNode } from './route/route-node.js';
 import { userAfterReload } from './server/server-user.js';
 import type { Routes } from './session/read-routing.js';
@@ -70,6 +71,26 @@ export class Pools implements HostsOwner, ClusterFollower {
     this.shapes.find(database)?.primaryChanged();
   }
 
+  /** Whatever its server connections are doing: what they write now may be lost. */
+  primaryDeposed({ database }: Cluster): void {
+    const cut = this.ofPrimary(database).filter(({ serverCount }) => serverCount > 0);
+    if (cut.length === 0) return;
+    const connections = cut.reduce((sum, { serverCount }) => sum + serverCount, 0);
+    recordCut(this.context, database, connections);
+    for (const pool of cut) pool.servers.close(PRIMARY_CHANGED);
+  }
+
+  holdChanged(cluster: Cluster): void {
+    this.lead(cluster, false);
+  }
+
+  /** Its pools but those of standbys. */
+  private ofPrimary(database: Database): Pool[] {
+    return [...this.byKey.values()].filter(
+      (pool) => pool.database === database && !(pool instanceof StandbyPool),
+    );
+  }
+
   /** No node lets anybody in: to wait for a primary would not help. */
   refused({ database }: Cluster, refusal: ErrorFields): void {
     for (const pool of this.byKey.values()) if (pool.database === database) pool.refuse(refusal);
@@ -85,9 +106,10 @@ export class Pools implements HostsOwner, ClusterFollower {
     const { database } = cluster;
     const target = this.targetOf(database);
     const addresses = addressesOf(cluster, target);
+    const pools = this.ofPrimary(database);
+    noteHold(this.context, cluster, pools, addresses.length === 0);
     database.targetAddresses = addresses;
-    for (const pool of this.byKey.values()) {
-      if (pool.database !== database || pool instanceof StandbyPool) continue;
+    for (const pool of pools) {
       pool.follow(addresses, target === 'primary' && hasPrimaryMoved);
       if (target !== 'primary') pool.servers.keepOnly(addresses, PRIMARY_CHANGED);
     }
@@ -135,6 +157,7 @@ export class Pools implements HostsOwner, ClusterFollower {
     const { database, user } = identity;
     const limits = poolLimits(this.context.settings, entry, { name: database.name, user });
     const cluster = this.clusters.join(entry, { identity, limits });
+    database.isManaged = entry.cluster !== null;
     database.targetAddresses = cluster === null ? null : addressesOf(cluster, entry.target);
     if (cluster !== null) this.shapes.of(database, cluster);
   }
@@ -271,8 +294,8 @@ function limitsOf(
   return towardsTarget(limits, database);
 }
 
-function addressesOf({ nodes, primary }: Cluster, target: TargetNodes): ServerAddress[] {
-  const written = primary === null ? [] : [primary.settings.address];
+function addressesOf({ nodes, primary, isHeld }: Cluster, target: TargetNodes): ServerAddress[] {
+  const written = primary === null || isHeld ? [] : [primary.settings.address];
   if (target === 'primary') return written;
   const standbys = nodes.filter(({ mayServe }) => mayServe).map(({ settings }) => settings.address);
   return standbys.length > 0 || target === 'standby' ? standbys : written;

@@ -102,6 +102,8 @@ export interface DatabaseSettings {
   readonly loadBalanceHosts: HostBalancing;
   /** Null: statements are not routed. Otherwise `addresses` are theirs. */
   readonly nodes: readonly NodeSettings[] | null;
+  /** The cluster whose store names the primary, and its nodes where `nodes` is empty; null: the nodes tell by themselves. */
+  readonly cluster: string | null;
   /** Which of the nodes its clients reach (libpq's parameter of that name). */
   readonly target: TargetNodes;
   /** null: {@link GatewaySettings.consistency}. */
@@ -208,6 +210,8 @@ export interface GatewaySettings {
   readonly queryWaitTimeoutMs: number;
   /** A client that would have to wait is refused instead. */
   readonly queryWaitFailFast: boolean;
+  /** How long a client waits for a primary while there is none. */
+  readonly failoverTimeoutMs: number;
   /** After this time a waiting client is told by a notice why it waits. */
   readonly queryWaitNotifyMs: number;
   readonly queryTimeoutMs: number;
@@ -250,6 +254,7 @@ export interface GatewaySettings {
 export const NO_DATABASE_SETTINGS = Object.freeze({
   loadBalanceHosts: 'round-robin',
   nodes: null,
+  cluster: null,
   target: 'primary',
   consistency: null,
   localSocket: null,
@@ -304,6 +309,7 @@ export const NO_EXTRA_SETTINGS = Object.freeze({
   localSocket: 'off',
   queryWaitNotifyMs: 0,
   queryWaitFailFast: false,
+  failoverTimeoutMs: 0,
   queryTimeoutMs: 0,
   transactionTimeoutMs: 0,
   idleTransactionTimeoutMs: 0,

@@ -56,6 +56,13 @@ export interface Counters {
   notificationsOverrun: number;
   /** Reads that a standby could not carry out, and the primary did. */
   readsRepeated: number;
+  /** How often clients of a database had to wait for a primary, and for how long in all, in ms; those that still do not counted. */
+  holds: number;
+  holdMs: number;
+  /** Requests that were refused since no primary came in time (`failover_timeout`). */
+  failoverTimeouts: number;
+  /** Server connections that were closed because the term of their primary was over. */
+  serversCut: number;
 }
 
 /** What is asked for beside the figures, since there may be much of it: every connection, or every shape. */

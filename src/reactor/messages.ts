@@ -5,6 +5,7 @@ import type { AuthorityAnswer, AuthorityQuestion } from '../core/authority.js';
 import type { CommandOutcome, GatewayCommand } from '../core/command.js';
 import type { ConsoleAnswer, ConsoleQuestion } from '../core/console.js';
 import type { KeyRequest, Report } from '../core/io.js';
+import type { ClusterNews } from '../core/route/epoch.js';
 import type { GatewaySettings } from '../core/settings.js';
 import type { Snapshot, SnapshotDetail } from '../core/snapshot.js';
 import type { DriverName, Listener, OpenListener } from './driver.js';
@@ -32,6 +33,8 @@ export type ToWorker =
   /** Other processes go on with the listening sockets. */
   | { readonly kind: 'handOver'; readonly id: number }
   | { readonly kind: 'command'; readonly id: number; readonly command: GatewayCommand }
+  /** What a cluster's store says. `heardAt`: when it did, by the clock that all threads share, in ms. */
+  | { readonly kind: 'cluster'; readonly id: number; readonly news: ClusterNews; readonly heardAt: number }
   | { readonly kind: 'console'; readonly id: number; readonly answer: ConsoleAnswer }
   | { readonly kind: 'authority'; readonly id: number; readonly answer: AuthorityAnswer }
   | { readonly kind: 'key'; readonly id: number; readonly key: Uint8Array | null }
@@ -53,5 +56,5 @@ export type FromWorker =
   | { readonly kind: 'askAuthority'; readonly id: number; readonly question: AuthorityQuestion }
   | { readonly kind: 'askConsole'; readonly question: ConsoleQuestion }
   | { readonly kind: 'resolveHost'; readonly id: number; readonly host: string }
-  /** Answers to `snapshot`, `handOver` and `command`, with the same `id`. */
+  /** Answers to `snapshot`, `handOver`, `cluster` and `command`, with the same `id`. */
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Snapshot | CommandOutcome };

@@ -11,6 +11,7 @@ import type { AuthorityAnswer, AuthorityQuestion, IdentityQuestion } from '../co
 import type { CommandOutcome, GatewayCommand } from '../core/command.js';
 import type { ConsoleAnswer, ConsoleQuestion } from '../core/console.js';
 import type { KeyRequest, Report } from '../core/io.js';
+import type { ClusterNews } from '../core/route/epoch.js';
 import type { RouteAnswer, RouteQuestion } from '../core/route/route-questions.js';
 import type { GatewaySettings } from '../core/settings.js';
 import type { Snapshot, SnapshotDetail } from '../core/snapshot.js';
@@ -73,6 +74,11 @@ export interface ReactorHandle {
    * @throws when the reactor has ended
    */
   handOver(): Promise<void>;
+  /**
+   * Tells what a cluster's store says; resolves when it is acted by. @param heardAt by the shared clock, in ms
+   * @throws when the reactor has ended
+   */
+  hear(news: ClusterNews, heardAt: number): Promise<void>;
   /** @throws when the reactor has ended */
   snapshot(detail?: SnapshotDetail): Promise<Snapshot>;
   /**
@@ -177,6 +183,9 @@ async function startWith(
       if (!hasTls && needsTls(settings.tls)) options.onReport(TLS_NEEDS_RESTART);
       thread.tell({ kind: 'settings', settings: speakable(settings), tls: hasTls ? tls : NO_TLS, sockets });
     },
+    hear: async (news, heardAt) => {
+      await thread.ask({ kind: 'cluster', news, heardAt });
+    },
     snapshot: (detail = 'figures') => thread.ask({ kind: 'snapshot', detail }) as Promise<Snapshot>,
     execute: (command) => thread.ask({ kind: 'command', command }) as Promise<CommandOutcome>,
     shutdown: () => thread.shutdown(),
@@ -244,6 +253,7 @@ async function resolveHost(host: string): Promise<ResolvedHost> {
 type Answer = Snapshot | CommandOutcome;
 type Question =
   | Omit<Extract<ToWorker, { kind: 'handOver' }>, 'id'>
+  | Omit<Extract<ToWorker, { kind: 'cluster' }>, 'id'>
   | Omit<Extract<ToWorker, { kind: 'snapshot' }>, 'id'>
   | Omit<Extract<ToWorker, { kind: 'command' }>, 'id'>;
 

@@ -15,6 +15,7 @@ import { loadAddon } from './load-addon.js';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.js';
 import { NativeIo } from './native-io.js';
 import { NodeIo } from './node-io.js';
+import { sharedClock } from './shared-clock.js';
 import type { SlowWork } from './slow-work.js';
 import type { SystemError } from './system-errors.js';
 
@@ -104,6 +105,9 @@ class ReactorThread implements SlowWork {
       case 'command':
         if (message.command.kind === 'drain') this.#stopAccepting(message.command);
         return this.#gateway.execute(message.command, (outcome) => this.#answer(message.id, outcome));
+      case 'cluster':
+        this.#gateway.clusterHeard(message.news, sharedClock() - message.heardAt);
+        return this.#answer(message.id, null);
       case 'console':
         return this.#gateway.consoleAnswered(message.id, message.answer);
       case 'authority':

@@ -36,10 +36,15 @@ export const databaseFields = z.strictObject(
       'list of nodes',
       'In place of `host` and `port`: a primary and its standbys. Who is which is found out. Writes go to the primary, reads to the standbys as `consistency` allows. Each is `HOST:PORT`, or a mapping with `host`, `port` (5432), `name`, `weight` (1) and `zone`.',
     ),
+    cluster: key(
+      name("a cluster's name").optional(),
+      'text',
+      'The name of the `cluster` whose store says who the primary is. In place of `host` and `port`: its members are the nodes. `nodes` beside it give weights and zones, by name or place.',
+    ),
     target_session_attrs: key(
       oneOf(TARGETS).optional(),
       `one of ${TARGETS.join(', ')}`,
-      'Of a database with `nodes`: `primary`, the default, is where clients begin, and their reads are routed; with `standby` all that they send goes to a standby, and a write is refused; `prefer-standby` is the same, and the primary where no standby can serve.',
+      'Of a database with `nodes` or a `cluster`: `primary`, the default, is where clients begin, and their reads are routed; with `standby` all that they send goes to a standby, and a write is refused; `prefer-standby` is the same, and the primary where no standby can serve.',
     ),
     consistency: key(
       oneOf(CONSISTENCIES).optional(),

@@ -15,6 +15,10 @@ export const timeoutSettings = {
       'Refuse a client at once, with SQLSTATE 53300, when no server connection is free and none can be opened, instead of letting it wait.',
     pgbouncer: OURS,
   }),
+  failover_timeout: seconds(TIMEOUTS, 30, {
+    description: `How long a request waits for a primary, of a database with \`nodes\` or a \`cluster\`, while there is none; then it gets an error with SQLSTATE 57P03, and its client may try again. ${NO_LIMIT}`,
+    pgbouncer: OURS,
+  }),
   query_timeout: seconds(TIMEOUTS, 0, {
     description: `How long a query may run before its client is disconnected and the query is cancelled. ${NO_LIMIT}`,
   }),

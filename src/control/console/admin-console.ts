@@ -134,6 +134,8 @@ export class AdminConsole {
       version: PGBOUNCER_VERSION,
       listenPort: gateway.config.values.listen_port,
       listeningSockets: gateway.listeningSockets,
+      cluster: gateway.cluster,
+      events: gateway.events,
       memory: process.memoryUsage(),
       period: this.#period,
       takenAt: new Date(),

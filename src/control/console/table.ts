@@ -4,6 +4,8 @@ import type { ConsoleColumn, ConsoleType } from '../../core/console.js';
 import type { GatewaySettings } from '../../core/settings.js';
 import type { Snapshot, SnapshotDetail } from '../../core/snapshot.js';
 import type { ListeningSocket } from '../../reactor/start.js';
+import type { ClusterStatus } from '../cluster/cluster-watch.js';
+import type { GatewayEvent } from '../event-log.js';
 import type { Row } from './filter.js';
 import type { StatsPeriod } from './stats-period.js';
 
@@ -16,6 +18,9 @@ export interface Facts {
   readonly listenPort: number;
   /** The listening sockets, which a successor may be given. */
   readonly listeningSockets: readonly ListeningSocket[];
+  /** What the store of the cluster says; null: there is none. */
+  readonly cluster: ClusterStatus | null;
+  readonly events: readonly GatewayEvent[];
   readonly memory: NodeJS.MemoryUsage;
   /** What has been counted in the last full period. */
   readonly period: StatsPeriod;

@@ -1,5 +1,6 @@
 /** Every SHOW table, by its name. Columns, their order and their types are PgBouncer's (admin.c, stats.c). */
 import type { DatabaseSettings, GatewaySettings } from '../../core/settings.js';
+import { EPOCH, EVENTS } from './cluster-tables.js';
 import { ACTIVE_SOCKETS, CLIENTS, PINS, SERVERS, SOCKETS } from './connection-tables.js';
 import type { Row } from './filter.js';
 import { LATENCIES } from './latency-table.js';
@@ -232,6 +233,8 @@ export const TABLES: ReadonlyMap<string, Table> = new Map(
     DATABASES,
     DNS_HOSTS,
     DNS_ZONES,
+    EPOCH,
+    EVENTS,
     FDS,
     LATENCIES,
     LISTS,

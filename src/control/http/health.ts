@@ -1,5 +1,7 @@
 /** What the process says of its health: alive, ready, and the facts behind. */
 import type { Counters, Snapshot } from '../../core/snapshot.js';
+import type { ClusterStatus } from '../cluster/cluster-watch.js';
+import { stateOf } from '../console/cluster-tables.js';
 import type { Operator } from '../operator.js';
 import { SLUICE_VERSION } from '../version.js';
 
@@ -27,6 +29,8 @@ export interface Health extends Readiness {
   readonly counters: Readonly<Counters> | null;
   /** Why clients keep their server connections, now and since the start. */
   readonly pins: Snapshot['pins'] | null;
+  /** What the store of the cluster says of who leads; null: there is none. */
+  readonly cluster: (ClusterStatus & { readonly state: string }) | null;
   /** The nodes of databases that are routed, while these have clients, and where their reads have gone. */
   readonly routed: Snapshot['routed'] | null;
 }
@@ -70,8 +74,13 @@ export async function readHealth(operator: Operator): Promise<Health> {
     pools: snapshot?.pools.length ?? null,
     counters: snapshot?.counters ?? null,
     pins: snapshot?.pins ?? null,
+    cluster: clusterOf(operator),
     routed: snapshot?.routed ?? null,
   };
+}
+
+function clusterOf({ gateway: { cluster } }: Operator): Health['cluster'] {
+  return cluster === null ? null : { ...cluster, state: stateOf(cluster) };
 }
 
 function judge(operator: Operator, snapshot: Snapshot | null): Readiness {

@@ -13,6 +13,7 @@ import {
   IDLE_TRANSACTION,
   LAST_ANSWERS_LATE,
   LOGIN_WITHOUT_SERVER,
+  noPrimary,
   QUERY_TIMEOUT,
   QUERY_TIMEOUT_WAITING,
   TRANSACTION_TIMEOUT,
@@ -27,6 +28,7 @@ export interface TimedPool {
   readonly name: string;
   readonly limits: PoolLimits;
   readonly identity: { readonly user: UserSettings };
+  readonly database: { readonly heldSince: number | null };
   readonly servers: ReadonlySet<ServerConnection>;
   readonly clients: ReadonlySet<Session>;
   readonly waiters: WaiterQueue<Session>;
@@ -79,6 +81,26 @@ export class Deadlines {
 
   private checkWaiters(now: number): number {
     if (this.pool.isNew) this.checkNewcomers(now);
+    return Math.min(this.checkPrimary(now), this.checkLongest(now));
+  }
+
+  /** There is nobody to be written to: who waits for that longer than `failover_timeout` is told, and may try again. */
+  private checkPrimary(now: number): number {
+    const { limits, database } = this.pool;
+    const { failoverTimeoutMs } = this.context.settings;
+    if (limits.addresses.length > 0 || failoverTimeoutMs === 0) return NEVER;
+    for (;;) {
+      const oldest = this.pool.waiters.first;
+      if (oldest === null) return NEVER;
+      const due = Math.max(oldest.waitingSince, database.heldSince ?? 0) + failoverTimeoutMs;
+      if (now < due) return due;
+      this.context.counters.failoverTimeouts += 1;
+      this.pool.waiters.remove(oldest);
+      oldest.refuse(noPrimary(failoverTimeoutMs));
+    }
+  }
+
+  private checkLongest(now: number): number {
     const { waitTimeoutMs, queryTimeoutMs } = this.pool.limits;
     const limitMs = Math.min(waitTimeoutMs || NEVER, queryTimeoutMs || NEVER);
     if (limitMs === NEVER) return NEVER;

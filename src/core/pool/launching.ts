@@ -4,6 +4,7 @@ import type { GatewayContext } from '../context.js';
 import type { Hosts } from '../hosts.js';
 import type { ConnectionId, ServerAddress } from '../io.js';
 import { recordClosing, recordServerFailure } from '../journal.js';
+import { NODE_RETRY_MS_MIN } from '../limits.js';
 import { ServerConnection } from '../server/server-connection.js';
 import { EncryptionPolicy, ServerEncryption } from '../server/server-encryption.js';
 import { connectionFailure } from '../server/server-errors.js';
@@ -26,6 +27,8 @@ export interface LaunchingPool extends ServerOwner<ServerConnection> {
 
 /** Makes the dialogue for a new server connection's login. */
 export type NewLogin = (connection: ConnectionId, user: UserSettings) => ServerLogin;
+
+const NEVER = Number.POSITIVE_INFINITY;
 
 interface Opening {
   readonly target: Target;
@@ -155,7 +158,10 @@ export class Launching {
     if (loadBalanceHosts === 'disable') this.nextHost += 1;
     // Only when all addresses have failed is there a reason to wait.
     const all = addresses.reduce((sum, address) => sum + this.hosts.countOf(address), 0);
-    if (this.failures % all === 0) this.retryAt = io.now() + settings.serverLoginRetryMs;
+    // A node that has been promoted a moment ago may not be open yet.
+    const followsNodes = this.pool.database.targetAddresses !== null;
+    const patienceMs = Math.min(settings.serverLoginRetryMs, followsNodes ? NODE_RETRY_MS_MIN : NEVER);
+    if (this.failures % all === 0) this.retryAt = io.now() + patienceMs;
     if (!this.pool.isQuiet) recordServerFailure(this.context, this.pool.name, failure);
     this.lastFailure = failure;
   }

@@ -15,3 +15,18 @@ export const UNKNOWN_FAILURE: ErrorFields = {
 export function isTemporary(sqlstate: string): boolean {
   return /^(?:08|53|57|58|XX)/.test(sqlstate);
 }
+
+/** The same, or the node is closed to everybody, as those of a cluster are that are not open yet. */
+export function passesByItself(
+  { code }: ErrorFields,
+  { isManaged }: { readonly isManaged: boolean },
+): boolean {
+  return isTemporary(code) || (isManaged && code === SqlState.invalid_authorization_specification);
+}
+
+/** What was taken for the primary is a standby. */
+export const IS_STANDBY: ErrorFields = {
+  severity: 'FATAL',
+  code: SqlState.cannot_connect_now,
+  message: 'the server is a standby, and not the primary any more',
+};

@@ -40,6 +40,8 @@ export interface PoolLimits {
   readonly connectQuery: string | null;
   /** Server connections are opened with them (of the database's entry). */
   readonly startupParameters: ReadonlyMap<string, string>;
+  /** One of several nodes is to be reached, the primary: a standby is none. */
+  readonly wantsPrimary: boolean;
   readonly waitFailFast: boolean;
   readonly waitTimeoutMs: number;
   readonly queryTimeoutMs: number;
@@ -75,6 +77,7 @@ export function poolLimits(
     serverLifetimeMs: database.serverLifetimeMs || settings.serverLifetimeMs,
     connectQuery: database.connectQuery,
     startupParameters: database.startupParameters,
+    wantsPrimary: database.nodes !== null && database.target === 'primary',
     waitFailFast: database.queryWaitFailFast ?? settings.queryWaitFailFast,
     waitTimeoutMs: own?.queryWaitTimeoutMs || database.queryWaitTimeoutMs || settings.queryWaitTimeoutMs,
     queryTimeoutMs: own?.queryTimeoutMs || settings.queryTimeoutMs,
@@ -95,8 +98,10 @@ interface TargetPlace {
 
 /** The same limits for server connections to a standby, which nobody needs to have. */
 export function towardsStandby(limits: PoolLimits, address: ServerAddress): PoolLimits {
-  return { ...limits, addresses: [address], minSize: 0, isAlwaysWarm: false, waitFailFast: false };
+  return { ...limits, addresses: [address], minSize: 0, ...NEEDS_NO_NODE };
 }
+
+const NEEDS_NO_NODE = { isAlwaysWarm: false, wantsPrimary: false, waitFailFast: false } as const;
 
 /** What is set for the user of this name, also one whose password is known elsewhere; null: nothing. */
 export function limitsOf(settings: GatewaySettings, user: string): UserLimits | null {

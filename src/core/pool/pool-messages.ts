@@ -3,6 +3,8 @@ import { buildNoticeResponse, type ErrorFields } from '../../wire/error-fields.j
 import { SqlState } from '../../wire/sqlstate.js';
 import type { PoolLimits } from './pool-limits.js';
 
+const MS_PER_S = 1000;
+
 function fatal(message: string, code: SqlState, hint?: string): ErrorFields {
   return Object.freeze({ severity: 'FATAL', code, message, ...(hint !== undefined && { hint }) });
 }
@@ -51,9 +53,20 @@ export function waitedTooLong(pool: DescribedPool): ErrorFields {
     message: 'query_wait_timeout',
     detail:
       pool.lastFailure === null
-        ? `No server connection became free within ${pool.limits.waitTimeoutMs / 1000} s.`
+        ? `No server connection became free within ${pool.limits.waitTimeoutMs / MS_PER_S} s.`
         : lastAttempt(pool.lastFailure),
     hint: sizeHint(pool),
+  };
+}
+
+/** `failover_timeout`. */
+export function noPrimary(limitMs: number): ErrorFields {
+  return {
+    severity: 'ERROR',
+    code: SqlState.cannot_connect_now,
+    message: 'there is no primary that could be written to',
+    detail: `None came within ${limitMs / MS_PER_S} s (failover_timeout). Nothing of the request was carried out.`,
+    hint: 'Try again. SHOW NODES and SHOW EVENTS on the console tell what is known of the nodes.',
   };
 }
 

@@ -32,7 +32,7 @@ import { Cleaning } from './cleaning.js';
 import { Deadlines } from './deadlines.js';
 import { Greetings } from './greetings.js';
 import { Launching } from './launching.js';
-import { isTemporary } from './login-failure.js';
+import { IS_STANDBY, passesByItself } from './login-failure.js';
 import type { PoolIdentity } from './pool-identity.js';
 import { leadElsewhere, type PoolLimits } from './pool-limits.js';
 import { noneFree } from './pool-messages.js';
@@ -42,6 +42,9 @@ import { RestingServers } from './resting-servers.js';
 import { serverStartup } from './server-startup.js';
 import { mayLinkAtLogin, takeUntouched } from './session-links.js';
 import { WaiterQueue } from './waiter-queue.js';
+
+/** A parameter that servers report since PostgreSQL 14. */
+export const IN_RECOVERY = 'in_hot_standby';
 
 export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMembers, CappedPool {
   readonly identity: PoolIdentity;
@@ -230,6 +233,10 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   // --- Server connections -------------------------------------------------------------------------------------
 
   serverReady(server: ServerConnection): void {
+    if (this.limits.wantsPrimary && server.parameters.values.get(IN_RECOVERY) === 'on') {
+      server.place.ownWork = 'first question';
+      return server.openingFailed(IS_STANDBY);
+    }
     this.cleaning.begin(server);
   }
 
@@ -395,7 +402,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   protected tellWaiters(failure: ErrorFields): void {
     // Those that are to be closed when their links end don't work for anybody else.
     const works = [...this.servers].some(({ wasReady, closeNeeded }) => wasReady && !closeNeeded);
-    if (isTemporary(failure.code) || works) return;
+    if (passesByItself(failure, this.database) || works) return;
     for (const client of this.waiters.toArray()) client.fail(failure);
   }
 

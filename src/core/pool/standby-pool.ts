@@ -6,10 +6,7 @@ import type { ErrorFields } from '../../wire/error-fields.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { StandbyServers } from '../session/read-routing.js';
 import type { Session } from '../session/session.js';
-import { Pool } from './pool.js';
-
-/** A parameter that servers report since PostgreSQL 14. */
-const IN_RECOVERY = 'in_hot_standby';
+import { IN_RECOVERY, Pool } from './pool.js';
 
 export class StandbyPool extends Pool implements StandbyServers<Session> {
   /** There may be another one for the same clients. */

@@ -8,11 +8,14 @@ import type { ErrorFields } from '../../wire/error-fields.js';
 import { CONFIGURATION_CHANGED } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
+import type { NodeEvent } from '../io.js';
 import { NODE_LOOK_MS } from '../limits.js';
 import { isTemporary } from '../pool/login-failure.js';
 import { leadElsewhere, type PoolLimits } from '../pool/pool-limits.js';
 import type { NodeSettings, UserSettings } from '../settings.js';
 import { Balance } from './balance.js';
+import type { Change, EpochBelief } from './epoch.js';
+import { judgeByEpoch } from './epoch-topology.js';
 import { FlushedPosition } from './flushed-position.js';
 import type { Logins } from './logins.js';
 import type { NodeConnections } from './node-connection.js';
@@ -23,13 +26,17 @@ import { PositionHistory } from './position-history.js';
 import type { Reader } from './reader-list.js';
 import { RouteNode } from './route-node.js';
 import { type RouteCounters, StrongReads, type StrongReadsCluster } from './strong-reads.js';
-import { judgeTopology, type Lineage, NO_LINEAGE, NOT_YET } from './topology.js';
+import { judgeTopology, type Lineage, NO_LINEAGE, NOT_YET, type Topology } from './topology.js';
 import { NO_POSITION, recordEnd } from './wal-position.js';
 
 /** Who follows what becomes of the nodes. */
 export interface ClusterFollower {
   /** Another node is the primary now, or none is known (null). Also called when the same node has been found again. */
   primaryChanged(cluster: Cluster): void;
+  /** The term of the last primary is over, by the store's word: what still runs there is cut. */
+  primaryDeposed(cluster: Cluster): void;
+  /** New transactions are to wait, or need not any more ({@link Cluster.isHeld}). */
+  holdChanged(cluster: Cluster): void;
   /** What this standby has replayed is not known any more: reads that wait for a connection to it go to the primary. */
   standbyLost(node: RouteNode): void;
   /** Other nodes than before are standbys that may serve. */
@@ -60,6 +67,8 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
   watches: readonly NodeWatch[];
   primaryWatch: NodeWatch | null = null;
   hasStandby = false;
+  /** The primary is known, and gets no new transactions: it is about to hand over, or not open yet. */
+  isHeld = false;
   readonly counters: RouteCounters = {
     readsOnStandbys: 0,
     readsOnPrimary: 0,
@@ -69,6 +78,8 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
   private readonly context: GatewayContext;
   private readonly owner: ClusterOwner;
   private readonly shared: NodeConnections;
+  /** Non-null: who the primary is, its store says. */
+  private readonly belief: EpochBelief | null;
   private allNodes: readonly RouteNode[] = [];
   private readonly strong: StrongReads;
   private readonly balance = new Balance();
@@ -83,8 +94,14 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
   /** When a node is to be asked or missed, in ms. */
   private timersDueAt = 0;
 
-  constructor(shared: NodeConnections, owner: ClusterOwner, nodes: readonly NodeSettings[]) {
+  constructor(
+    shared: NodeConnections,
+    owner: ClusterOwner,
+    nodes: readonly NodeSettings[],
+    belief: EpochBelief | null,
+  ) {
     this.shared = shared;
+    this.belief = belief;
     this.context = shared.context;
     this.owner = owner;
     this.turnedAt = this.context.io.now();
@@ -237,7 +254,7 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
 
   private judge(now: number): void {
     const before = this.primaryWatch;
-    const { standings, primary, candidate, lineage } = judgeTopology(this.watches, this.lineage);
+    const { standings, primary, candidate, lineage } = this.topology(now);
     if (candidate !== primary) this.lookAtOthers(this.watches[candidate]!);
     const isNewLineage =
       lineage.systemId !== this.lineage.systemId || lineage.timeline !== this.lineage.timeline;
@@ -258,12 +275,49 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
     this.primaryWatch = primary === -1 ? null : this.watches[primary]!;
     const { refusal } = this;
     if (refusal !== null) this.owner.refused(this, refusal);
-    if (this.primaryWatch === before && (!isNewLineage || before === null)) return;
+    const isHeld = this.belief?.isHeldAt(now) === true;
+    const hasHoldChanged = isHeld !== this.isHeld;
+    this.isHeld = isHeld;
+    if (this.primaryWatch === before && (!isNewLineage || before === null)) {
+      if (hasHoldChanged) this.owner.holdChanged(this);
+      return;
+    }
+    this.primaryMoved();
+  }
+
+  private primaryMoved(): void {
     this.history.clear();
     this.flushed.clear();
     if (this.primaryWatch !== null) this.notePrimary(this.primaryWatch);
     this.strong.restart();
     this.owner.primaryChanged(this);
+  }
+
+  private topology(now: number): Topology {
+    const { belief, watches, lineage } = this;
+    if (belief === null) return judgeTopology(watches, lineage);
+    const epoch = belief.epochAt(now);
+    const place = epoch === null ? -1 : watches.findIndex(({ node }) => node.settings.name === epoch.leader);
+    return judgeByEpoch(watches, lineage, { epoch, place, whyNone: belief.whyNone(now) });
+  }
+
+  /** The name of the cluster whose store says who the primary is; null: the nodes say it. */
+  get follows(): string | null {
+    return this.belief?.name ?? null;
+  }
+
+  /** The store has been heard. */
+  heard(nodes: readonly NodeSettings[], change: Change): void {
+    this.renewNodes(nodes);
+    if (change === 'nothing') return;
+    for (const watch of this.watches) this.doubt(watch);
+    if (change === 'deposed') {
+      // Nothing new is sent there from now on, and what comes next is another one's.
+      this.primaryWatch = null;
+      this.primaryMoved();
+      this.owner.primaryDeposed(this);
+    }
+    this.judge(this.context.io.now());
   }
 
   /** Of one that may be the primary: has another one been promoted while it was away? */
@@ -280,7 +334,12 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
     const isExplained = role === 'unknown' && error !== undefined && error !== reason;
     const why = isExplained ? `${reason} (${error})` : reason;
     const message = `node ${node.settings.name} is ${WORDS[role]}${why === null ? '' : `: ${why}`}`;
-    this.context.io.report({ level: reason === null ? 'info' : 'warn', message, facts });
+    this.context.io.report({
+      level: reason === null ? 'info' : 'warn',
+      event: eventOf(role),
+      message,
+      facts,
+    });
   }
 
   // --- Time ---------------------------------------------------------------------------------------------------
@@ -294,11 +353,15 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
     const wasAway = now > this.turnedAt + ABSENCE_MS + NODE_LOOK_MS;
     this.turnedAt = now;
     if (now >= this.timersDueAt) this.timersDueAt = this.watchNodes(now, wasAway);
+    const believedUntil = this.belief?.until ?? Number.POSITIVE_INFINITY;
+    const isInDoubt = now >= believedUntil;
+    if (isInDoubt && this.primaryWatch !== null) this.areRolesStale = true;
     if (this.areRolesStale) {
       this.areRolesStale = false;
       this.judge(now);
     }
-    return Math.min(this.timersDueAt, this.strong.turn(now));
+    const next = Math.min(this.timersDueAt, this.strong.turn(now));
+    return isInDoubt ? next : Math.min(next, believedUntil);
   }
 
   private watchNodes(now: number, wasAway: boolean): number {
@@ -367,7 +430,12 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
     const before = logins.limits;
     logins.update(renew);
     if (leadElsewhere(before, logins.limits)) this.replace(CONFIGURATION_CHANGED);
+    this.renewNodes(nodes);
+  }
+
+  private renewNodes(nodes: readonly NodeSettings[]): void {
     const old = this.watches;
+    if (isSameList(old, nodes)) return;
     this.watches = nodes.map((settings) => {
       const known = old.find(({ node }) => isSameNode(node.settings, settings));
       if (known === undefined) return this.watch(settings);
@@ -388,8 +456,17 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
   }
 }
 
+function isSameList(watches: readonly NodeWatch[], nodes: readonly NodeSettings[]): boolean {
+  return JSON.stringify(watches.map(({ node }) => node.settings)) === JSON.stringify(nodes);
+}
+
 function isSameNode(a: NodeSettings, b: NodeSettings): boolean {
   return a.name === b.name && JSON.stringify(a.address) === JSON.stringify(b.address);
+}
+
+/** A node that is primary by its own word alone is refused. */
+function eventOf(role: string): NodeEvent {
+  return role === 'foreign' ? 'refused' : 'role';
 }
 
 const WORDS: Readonly<Record<string, string>> = {

@@ -6,8 +6,9 @@ import type { Database } from '../databases.js';
 import type { Hosts } from '../hosts.js';
 import { type PoolLimits, poolLimits } from '../pool/pool-limits.js';
 import { userAfterReload } from '../server/server-user.js';
-import type { DatabaseSettings, UserSettings } from '../settings.js';
+import type { DatabaseSettings, NodeSettings, UserSettings } from '../settings.js';
 import { Cluster, type ClusterFollower, type ClusterOwner } from './cluster.js';
+import { type ClusterNews, EpochBelief } from './epoch.js';
 import { Logins } from './logins.js';
 import type { NodeConnectionOwner } from './node-connection.js';
 import type { RouteNode } from './route-node.js';
@@ -22,6 +23,8 @@ const NEVER = Number.POSITIVE_INFINITY;
 
 export class Clusters implements ClusterOwner {
   private readonly byDatabase = new Map<Database, Cluster>();
+  /** By the names of clusters that have a store. */
+  private readonly beliefs = new Map<string, EpochBelief>();
   private readonly context: GatewayContext;
   private readonly owner: NodeConnectionOwner;
   private readonly hosts: Hosts;
@@ -46,21 +49,57 @@ export class Clusters implements ClusterOwner {
   }
 
   /** A pool of a database exists, whose user may log in: the nodes are watched by it. Null: the database has no nodes. */
-  join({ nodes }: DatabaseSettings, { identity, limits }: ClusterPool): Cluster | null {
+  join(entry: DatabaseSettings, { identity, limits }: ClusterPool): Cluster | null {
+    const nodes = this.nodesOf(entry);
     if (nodes === null) return null;
     const { database, user } = identity;
     let cluster = this.byDatabase.get(database);
     if (cluster === undefined) {
       const { context, owner, hosts } = this;
       const logins = new Logins(user, limits);
-      cluster = new Cluster({ context, owner, hosts, database, logins }, this, nodes);
+      const belief = entry.cluster === null ? null : this.beliefOf(entry.cluster);
+      cluster = new Cluster({ context, owner, hosts, database, logins }, this, nodes, belief);
       this.byDatabase.set(database, cluster);
     } else cluster.join(user, limits);
     return cluster;
   }
 
+  /** What has been heard of a cluster that has a store. */
+  beliefOf(name: string): EpochBelief {
+    let belief = this.beliefs.get(name);
+    if (belief === undefined) {
+      belief = new EpochBelief(name);
+      this.beliefs.set(name, belief);
+    }
+    return belief;
+  }
+
+  /** The nodes of a database: those that its cluster's store names, once it has been heard; null: it has none. */
+  private nodesOf({ nodes, cluster }: DatabaseSettings): readonly NodeSettings[] | null {
+    const named = cluster === null ? undefined : this.beliefs.get(cluster)?.news?.nodes;
+    return named === undefined || named.length === 0 ? nodes : withShares(named, nodes ?? []);
+  }
+
+  /** The store of a cluster has been read, `ageMs` ago. */
+  heard(news: ClusterNews, ageMs: number): void {
+    const { io, settings } = this.context;
+    const change = this.beliefOf(news.cluster).hear(news, io.now(), ageMs);
+    for (const [{ name }, cluster] of [...this.byDatabase]) {
+      const entry = settings.databases.get(name) ?? settings.databases.get('*');
+      if (entry?.cluster === news.cluster) cluster.heard(this.nodesOf(entry) ?? [], change);
+    }
+  }
+
   primaryChanged(cluster: Cluster): void {
     this.follower.primaryChanged(cluster);
+  }
+
+  primaryDeposed(cluster: Cluster): void {
+    this.follower.primaryDeposed(cluster);
+  }
+
+  holdChanged(cluster: Cluster): void {
+    this.follower.holdChanged(cluster);
   }
 
   standbysChanged(cluster: Cluster): void {
@@ -125,12 +164,13 @@ export class Clusters implements ClusterOwner {
     for (const [database, cluster] of this.byDatabase) {
       const { name } = database;
       const entry = settings.databases.get(name) ?? settings.databases.get('*');
-      if (entry === undefined || entry.nodes === null) {
+      const nodes = entry === undefined ? null : this.nodesOf(entry);
+      if (entry === undefined || nodes === null || cluster.follows !== entry.cluster) {
         cluster.end(CONFIGURATION_CHANGED);
         this.byDatabase.delete(database);
         continue;
       }
-      cluster.applySettings(entry.nodes, (known) => {
+      cluster.applySettings(nodes, (known) => {
         const user = userAfterReload(known, entry, settings);
         return { user, limits: poolLimits(settings, entry, { name, user }) };
       });
@@ -144,4 +184,19 @@ export class Clusters implements ClusterOwner {
       .filter(([database]) => databases === null || databases.includes(database))
       .map(([, cluster]) => cluster);
   }
+}
+
+/** Nodes as their store names them, with the weights and zones that the configuration gives those of the same name or place. */
+function withShares(
+  named: readonly NodeSettings[],
+  configured: readonly NodeSettings[],
+): readonly NodeSettings[] {
+  if (configured.length === 0) return named;
+  return named.map((node) => {
+    const place = JSON.stringify(node.address);
+    const known = configured.find(
+      ({ name, address }) => name === node.name || JSON.stringify(address) === place,
+    );
+    return known === undefined ? node : { ...node, weight: known.weight, zone: known.zone };
+  });
 }

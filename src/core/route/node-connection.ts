@@ -11,7 +11,7 @@ import type { Database } from '../databases.js';
 import { configuredAddress, type Hosts } from '../hosts.js';
 import { NODE_OPENING_MS_MAX, NODE_RETRY_MS_MAX, NODE_RETRY_MS_MIN } from '../limits.js';
 import { Launching, type NewLogin } from '../pool/launching.js';
-import { isTemporary } from '../pool/login-failure.js';
+import { passesByItself } from '../pool/login-failure.js';
 import type { PoolLimits } from '../pool/pool-limits.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import { connectionFailure } from '../server/server-errors.js';
@@ -181,10 +181,11 @@ export class NodeConnection implements ServerOwner<ServerConnection> {
   private failed(error: ErrorFields): void {
     const { context, logins } = this.shared;
     const now = context.io.now();
-    const others = isTemporary(error.code) ? false : logins.refused(this.identity.user);
+    const passes = passesByItself(error, this.database);
+    const others = passes ? false : logins.refused(this.identity.user);
     const pause = Math.max(NODE_RETRY_MS_MIN, (now - this.lostSince) / RETRY_PARTS);
     this.retryAt = others ? now : now + Math.min(NODE_RETRY_MS_MAX, pause);
-    if (!others && !isTemporary(error.code)) this.retryAt = now + context.settings.serverLoginRetryMs;
+    if (!others && !passes) this.retryAt = now + context.settings.serverLoginRetryMs;
     this.user.lost(error);
   }
 

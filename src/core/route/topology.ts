@@ -60,8 +60,8 @@ export interface Topology {
 /** Not all nodes have been tried yet: no news for people. */
 export const NOT_YET = 'not all nodes have answered yet';
 
-const SILENT: Standing = { role: 'unknown', reason: 'it does not answer' };
-const UNTRIED: Standing = { role: 'unknown', reason: NOT_YET };
+export const SILENT: Standing = { role: 'unknown', reason: 'it does not answer' };
+export const UNTRIED: Standing = { role: 'unknown', reason: NOT_YET };
 
 const WITHOUT_PROMOTION =
   'it has the timeline of the primary that is lost: a promotion would have begun another one';
@@ -127,12 +127,12 @@ function primaryOf(
   return foreign(`it is one of several primaries of timeline ${timeline}`);
 }
 
-function foreign(reason: string): Standing {
+export function foreign(reason: string): Standing {
   return { role: 'foreign', reason };
 }
 
 /** One of another timeline may have replayed what the primary never had: its positions mean nothing. */
-function standbyOf(evidence: Evidence, timeline: number): Standing {
+export function standbyOf(evidence: Evidence, timeline: number): Standing {
   if (evidence.timeline === timeline) return { role: 'standby', reason: null };
   const reason = `it is not known to follow timeline ${timeline} (pg_monitor shows that at once, a restartpoint in time)`;
   return { role: 'standby', reason };

@@ -206,6 +206,15 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
     requests.finish();
   }
 
+  /** What it waits to have sent is refused, and it stays. */
+  refuse(error: ErrorFields): void {
+    if (this.phase !== 'ready') return this.fail(error);
+    this.idleSince = this.context.io.now();
+    const requests = new UnservedRequests(this, buildErrorResponse(error));
+    this.answersCame();
+    requests.finish();
+  }
+
   isReported(name: string): boolean {
     return (this.database as Database).reportedName(name) !== null;
   }

@@ -1,0 +1,25 @@
+/** What is counted from the start of a gateway. */
+import type { Counters } from './snapshot.js';
+
+/** Nothing has been counted yet. */
+export function newCounters(): Counters {
+  return {
+    clientsAccepted: 0,
+    clientsRefused: 0,
+    loginFailures: 0,
+    loginsThrottled: 0,
+    protocolViolations: 0,
+    serverConnections: 0,
+    serverConnectFailures: 0,
+    queryWaitTimeouts: 0,
+    sessionsPinned: 0,
+    statementsRefused: 0,
+    cancelRequests: 0,
+    notificationsOverrun: 0,
+    readsRepeated: 0,
+    holds: 0,
+    holdMs: 0,
+    failoverTimeouts: 0,
+    serversCut: 0,
+  };
+}
