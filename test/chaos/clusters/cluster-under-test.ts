@@ -1,0 +1,42 @@
+/** A way to keep a database available: nodes, who manages them, and what clients connect to. */
+import type { Ground } from '../ground/ground.js';
+import type { Target } from '../load/workload.js';
+import type { DatabaseNode } from './database-node.js';
+
+/** The machines that every cluster stands on. */
+export const DATABASES = ['db1', 'db2', 'db3'] as const;
+export const GATEWAYS = ['gw1', 'gw2'] as const;
+export const APPLICATIONS = ['app1', 'app2'] as const;
+
+/** Where clients connect. */
+export const FRONT_PORT = 6432;
+
+export interface ClusterUnderTest {
+  readonly nodes: readonly DatabaseNode[];
+  /** Programs, versions and settings that a figure depends on, a line each. */
+  describe(): Promise<readonly string[]>;
+  /** Starts everything, and waits until writes succeed and each standby streams. */
+  start(): Promise<void>;
+  readonly targets: readonly Target[];
+  /**
+   * What comes by itself when a PostgreSQL has died, other than by the manager itself: the service manager, which starts it
+   * again as it was, and whatever attaches it to the pooler again. Undefined: the manager does all of that.
+   */
+  readonly revive?: (node: DatabaseNode) => Promise<void>;
+  /** Asks for a planned change of the primary, and waits until the command has ended. */
+  readonly switchOver?: (to: DatabaseNode) => Promise<void>;
+  /** Starts a machine's programs again after all of them were killed. */
+  readonly boot?: (node: DatabaseNode) => Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** What a cluster is built with. */
+export interface Building {
+  readonly ground: Ground;
+  /** For data, configuration and logs. */
+  readonly folder: string;
+  /** How many members the store has, where there is one. */
+  readonly stores: 1 | 3;
+  /** Timeouts as far down as the programs go, in place of their defaults. */
+  readonly tuned: boolean;
+}

@@ -1,0 +1,84 @@
+/** A store: etcd, with one member or three, each on a machine of its own. */
+import { join } from 'node:path';
+import { run } from '../../harness/command.js';
+import { until } from '../../harness/until.js';
+import { Program } from '../ground/program.js';
+import type { Building } from './cluster-under-test.js';
+import { serverFolder } from './database-node.js';
+
+export const STORES = ['store1', 'store2', 'store3'] as const;
+const CLIENT_PORT = 2379;
+const PEER_PORT = 2380;
+
+export class Etcd {
+  readonly #building: Building;
+  readonly #members = new Map<string, Program>();
+
+  constructor(building: Building) {
+    this.#building = building;
+  }
+
+  get names(): readonly string[] {
+    return STORES.slice(0, this.#building.stores);
+  }
+
+  /** host:port of each member. */
+  get endpoints(): string[] {
+    return this.names.map((name) => `${this.#building.ground.place(name).address}:${CLIENT_PORT}`);
+  }
+
+  async start(): Promise<void> {
+    for (const name of this.names) this.startMember(name);
+    for (const member of this.#members.values())
+      await member.says(/ready to serve client requests|serving (?:insecure )?client/);
+  }
+
+  /** Starts a member (again). */
+  startMember(name: string): void {
+    const { ground, folder } = this.#building;
+    const url = (place: string, port: number) => `http://${ground.place(place).address}:${port}`;
+    const home = serverFolder(join(folder, name));
+    const args = [
+      ...['--name', name, '--data-dir', join(home, 'data')],
+      ...['--listen-client-urls', url(name, CLIENT_PORT), '--advertise-client-urls', url(name, CLIENT_PORT)],
+      ...['--listen-peer-urls', url(name, PEER_PORT), '--initial-advertise-peer-urls', url(name, PEER_PORT)],
+      ...['--initial-cluster', this.names.map((one) => `${one}=${url(one, PEER_PORT)}`).join(',')],
+    ];
+    const place = ground.place(name);
+    this.#members.set(
+      name,
+      new Program(place, 'etcd', join(home, 'etcd.log'), { program: 'etcd', args, asServer: true }),
+    );
+  }
+
+  member(name: string): Program {
+    return this.#members.get(name)!;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#members.values()].map((member) => member.end()));
+  }
+}
+
+/** Whether all programs are there; otherwise what is missing. */
+export async function missingPrograms(programs: readonly string[]): Promise<string[]> {
+  const answers = await Promise.all(programs.map((program) => run('sh', ['-c', `command -v ${program}`])));
+  return programs.filter((_, index) => answers[index]!.code !== 0);
+}
+
+/** Waits until a write succeeds on one node and the others stream. */
+export async function untilWhole(
+  what: string,
+  nodes: readonly { isWritable(): Promise<boolean>; streams(): Promise<boolean> }[],
+  limitMs = 90_000,
+): Promise<void> {
+  await until(
+    `${what} to be whole`,
+    async () => {
+      const writable = await Promise.all(nodes.map((node) => node.isWritable()));
+      const streaming = await Promise.all(nodes.map((node) => node.streams()));
+      return writable.filter(Boolean).length === 1 && streaming.filter(Boolean).length === nodes.length - 1;
+    },
+    limitMs,
+  );
+}

@@ -1,0 +1,37 @@
+/** What a cluster under test stands on: machines of its own with addresses, and what can go wrong between them. */
+import type { ChildProcess, StdioOptions } from 'node:child_process';
+
+/** How a program is run at a place. */
+export interface RunAt {
+  readonly program: string;
+  readonly args: readonly string[];
+  /** As the user whom PostgreSQL runs as. Default: as we are. */
+  readonly asServer?: boolean;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly stdio?: StdioOptions;
+}
+
+/** A machine: others reach it by its address. */
+export interface Place {
+  readonly name: string;
+  readonly address: string;
+  /** Starts a program there; its process id is the program's own. */
+  start(run: RunAt): ChildProcess;
+}
+
+/** Several machines, and the network between them. Faults stay until they are healed. */
+export interface Ground {
+  readonly places: ReadonlyMap<string, Place>;
+  place(name: string): Place;
+  /** Takes a machine's interface down: as if its cable were pulled. It still reaches itself. */
+  down(name: string): Promise<void>;
+  up(name: string): Promise<void>;
+  /** What `from` sends to `to` is lost from now on, without a word. The other direction goes on. */
+  cut(from: string, to: string): Promise<void>;
+  heal(from: string, to: string): Promise<void>;
+  /** Heals everything. */
+  repair(): Promise<void>;
+  /** Removes what it made. Programs must have ended. */
+  discard(): Promise<void>;
+}

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Operation } from './history.js';
+import {
+  failures,
+  harmedBystanders,
+  longestGap,
+  lostWrites,
+  median,
+  takenOverAfter,
+  twoPrimaries,
+} from './oracles.js';
+
+let number = 0;
+
+/** An acknowledged write of `server` on a timeline, unless the rest says otherwise. */
+function write(
+  invoked: number,
+  ended: number,
+  server: string,
+  timeline: number,
+  rest: Partial<Operation> = {},
+): Operation {
+  const numbers = [++number];
+  const common = { client: '1.autocommit.0', kind: 'autocommit', what: 'write', outcome: 'ok' } as const;
+  const end = { code: null, message: null, dropped: false, inside: false, sent: invoked };
+  return { ...common, ...end, numbers, invoked, ended, server, timeline, ...rest };
+}
+
+describe('the oracles of the chaos harness', () => {
+  test('an acknowledged write that is missing is found, an unknown one is not', () => {
+    const kept = write(0, 1, 'a', 1);
+    const gone = write(1, 2, 'a', 1);
+    const unknown = write(2, 3, 'a', 1, { outcome: 'unknown', code: '08007' });
+    assert.deepEqual(lostWrites([kept, gone, unknown], new Set(kept.numbers)), [gone]);
+  });
+
+  test('half of a transaction is a lost write', () => {
+    const both = write(0, 1, 'a', 1, { numbers: [101, 102] });
+    assert.deepEqual(lostWrites([both], new Set([101])), [both]);
+  });
+
+  test('a superseded primary that acknowledges what was sent later is found', () => {
+    const history = [write(0, 1, 'a', 1), write(10, 12, 'b', 2), write(15, 16, 'a', 1)];
+    const [found, ...others] = twoPrimaries(history);
+    assert.equal(others.length, 0);
+    assert.equal(found?.older, history[2]);
+    assert.equal(found?.afterMs, 3);
+  });
+
+  test('two primaries of one timeline are found', () => {
+    assert.equal(twoPrimaries([write(0, 1, 'a', 1), write(2, 3, 'b', 1), write(4, 5, 'a', 1)]).length, 1);
+  });
+
+  test('writes that overlap in time prove nothing, and a change back on a newer timeline is none', () => {
+    assert.deepEqual(twoPrimaries([write(0, 20, 'a', 1), write(10, 12, 'b', 2), write(30, 31, 'a', 3)]), []);
+  });
+
+  test('the longest gap ends after the fault', () => {
+    const history = [
+      write(0, 1, 'a', 1),
+      write(90, 91, 'a', 1),
+      write(95, 130, 'b', 2),
+      write(135, 140, 'b', 2),
+    ];
+    assert.deepEqual(longestGap(history, 92), { from: 91, ms: 39 });
+    assert.equal(longestGap(history, 200).ms, Number.POSITIVE_INFINITY);
+  });
+
+  test('what the dying primary acknowledges is no take-over', () => {
+    const history = [write(0, 110, 'a', 1), write(100, 120, 'a', 1), write(100, 150, 'b', 2)];
+    assert.equal(takenOverAfter(history, 100, { server: 'a', timeline: 1 }), 50);
+    assert.equal(
+      takenOverAfter(history.slice(0, 2), 100, { server: 'a', timeline: 1 }),
+      Number.POSITIVE_INFINITY,
+    );
+  });
+
+  test('who is harmed: not what was under way, nor what was inside a transaction', () => {
+    const failed = { outcome: 'failed', code: '57P01' } as const;
+    const underWay = write(90, 120, 'a', 1, failed);
+    const inside = write(300, 330, 'a', 1, { ...failed, inside: true });
+    const harmed = write(300, 330, 'a', 1, failed);
+    assert.deepEqual(harmedBystanders([underWay, inside, harmed], 100), [harmed]);
+    const counts = failures([underWay, inside, harmed], 100).map(({ underWay: early, count }) => [
+      early,
+      count,
+    ]);
+    assert.deepEqual(counts, [
+      [false, 2],
+      [true, 1],
+    ]);
+  });
+
+  test('the median', () => {
+    assert.equal(median([3, 1, 2]), 2);
+    assert.equal(median([4, 1, 2, 3]), 2.5);
+  });
+});

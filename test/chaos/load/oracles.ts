@@ -1,0 +1,133 @@
+/** Judges a history. Nothing here does I/O. */
+import type { ClientKind, Operation } from './history.js';
+
+/** How long a server that was killed may still take statements, in ms: its processes notice one after the other. */
+const DYING_MS = 100;
+
+/** Acknowledged writes whose numbers are not there. */
+export function lostWrites(history: readonly Operation[], present: ReadonlySet<number>): Operation[] {
+  return acknowledged(history).filter(({ numbers }) => numbers.some((number) => !present.has(number)));
+}
+
+/** Two acknowledged writes that cannot both be of the only primary there was. */
+export interface TwoPrimaries {
+  readonly older: Operation;
+  readonly newer: Operation;
+  /** How long after the newer write had been acknowledged the older primary was still sent a write that it acknowledged, in ms. */
+  readonly afterMs: number;
+}
+
+/**
+ * For each pair of primaries (server and timeline), whether one that had been superseded acknowledged a write that was sent after
+ * its successor's first acknowledgement: the worst such pair. Writes that merely overlap in time prove nothing.
+ */
+export function twoPrimaries(history: readonly Operation[]): TwoPrimaries[] {
+  const writes = acknowledged(history).filter(({ server, timeline }) => server !== null && timeline !== null);
+  const eras = new Map<string, Operation[]>();
+  for (const write of writes) {
+    const name = `${write.server} ${write.timeline}`;
+    const era = eras.get(name);
+    if (era === undefined) eras.set(name, [write]);
+    else era.push(write);
+  }
+  const first = (era: readonly Operation[]): number => Math.min(...era.map(({ ended }) => ended));
+  // Of the same timeline: who acknowledged first.
+  const ordered = [...eras.values()].sort((a, b) => a[0]!.timeline! - b[0]!.timeline! || first(a) - first(b));
+  const found: TwoPrimaries[] = [];
+  ordered.forEach((older, index) => {
+    const successors = ordered.slice(index + 1).flat();
+    if (successors.length === 0) return;
+    const newer = successors.reduce((a, b) => (a.ended <= b.ended ? a : b));
+    const last = older.reduce((a, b) => (a.invoked >= b.invoked ? a : b));
+    if (last.invoked > newer.ended) {
+      found.push({ older: last, newer, afterMs: last.invoked - newer.ended });
+    }
+  });
+  return found;
+}
+
+/** A time without an acknowledged write, in ms of the monotonic clock. */
+export interface Gap {
+  readonly from: number;
+  readonly ms: number;
+}
+
+/** The longest time between two acknowledgements that ends after `since`; infinite if nothing was acknowledged after that. */
+export function longestGap(history: readonly Operation[], since: number): Gap {
+  const times = acknowledged(history)
+    .map(({ ended }) => ended)
+    .sort((a, b) => a - b);
+  let longest: Gap = { from: since, ms: times.some((time) => time > since) ? 0 : Number.POSITIVE_INFINITY };
+  for (let i = 1; i < times.length; i++) {
+    const ms = times[i]! - times[i - 1]!;
+    if (times[i]! > since && ms > longest.ms) longest = { from: times[i - 1]!, ms };
+  }
+  return longest;
+}
+
+/**
+ * From `since` until a server other than `old` (or the same one on another timeline) acknowledges; infinite if none did.
+ * What the dying primary had acknowledged, and what was still on its way, doesn't count.
+ */
+export function takenOverAfter(
+  history: readonly Operation[],
+  since: number,
+  old: { readonly server: string; readonly timeline: number },
+): number {
+  const others = acknowledged(history).filter(
+    ({ server, timeline, ended }) =>
+      ended > since && server !== null && (server !== old.server || timeline !== old.timeline),
+  );
+  return Math.min(Number.POSITIVE_INFINITY, ...others.map(({ ended }) => ended - since));
+}
+
+/** How often something failed in one way. */
+export interface Failures {
+  readonly kind: ClientKind;
+  readonly what: 'write' | 'connect';
+  readonly code: string;
+  /** One of them. */
+  readonly message: string;
+  /** Whether its statement had been sent when the fault came. */
+  readonly underWay: boolean;
+  readonly count: number;
+}
+
+/** What failed after `since`, by kind of client, code, and whether it was under way then. */
+export function failures(history: readonly Operation[], since: number): Failures[] {
+  const groups = new Map<string, Failures>();
+  for (const { kind, what, outcome, code, message, sent, ended } of history) {
+    if (outcome === 'ok' || ended < since) continue;
+    const underWay = isUnderWay(sent, since);
+    const key = `${kind} ${what} ${code} ${underWay}`;
+    const count = (groups.get(key)?.count ?? 0) + 1;
+    groups.set(key, { kind, what, code: code ?? '?', message: message ?? '', underWay, count });
+  }
+  return [...groups.values()].sort((a, b) => b.count - a.count);
+}
+
+/**
+ * Clients between transactions who were told of an error: a statement failed that was sent after the fault, or a connection was
+ * refused. With a gateway that holds its clients there are none.
+ */
+export function harmedBystanders(history: readonly Operation[], since: number): Operation[] {
+  return history.filter(
+    ({ outcome, sent, inside }) => outcome !== 'ok' && !inside && !isUnderWay(sent, since),
+  );
+}
+
+/** A server that is being killed still takes statements for a moment. */
+function isUnderWay(sent: number, since: number): boolean {
+  return sent < since + DYING_MS;
+}
+
+export function acknowledged(history: readonly Operation[]): Operation[] {
+  return history.filter(({ outcome, what }) => outcome === 'ok' && what === 'write');
+}
+
+/** The middle one, and the mean of the two middle ones where there are two. NaN of nothing. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}

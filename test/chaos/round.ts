@@ -1,0 +1,158 @@
+/** One round: load, a fault, and what became of everybody's writes. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { until } from '../harness/until.js';
+import { APPLICATIONS, type ClusterUnderTest } from './clusters/cluster-under-test.js';
+import { DATABASE, type DatabaseNode, SUPERUSER } from './clusters/database-node.js';
+import type { Fault, Stricken } from './faults.js';
+import type { Ground } from './ground/ground.js';
+import { monotonic, type Operation } from './load/history.js';
+import { LoadMachines, ORDINARY_CLIENTS } from './load/load-machines.js';
+import {
+  acknowledged,
+  type Failures,
+  failures,
+  harmedBystanders,
+  longestGap,
+  lostWrites,
+  type TwoPrimaries,
+  takenOverAfter,
+  twoPrimaries,
+} from './load/oracles.js';
+import { READ_SQL, SET_SQL } from './load/workload.js';
+
+const PACE_MS = 50;
+/** How much is acknowledged before the fault. */
+const WARM_WRITES = 300;
+/** How long the load goes on after the fault has been undone, in ms. */
+const AFTERWARDS_MS = 3_000;
+
+export interface Round {
+  readonly history: readonly Operation[];
+  /** When the fault came, in ms of the history's clock. */
+  readonly since: number;
+  /** From the fault to the first acknowledgement of another primary; infinite: there was none. */
+  readonly takenOverMs: number;
+  /** The longest time without an acknowledgement. */
+  readonly gapMs: number;
+  readonly failures: readonly Failures[];
+  readonly harmed: readonly Operation[];
+  readonly acknowledged: number;
+  readonly lost: readonly Operation[];
+  readonly twoPrimaries: readonly TwoPrimaries[];
+  /** Nodes that accepted writes at the same time at the end, whether or not clients were led there. */
+  readonly writable: readonly string[];
+  /** From the fault's end until the old primary streamed again, in ms; null: it did not in time. */
+  readonly rejoinedMs: number | null;
+}
+
+export interface RoundLimits {
+  /** How long a new primary is waited for, in ms. */
+  readonly takeOverMs: number;
+  /** How long the old primary's return is waited for, in ms. */
+  readonly rejoinMs: number;
+}
+
+/** The load that a cluster has through all of its rounds. */
+export function startLoad(ground: Ground, cluster: ClusterUnderTest): LoadMachines {
+  const places = APPLICATIONS.map((name) => ground.place(name));
+  const shape = { database: DATABASE, user: SUPERUSER, clients: ORDINARY_CLIENTS, paceMs: PACE_MS };
+  return LoadMachines.start(places, cluster.targets, shape);
+}
+
+/** Makes the table of the set. */
+export async function prepareSet(cluster: ClusterUnderTest): Promise<void> {
+  const primary = await writableNode(cluster);
+  await primary.query(SET_SQL);
+}
+
+async function writableNode(cluster: ClusterUnderTest): Promise<DatabaseNode> {
+  return until('a primary', async () => {
+    for (const node of cluster.nodes) if (await node.isWritable()) return node;
+    return null;
+  });
+}
+
+function lastWriter(
+  cluster: ClusterUnderTest,
+  history: readonly Operation[],
+): { node: DatabaseNode; write: Operation } {
+  const write = acknowledged(history).findLast(({ server }) => server !== null);
+  const node = cluster.nodes.find(({ server }) => server === write?.server);
+  if (write === undefined || node === undefined)
+    throw new Error(`nobody known has written: ${write?.server}`);
+  return { node, write };
+}
+
+/** Runs a fault under load. The load goes on afterwards. */
+export async function runRound(
+  ground: Ground,
+  cluster: ClusterUnderTest,
+  load: LoadMachines,
+  fault: Fault,
+  limits: RoundLimits,
+): Promise<Round> {
+  const begin = load.history.length;
+  const current = () => load.history.slice(begin);
+  await until('the load to run', () => acknowledged(current()).length >= WARM_WRITES, 30_000);
+  const { node: primary, write } = lastWriter(cluster, current());
+  const old = { server: write.server!, timeline: write.timeline! };
+  const stricken: Stricken = { ground, cluster, primary };
+  const since = monotonic();
+  await fault.begin(stricken);
+  const waitMs = fault.passesAfterMs ?? limits.takeOverMs;
+  const takenOver = () => Number.isFinite(takenOverAfter(current(), since, old));
+  await until('another primary', takenOver, waitMs).catch(() => {});
+  if (fault.passesAfterMs !== undefined) await pause(Math.max(0, since + fault.passesAfterMs - monotonic()));
+  const undone = monotonic();
+  await fault.end(stricken);
+  const alive = () => acknowledged(current()).some(({ invoked }) => invoked > undone);
+  await until('writes', alive, limits.takeOverMs).catch(() => {});
+  let rejoinedMs: number | null = null;
+  await until(
+    `${primary.name} to stream`,
+    async () => {
+      if (!(await primary.streams())) return false;
+      rejoinedMs = monotonic() - undone;
+      return true;
+    },
+    limits.rejoinMs,
+  ).catch(() => {});
+  await pause(AFTERWARDS_MS);
+  const states = await Promise.all(
+    cluster.nodes.map(async (node) => ((await node.isWritable()) ? node.name : null)),
+  );
+  return {
+    ...judge(current(), since, old, await presentNumbers(cluster, current())),
+    rejoinedMs,
+    writable: states.filter((name) => name !== null),
+  };
+}
+
+/** What the node has that clients write to at last, and has acknowledged before it was looked at. */
+async function presentNumbers(
+  cluster: ClusterUnderTest,
+  history: readonly Operation[],
+): Promise<ReadonlySet<number>> {
+  const { node } = lastWriter(cluster, history);
+  const rows = await node.query(READ_SQL, 30_000);
+  return new Set(rows.map(({ number }) => Number(number)));
+}
+
+function judge(
+  history: readonly Operation[],
+  since: number,
+  old: { server: string; timeline: number },
+  present: ReadonlySet<number>,
+): Omit<Round, 'rejoinedMs' | 'writable'> {
+  return {
+    history,
+    since,
+    takenOverMs: takenOverAfter(history, since, old),
+    gapMs: longestGap(history, since).ms,
+    failures: failures(history, since),
+    harmed: harmedBystanders(history, since),
+    acknowledged: acknowledged(history).length,
+    lost: lostWrites(history, present),
+    twoPrimaries: twoPrimaries(history),
+  };
+}
