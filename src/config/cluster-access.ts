@@ -1,10 +1,8 @@
 /** What the section `cluster` means: which store, with the secrets that stand in files. */
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import type { OriginMap } from './origin-map.js';
-import { formatKey, type Problem } from './problem.js';
+import type { Problem } from './problem.js';
 import type { ClusterValues } from './schema/cluster.js';
-import { explainUnreadable } from './unreadable.js';
+import { Section } from './section.js';
 
 /** Shorter ones would end by every hiccup, longer ones keep a cluster without a primary. ms. */
 const LEASE_MS = [2000, 60_000] as const;
@@ -87,40 +85,4 @@ async function readStore({ store }: ClusterValues, section: Section): Promise<St
     password: password?.replace(/\r?\n$/, '') ?? null,
     ...{ ca, cert, key },
   };
-}
-
-/** A section of a file: where its values stand, and which files they mean. */
-class Section {
-  readonly #origins: OriginMap;
-  readonly #problems: Problem[];
-  readonly #at: readonly string[];
-  isRefused = false;
-
-  constructor(origins: OriginMap, problems: Problem[], at: readonly string[]) {
-    this.#origins = origins;
-    this.#problems = problems;
-    this.#at = at;
-  }
-
-  refuse(keys: readonly string[], message: string): void {
-    const path = [...this.#at, ...keys];
-    this.#problems.push({ origin: this.#origins.get(path), key: formatKey(path), message });
-    this.isRefused = true;
-  }
-
-  /** In a file, a relative path counts from its folder. */
-  path(keys: readonly string[], value: string): string {
-    const origin = this.#origins.get([...this.#at, ...keys]);
-    return origin.kind === 'file' ? path.resolve(path.dirname(origin.file), value) : value;
-  }
-
-  async read(keys: readonly string[], value: string | undefined): Promise<string | null> {
-    if (value === undefined) return null;
-    try {
-      return await readFile(this.path(keys, value), 'utf8');
-    } catch (error) {
-      this.refuse(keys, `${JSON.stringify(value)}: ${explainUnreadable(error)}`);
-      return null;
-    }
-  }
 }

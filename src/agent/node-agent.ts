@@ -1,0 +1,219 @@
+/**
+ * The loop of one node's agent: it tells the machine (src/cluster/machine.ts) what time it is, what the store shows and
+ * what has become of its commands, one input after the other, and carries out what it decides, in order.
+ */
+import type { Effect, Input, Report } from '../cluster/inputs.js';
+import { begin, type Step, step, TICK_MS } from '../cluster/machine.js';
+import { gatewaysIn, type NodeFacts } from '../cluster/node-facts.js';
+import type { NodeState } from '../cluster/node-state.js';
+import { type Contact, type Epoch, understand } from '../cluster/records.js';
+import type { ClusterSettings } from '../cluster/settings.js';
+import type { StoreView } from '../cluster/store-view.js';
+import type { Store, StoreError } from '../stores/store.js';
+import type { PostgresEffect, PostgresInput, PostgresSide } from './postgres/postgres-side.js';
+import { type StoreEffect, StoreSide } from './store-side.js';
+import { type Lateness, Tick } from './tick.js';
+
+/** What PostgreSQL's side is given of the agent. */
+export interface PostgresWorld {
+  tell(input: PostgresInput): void;
+  contactOf(node: string): Contact | null;
+  /** The latest that is known of. */
+  epoch(): Epoch | null;
+  /** Whether each gateway that is there lets no new transactions to the primary of the term in force. */
+  heldByGateways(): boolean;
+}
+
+/** What an agent is made of. */
+export interface AgentParts {
+  readonly settings: ClusterSettings;
+  /** No two lives of a node may have the same. */
+  readonly life: string;
+  readonly store: Store;
+  /** How long a request to the store may take before it counts as failed. ms. */
+  readonly answerMs: number;
+  /** Monotonic, the same that PostgreSQL's side goes by. ms. */
+  readonly clock: () => number;
+  readonly openPostgres: (world: PostgresWorld) => PostgresSide;
+  /** Published with each registration. */
+  readonly facts: (state: NodeState) => NodeFacts;
+  readonly onReport: (report: Report, state: NodeState) => void;
+  readonly onStoreTrouble: (error: StoreError | null) => void;
+  /** The beat came so many ms late. */
+  readonly onLate: (lateMs: number) => void;
+  /** The machine, or something that it relies on, has failed: nothing is decided any more. */
+  readonly onBroken: (error: unknown) => void;
+}
+
+type Told<I> = I extends Input ? Omit<I, 'at'> : never;
+
+/** An agent that runs from its construction on. */
+export class NodeAgent {
+  readonly postgres: PostgresSide;
+  readonly #parts: AgentParts;
+  readonly #store: StoreSide;
+  readonly #tick: Tick;
+  readonly #inputs: Told<Input>[] = [];
+  readonly #watchers = new Set<() => void>();
+  #state: NodeState;
+  #view: StoreView | null = null;
+  #isStepping = false;
+  #isEnded = false;
+  /** Answers to commands of ours, and not of the machine's: those have numbers below zero. */
+  readonly #ownAnswers = new Map<number, () => void>();
+  #lastOwn = 0;
+
+  constructor(parts: AgentParts) {
+    this.#parts = parts;
+    const first = begin(parts.settings, parts.life, parts.clock());
+    this.#state = first.state;
+    this.postgres = parts.openPostgres({
+      tell: (input) => this.#fromPostgres(input),
+      contactOf: (node) => this.#state.view?.members.get(node)?.contact ?? null,
+      epoch: () => this.#state.epoch?.value ?? null,
+      heldByGateways: () => this.#isHeldByGateways(),
+    });
+    this.#store = new StoreSide(parts.store, {
+      node: parts.settings.node,
+      holder: first.state.holder,
+      answerMs: parts.answerMs,
+      registration: ({ member }) => JSON.stringify({ ...member, facts: parts.facts(this.#state) }),
+      answer: (id, answer) => this.tell({ kind: 'answer', id, answer }),
+      view: (view) => this.#show(view),
+      trouble: parts.onStoreTrouble,
+    });
+    this.#tick = new Tick(TICK_MS, parts.clock, () => this.tell({ kind: 'tick' }), parts.onLate);
+    this.#isStepping = true;
+    this.#carryOut(first);
+    this.#isStepping = false;
+    this.#work();
+  }
+
+  get state(): NodeState {
+    return this.#state;
+  }
+
+  /** The latest view of the store; null: it has not been seen yet. */
+  get view(): StoreView | null {
+    return this.#view;
+  }
+
+  get lateness(): Lateness {
+    return this.#tick.lateness;
+  }
+
+  /** How long ago the last beat was. ms. */
+  get sinceBeat(): number {
+    return this.#parts.clock() - this.#tick.last;
+  }
+
+  /** Tells the machine something, after what was told before. */
+  tell(input: Told<Input>): void {
+    this.#inputs.push(input);
+    this.#work();
+  }
+
+  /** Resolves when the condition holds, true, or after `limitMs`, false. */
+  until(condition: (state: NodeState) => boolean, limitMs: number): Promise<boolean> {
+    if (condition(this.#state)) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const settle = (result: boolean) => {
+        clearTimeout(limit);
+        this.#watchers.delete(check);
+        resolve(result);
+      };
+      const check = () => {
+        if (condition(this.#state)) settle(true);
+      };
+      const limit = setTimeout(() => settle(false), limitMs).unref();
+      this.#watchers.add(check);
+    });
+  }
+
+  /**
+   * Decides nothing any more, stops PostgreSQL, and gives back what is held. Resolves when PostgreSQL has stopped or
+   * could not be stopped within twice the limit; what still runs then is the guard's to end.
+   */
+  async end(mode: 'fast' | 'immediate', limitMs: number): Promise<void> {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#tick.close();
+    await this.#stopPostgres(mode, limitMs);
+    this.#store.close();
+    await this.postgres.close();
+    const { holding, settings } = this.#state;
+    const { store } = this.#parts;
+    if (holding !== null) await store.release(holding).catch(() => {});
+    await store.withdraw(settings.node).catch(() => {});
+  }
+
+  #stopPostgres(mode: 'fast' | 'immediate', limitMs: number): Promise<void> {
+    const id = --this.#lastOwn;
+    return new Promise((resolve) => {
+      const settle = () => {
+        clearTimeout(limit);
+        this.#ownAnswers.delete(id);
+        resolve();
+      };
+      const limit = setTimeout(settle, 2 * limitMs);
+      this.#ownAnswers.set(id, settle);
+      this.postgres.carryOut({ do: 'stop', id, mode, limitMs });
+    });
+  }
+
+  #fromPostgres(input: PostgresInput): void {
+    if (input.kind === 'answer' && input.id < 0) this.#ownAnswers.get(input.id)?.();
+    else this.tell(input);
+  }
+
+  #show(view: StoreView): void {
+    this.#view = view;
+    this.tell({ kind: 'view', view: understand(view) });
+  }
+
+  #isHeldByGateways(): boolean {
+    const term = this.#state.holding?.term;
+    return (
+      term !== undefined && gatewaysIn(this.#view?.members ?? new Map()).every(({ holds }) => holds === term)
+    );
+  }
+
+  /** One input after the other, also when one is told while another is worked on. */
+  #work(): void {
+    if (this.#isStepping) return;
+    this.#isStepping = true;
+    try {
+      for (;;) {
+        const input = this.#inputs.shift();
+        if (input === undefined || this.#isEnded) break;
+        this.#carryOut(step(this.#state, { ...input, at: this.#parts.clock() } as Input));
+      }
+    } catch (error) {
+      this.#inputs.length = 0;
+      this.#parts.onBroken(error);
+    } finally {
+      this.#isStepping = false;
+    }
+    for (const check of [...this.#watchers]) check();
+  }
+
+  #carryOut({ state, effects }: Step): void {
+    this.#state = state;
+    for (const effect of effects) this.#carryOutOne(effect);
+  }
+
+  #carryOutOne(effect: Effect): void {
+    switch (effect.do) {
+      case 'report':
+        return this.#parts.onReport(effect.report, this.#state);
+      case 'acquire':
+      case 'renew':
+      case 'release':
+      case 'publish':
+      case 'register':
+        return this.#store.carryOut(effect satisfies StoreEffect);
+      default:
+        return this.postgres.carryOut(effect satisfies PostgresEffect);
+    }
+  }
+}

@@ -1,0 +1,207 @@
+/** Reads an agent's file, and says everything that is wrong with it. */
+import { readFile } from 'node:fs/promises';
+import type { ClusterTiming } from '../cluster/settings.js';
+import { type AgentValues, agentSchema } from './agent-schema.js';
+import { checkAgainst } from './check.js';
+import { type ClusterAccess, readClusterAccess } from './cluster-access.js';
+import { ConfigError, type Problem } from './problem.js';
+import { Section } from './section.js';
+import { explainUnreadable } from './unreadable.js';
+import { type ConfigTree, readYaml } from './yaml-source.js';
+
+/** An agent's configuration, complete. Holds secrets. */
+export interface AgentConfig {
+  /** The file as it was given. */
+  readonly file: string;
+  readonly node: string;
+  readonly address: string;
+  readonly cluster: ClusterAccess;
+  readonly durability: AgentValues['durability'];
+  readonly quorum: number;
+  /** 0: never leads. */
+  readonly priority: number;
+  readonly timing: ClusterTiming;
+  /** ms; 0: never. */
+  readonly wedgedMs: number;
+  /** Paths are absolute, or relative to the process's folder if the file was given so. */
+  readonly postgresql: AgentValues['postgresql'];
+  readonly superuserPassword: string | null;
+  readonly replicationPassword: string | null;
+  readonly onEvent: readonly string[];
+  readonly onEventMs: number;
+  /** Empty: nowhere. */
+  readonly httpListen: string;
+  /** Empty: none. */
+  readonly httpTokenFile: string;
+}
+
+/** What stands in for keys that a file of many nodes leaves out: flags, or the environment. */
+export interface AgentIdentity {
+  readonly node?: string | undefined;
+  readonly address?: string | undefined;
+}
+
+/**
+ * Reads and checks it.
+ * @throws {ConfigError} with every problem that could be found
+ */
+export async function loadAgentConfig(file: string, identity: AgentIdentity = {}): Promise<AgentConfig> {
+  const tree = await readTree(file);
+  for (const [key, value] of Object.entries(identity)) {
+    if (value === undefined) continue;
+    tree.values[key] = value;
+    tree.origins.replace([key], { kind: 'flag', flag: `--${key}` });
+  }
+  const values = checkAgainst(agentSchema, tree.values, tree.origins);
+  const problems: Problem[] = [];
+  const section = new Section(tree.origins, problems, []);
+  const cluster = await readClusterAccess(values.cluster, tree.origins, problems);
+  const timing = timingOf(values, section);
+  checkIdentity(values, section);
+  checkSettings(values, section);
+  const [superuserPassword, replicationPassword] = await Promise.all([
+    password(section, 'superuser_password_file', values),
+    password(section, 'replication_password_file', values),
+  ]);
+  if (problems.length > 0 || cluster === null) throw new ConfigError(problems);
+  return {
+    file,
+    node: values.node as string,
+    address: values.address as string,
+    cluster,
+    ...{
+      durability: values.durability,
+      quorum: values.quorum,
+      timing,
+      superuserPassword,
+      replicationPassword,
+    },
+    priority: values.nofailover ? 0 : values.priority,
+    wedgedMs: values.timing.wedged,
+    postgresql: withPaths(values.postgresql, section),
+    onEvent: values.on_event,
+    onEventMs: values.on_event_timeout,
+    httpListen: values.http_listen,
+    httpTokenFile:
+      values.http_token_file === undefined ? '' : section.path(['http_token_file'], values.http_token_file),
+  };
+}
+
+async function readTree(file: string): Promise<ConfigTree> {
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    const origin = { kind: 'file', file, line: 1, column: 1 } as const;
+    throw new ConfigError([{ origin, key: '', message: explainUnreadable(error) }]);
+  });
+  const tree = readYaml(text, file);
+  // A heading with nothing under it.
+  for (const key of ['timing', 'on_event']) if (tree.values[key] === null) delete tree.values[key];
+  return tree;
+}
+
+function checkIdentity({ node, address, cluster }: AgentValues, section: Section): void {
+  if (node === undefined)
+    section.refuse(['node'], 'no name: write it here, or use --node NAME or SLUICE_NODE');
+  if (address === undefined) {
+    section.refuse(
+      ['address'],
+      'where do others reach this machine? Write it here, or use --address HOST or SLUICE_ADDRESS',
+    );
+  }
+  if (address?.startsWith('/') === true && cluster.store.embedded === undefined) {
+    section.refuse(
+      ['address'],
+      'a unix socket is reached from this machine alone: name the host or an address',
+    );
+  }
+  if (address === '0.0.0.0' || address === '*' || address === '::') {
+    section.refuse(['address'], `${address} is where one listens, and not where one is reached`);
+  }
+}
+
+/** Settings of PostgreSQL that are the agent's: another value would break a promise. */
+const OWN_SETTINGS: ReadonlySet<string> = new Set([
+  ...[
+    'data_directory',
+    'hba_file',
+    'external_pid_file',
+    'listen_addresses',
+    'port',
+    'unix_socket_directories',
+  ],
+  ...['cluster_name', 'hot_standby', 'wal_log_hints', 'restart_after_crash', 'fsync', 'full_page_writes'],
+  ...['primary_conninfo', 'primary_slot_name', 'synchronous_standby_names', 'promote_trigger_file'],
+  ...[
+    'restore_command',
+    'recovery_target',
+    'recovery_target_timeline',
+    'recovery_target_action',
+    'config_file',
+  ],
+]);
+
+function checkSettings({ postgresql }: AgentValues, section: Section): void {
+  for (const name of Object.keys(postgresql.settings)) {
+    const path = ['postgresql', 'settings', name];
+    if (!/^[A-Za-z_][\w.]*$/.test(name)) section.refuse(path, 'this is no name of a setting');
+    else if (OWN_SETTINGS.has(name.toLowerCase()))
+      section.refuse(path, 'the agent decides this itself: leave it out');
+  }
+}
+
+/** Durations that follow from the lease, where the file doesn't say them; in the proportions that the simulator tries. */
+function timingOf({ timing, cluster }: AgentValues, section: Section): ClusterTiming {
+  const leaseMs = cluster.lease;
+  const result: ClusterTiming = {
+    leaseMs,
+    renewMs: timing.renew ?? leaseMs / 5,
+    renewRetryMs: timing.renew_retry ?? leaseMs / 20,
+    fenceMs: timing.fence ?? leaseMs / 10,
+    registerMs: timing.register ?? (leaseMs * 3) / 10,
+    retryMs: timing.retry,
+    graceMs: timing.grace,
+    patienceMs: timing.patience,
+    dropMs: timing.drop,
+    drainMs: timing.drain,
+    yieldMs: timing.yield,
+  };
+  const atMost = (key: 'renew' | 'renew_retry' | 'fence' | 'register', ms: number, part: string) => {
+    const value = timing[key];
+    if (value !== undefined && value > ms) {
+      section.refuse(['timing', key], `${value} ms are too long: at most ${part} of the lease, ${ms} ms`);
+    }
+    if (value !== undefined && value < SHORTEST_MS) {
+      section.refuse(['timing', key], `${value} ms are too short: at least ${SHORTEST_MS} ms`);
+    }
+  };
+  atMost('renew', leaseMs / 3, 'a third');
+  atMost('renew_retry', leaseMs / 5, 'a fifth');
+  atMost('fence', leaseMs / 3, 'a third');
+  atMost('register', leaseMs / 2, 'half');
+  if (timing.retry < SHORTEST_MS) section.refuse(['timing', 'retry'], `at least ${SHORTEST_MS} ms`);
+  if (timing.grace > timing.patience)
+    section.refuse(['timing', 'grace'], 'longer than patience, which it is a part of');
+  return result;
+}
+
+/** The machine is told the time each 100 ms. */
+const SHORTEST_MS = 50;
+
+function withPaths(postgresql: AgentValues['postgresql'], section: Section): AgentValues['postgresql'] {
+  const { data, bin, socket_dir } = postgresql;
+  const path = (key: string, value: string) => section.path(['postgresql', key], value);
+  return {
+    ...postgresql,
+    data: path('data', data),
+    bin: bin === undefined ? undefined : path('bin', bin),
+    socket_dir: socket_dir === undefined ? undefined : path('socket_dir', socket_dir),
+  };
+}
+
+async function password(
+  section: Section,
+  key: 'superuser_password_file' | 'replication_password_file',
+  { postgresql }: AgentValues,
+): Promise<string | null> {
+  const text = await section.read(['postgresql', key], postgresql[key]);
+  return text?.replace(/\r?\n$/, '') ?? null;
+}
