@@ -4,25 +4,16 @@
  */
 import type { Effect, Input, Report } from '../cluster/inputs.js';
 import { begin, type Step, step, TICK_MS } from '../cluster/machine.js';
-import { gatewaysIn, type NodeFacts } from '../cluster/node-facts.js';
+import { gatewaysIn, NO_FACTS, type NodeFacts } from '../cluster/node-facts.js';
 import type { NodeState } from '../cluster/node-state.js';
-import { type Contact, type Epoch, understand } from '../cluster/records.js';
+import { understand } from '../cluster/records.js';
 import type { ClusterSettings } from '../cluster/settings.js';
+import { HOLDING_STATES } from '../cluster/states.js';
 import type { StoreView } from '../cluster/store-view.js';
 import type { Store, StoreError } from '../stores/store.js';
-import type { PostgresEffect, PostgresInput, PostgresSide } from './postgres/postgres-side.js';
+import type { PostgresEffect, PostgresInput, PostgresSide, PostgresWorld } from './postgres/postgres-side.js';
 import { type StoreEffect, StoreSide } from './store-side.js';
 import { type Lateness, Tick } from './tick.js';
-
-/** What PostgreSQL's side is given of the agent. */
-export interface PostgresWorld {
-  tell(input: PostgresInput): void;
-  contactOf(node: string): Contact | null;
-  /** The latest that is known of. */
-  epoch(): Epoch | null;
-  /** Whether each gateway that is there lets no new transactions to the primary of the term in force. */
-  heldByGateways(): boolean;
-}
 
 /** What an agent is made of. */
 export interface AgentParts {
@@ -34,9 +25,8 @@ export interface AgentParts {
   readonly answerMs: number;
   /** Monotonic, the same that PostgreSQL's side goes by. ms. */
   readonly clock: () => number;
-  readonly openPostgres: (world: PostgresWorld) => PostgresSide;
-  /** Published with each registration. */
-  readonly facts: (state: NodeState) => NodeFacts;
+  readonly logger: PostgresWorld['logger'];
+  readonly openPostgres: (world: PostgresWorld) => Promise<PostgresSide>;
   readonly onReport: (report: Report, state: NodeState) => void;
   readonly onStoreTrouble: (error: StoreError | null) => void;
   /** The beat came so many ms late. */
@@ -47,46 +37,62 @@ export interface AgentParts {
 
 type Told<I> = I extends Input ? Omit<I, 'at'> : never;
 
-/** An agent that runs from its construction on. */
+/** An agent that runs. */
 export class NodeAgent {
-  readonly postgres: PostgresSide;
   readonly #parts: AgentParts;
   readonly #store: StoreSide;
   readonly #tick: Tick;
   readonly #inputs: Told<Input>[] = [];
   readonly #watchers = new Set<() => void>();
+  #postgres: PostgresSide | null = null;
   #state: NodeState;
   #view: StoreView | null = null;
-  #isStepping = false;
+  readonly #first: Step;
+  #isStepping: boolean;
   #isEnded = false;
   /** Answers to commands of ours, and not of the machine's: those have numbers below zero. */
   readonly #ownAnswers = new Map<number, () => void>();
   #lastOwn = 0;
 
-  constructor(parts: AgentParts) {
+  private constructor(parts: AgentParts) {
     this.#parts = parts;
+    // Until PostgreSQL's side is there, what is told waits.
+    this.#isStepping = true;
     const first = begin(parts.settings, parts.life, parts.clock());
     this.#state = first.state;
-    this.postgres = parts.openPostgres({
-      tell: (input) => this.#fromPostgres(input),
-      contactOf: (node) => this.#state.view?.members.get(node)?.contact ?? null,
-      epoch: () => this.#state.epoch?.value ?? null,
-      heldByGateways: () => this.#isHeldByGateways(),
-    });
+    this.#first = first;
     this.#store = new StoreSide(parts.store, {
       node: parts.settings.node,
       holder: first.state.holder,
       answerMs: parts.answerMs,
-      registration: ({ member }) => JSON.stringify({ ...member, facts: parts.facts(this.#state) }),
+      registration: ({ member }) => JSON.stringify({ ...member, facts: this.facts }),
       answer: (id, answer) => this.tell({ kind: 'answer', id, answer }),
       view: (view) => this.#show(view),
       trouble: parts.onStoreTrouble,
     });
     this.#tick = new Tick(TICK_MS, parts.clock, () => this.tell({ kind: 'tick' }), parts.onLate);
-    this.#isStepping = true;
-    this.#carryOut(first);
-    this.#isStepping = false;
-    this.#work();
+  }
+
+  /** Rejects as `openPostgres` does; then nothing runs. */
+  static async start(parts: AgentParts): Promise<NodeAgent> {
+    const agent = new NodeAgent(parts);
+    try {
+      agent.#postgres = await parts.openPostgres({
+        tell: (input) => agent.#fromPostgres(input),
+        contactOf: (node) => agent.#state.view?.members.get(node)?.contact ?? null,
+        epoch: () => agent.#state.epoch?.value ?? null,
+        heldByGateways: () => agent.#isHeldByGateways(),
+        logger: parts.logger,
+      });
+    } catch (error) {
+      agent.#tick.close();
+      agent.#store.close();
+      throw error;
+    }
+    agent.#carryOut(agent.#first);
+    agent.#isStepping = false;
+    agent.#work();
+    return agent;
   }
 
   get state(): NodeState {
@@ -96,6 +102,17 @@ export class NodeAgent {
   /** The latest view of the store; null: it has not been seen yet. */
   get view(): StoreView | null {
     return this.#view;
+  }
+
+  /** What is known of this node, for people. */
+  get facts(): NodeFacts {
+    const { settings, list, name } = this.#state;
+    const { durability, quorum } = settings;
+    const streaming = HOLDING_STATES.has(name) ? list.streaming : [];
+    const facts = this.#postgres?.facts();
+    if (facts === undefined) return { ...NO_FACTS, durability, quorum };
+    const { version, isRunning, timeline, lsn, replayed, doing } = facts;
+    return { version, isRunning, timeline, lsn, replayed, doing, streaming, durability, quorum };
   }
 
   get lateness(): Lateness {
@@ -140,7 +157,7 @@ export class NodeAgent {
     this.#tick.close();
     await this.#stopPostgres(mode, limitMs);
     this.#store.close();
-    await this.postgres.close();
+    await this.#postgres?.close();
     const { holding, settings } = this.#state;
     const { store } = this.#parts;
     if (holding !== null) await store.release(holding).catch(() => {});
@@ -157,7 +174,7 @@ export class NodeAgent {
       };
       const limit = setTimeout(settle, 2 * limitMs);
       this.#ownAnswers.set(id, settle);
-      this.postgres.carryOut({ do: 'stop', id, mode, limitMs });
+      this.#postgres?.carryOut({ do: 'stop', id, mode, limitMs });
     });
   }
 
@@ -213,7 +230,7 @@ export class NodeAgent {
       case 'register':
         return this.#store.carryOut(effect satisfies StoreEffect);
       default:
-        return this.postgres.carryOut(effect satisfies PostgresEffect);
+        return this.#postgres?.carryOut(effect satisfies PostgresEffect);
     }
   }
 }

@@ -25,7 +25,6 @@ export interface AgentConfig {
   readonly wedgedMs: number;
   /** Paths are absolute, or relative to the process's folder if the file was given so. */
   readonly postgresql: AgentValues['postgresql'];
-  readonly superuserPassword: string | null;
   readonly replicationPassword: string | null;
   readonly onEvent: readonly string[];
   readonly onEventMs: number;
@@ -59,10 +58,7 @@ export async function loadAgentConfig(file: string, identity: AgentIdentity = {}
   const timing = timingOf(values, section);
   checkIdentity(values, section);
   checkSettings(values, section);
-  const [superuserPassword, replicationPassword] = await Promise.all([
-    password(section, 'superuser_password_file', values),
-    password(section, 'replication_password_file', values),
-  ]);
+  const replicationPassword = await password(section, values);
   if (problems.length > 0 || cluster === null) throw new ConfigError(problems);
   return {
     file,
@@ -73,7 +69,6 @@ export async function loadAgentConfig(file: string, identity: AgentIdentity = {}
       durability: values.durability,
       quorum: values.quorum,
       timing,
-      superuserPassword,
       replicationPassword,
     },
     priority: values.nofailover ? 0 : values.priority,
@@ -128,7 +123,7 @@ const OWN_SETTINGS: ReadonlySet<string> = new Set([
     'port',
     'unix_socket_directories',
   ],
-  ...['cluster_name', 'hot_standby', 'wal_log_hints', 'restart_after_crash', 'fsync', 'full_page_writes'],
+  ...['cluster_name', 'hot_standby', 'wal_log_hints', 'restart_after_crash'],
   ...['primary_conninfo', 'primary_slot_name', 'synchronous_standby_names', 'promote_trigger_file'],
   ...[
     'restore_command',
@@ -187,21 +182,19 @@ function timingOf({ timing, cluster }: AgentValues, section: Section): ClusterTi
 const SHORTEST_MS = 50;
 
 function withPaths(postgresql: AgentValues['postgresql'], section: Section): AgentValues['postgresql'] {
-  const { data, bin, socket_dir } = postgresql;
-  const path = (key: string, value: string) => section.path(['postgresql', key], value);
+  const path = (key: 'bin' | 'socket_dir' | 'config_file' | 'hba_file') => {
+    const value = postgresql[key];
+    return value === undefined ? {} : { [key]: section.path(['postgresql', key], value) };
+  };
   return {
     ...postgresql,
-    data: path('data', data),
-    bin: bin === undefined ? undefined : path('bin', bin),
-    socket_dir: socket_dir === undefined ? undefined : path('socket_dir', socket_dir),
+    data: section.path(['postgresql', 'data'], postgresql.data),
+    ...{ ...path('bin'), ...path('socket_dir'), ...path('config_file'), ...path('hba_file') },
   };
 }
 
-async function password(
-  section: Section,
-  key: 'superuser_password_file' | 'replication_password_file',
-  { postgresql }: AgentValues,
-): Promise<string | null> {
+async function password(section: Section, { postgresql }: AgentValues): Promise<string | null> {
+  const key = 'replication_password_file';
   const text = await section.read(['postgresql', key], postgresql[key]);
   return text?.replace(/\r?\n$/, '') ?? null;
 }

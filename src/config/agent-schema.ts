@@ -42,12 +42,7 @@ const postgresqlFields = z.strictObject(
     superuser: key(
       name('a user name').prefault('postgres'),
       'text',
-      "As whom the agent logs in, by the unix socket, and initdb's superuser.",
-    ),
-    superuser_password_file: key(
-      name('a file').optional(),
-      'file',
-      'The file with its password. Without it: `pg_hba.conf` must let it in without one.',
+      "As whom the agent logs in: over the unix socket, by the kernel's word for who it is, so without a password.",
     ),
     replication_user: key(
       name('a user name').prefault('sluice_replication'),
@@ -58,6 +53,21 @@ const postgresqlFields = z.strictObject(
       name('a file').optional(),
       'file',
       'The file with its password, the same on all nodes. Without it, standbys get in from anywhere without one: for one machine alone.',
+    ),
+    config_file: key(
+      name('a file').optional(),
+      'file',
+      'The configuration of PostgreSQL. Without it: `postgresql.conf` of the data folder, if it is there.',
+    ),
+    hba_file: key(
+      name('a file').optional(),
+      'file',
+      'Who may log in, in the form of `pg_hba.conf`. Without it: that of the data folder, if it is there.',
+    ),
+    client_rules: key(
+      z.array(text('a line of pg_hba.conf')).prefault([]),
+      'list of texts',
+      'Lines that come before those of `hba_file`, like `host all all 10.0.0.0/8 scram-sha-256`.',
     ),
     settings: key(
       z

@@ -2,9 +2,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import { NodeAgent } from '../../src/agent/node-agent.js';
 import type { Report } from '../../src/cluster/inputs.js';
-import { NO_FACTS } from '../../src/cluster/node-facts.js';
 import { type ClusterSettings, DEFAULT_TIMING } from '../../src/cluster/settings.js';
 import { EmbeddedServer } from '../../src/stores/embedded/embedded-server.js';
 import { openStore } from '../../src/stores/open-store.js';
@@ -48,11 +48,11 @@ export class FakeCluster {
   }
 
   /** The first node begins the cluster. */
-  startAgent(node: string, change: Partial<ClusterSettings> = {}): NodeAgent {
+  async startAgent(node: string, change: Partial<ClusterSettings> = {}): Promise<NodeAgent> {
     const mayBegin = this.network.nodes.size === 0;
     const postgres =
       this.network.nodes.get(node) ?? new FakePostgres(this.network, node, mayBegin ? 'whole' : 'none');
-    const agent = new NodeAgent({
+    const agent = await NodeAgent.start({
       settings: {
         ...{ node, priority: 1, mayBegin, durability: 'durable', quorum: 1 },
         contact: { host: '127.0.0.1', port: 5432, api: null },
@@ -70,8 +70,8 @@ export class FakeCluster {
       store: FakeCluster.#open(join(this.#folder, 'store.sock')),
       answerMs: 800,
       clock,
-      openPostgres: (world) => postgres.open(world),
-      facts: () => NO_FACTS,
+      logger: pino({ level: 'silent' }),
+      openPostgres: async (world) => postgres.open(world),
       onReport: (report) => this.reports.push({ ...report, node }),
       onStoreTrouble: () => {},
       onLate: () => {},

@@ -1,6 +1,10 @@
 /** PostgreSQLs that are nothing but their WAL, for tests of what drives them. */
-import type { PostgresWorld } from '../../src/agent/node-agent.js';
-import type { PostgresEffect, PostgresSide } from '../../src/agent/postgres/postgres-side.js';
+import type {
+  PostgresEffect,
+  PostgresFacts,
+  PostgresSide,
+  PostgresWorld,
+} from '../../src/agent/postgres/postgres-side.js';
 import type { Answer, Data } from '../../src/cluster/inputs.js';
 import type { Lsn, TimelineOrigin } from '../../src/cluster/position.js';
 
@@ -57,6 +61,14 @@ export class FakePostgres implements PostgresSide {
     this.done.push(effect.do);
     // As the real one: later, and in order.
     setImmediate(() => this.#do(effect));
+  }
+
+  facts(): PostgresFacts {
+    return {
+      ...{ version: '17.2', isRunning: this.isRunning, isPrimary: this.isPrimary },
+      timeline: this.history.at(-1)?.timeline ?? null,
+      ...{ lsn: this.lsn, replayed: this.lsn, streamsFrom: this.follows, doing: null },
+    };
   }
 
   async close(): Promise<void> {

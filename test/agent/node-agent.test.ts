@@ -15,7 +15,7 @@ afterEach(async () => {
 
 describe("agents' loops", () => {
   test('begin a cluster, replace a primary that has ended, and take it back', async () => {
-    for (const node of ['a', 'b', 'c']) cluster.startAgent(node);
+    for (const node of ['a', 'b', 'c']) await cluster.startAgent(node);
     assert.equal(await cluster.settled(), 'a');
     await cluster.until(() => cluster.postgres('a').isOpen, 'clients may come');
     cluster.postgres('a').write();
@@ -32,8 +32,8 @@ describe("agents' loops", () => {
   });
 
   test('hand over when an operator asks, and say which wishes nobody could obey', async () => {
-    for (const node of ['a', 'b']) cluster.startAgent(node);
-    cluster.startAgent('c', { priority: 0 });
+    for (const node of ['a', 'b']) await cluster.startAgent(node);
+    await cluster.startAgent('c', { priority: 0 });
     await cluster.settled();
     await assert.rejects(askSwitchover(cluster.store, 'c'), WishRefused);
     await assert.rejects(askSwitchover(cluster.store, 'a'), /a leads already/);
@@ -49,7 +49,7 @@ describe("agents' loops", () => {
   });
 
   test('end without leaving anything behind', async () => {
-    for (const node of ['a', 'b']) cluster.startAgent(node);
+    for (const node of ['a', 'b']) await cluster.startAgent(node);
     await cluster.settled();
     await cluster.agents.get('a')!.end('fast', 1000);
     cluster.agents.delete('a');
@@ -60,7 +60,7 @@ describe("agents' loops", () => {
   });
 
   test('decide nothing any more when the machine has failed', async () => {
-    const agent = cluster.startAgent('a', { durability: 'asynchronous' });
+    const agent = await cluster.startAgent('a', { durability: 'asynchronous' });
     await cluster.settled();
     agent.tell({ kind: 'replication', streaming: null as never });
     assert.equal(cluster.broken.length, 1);
