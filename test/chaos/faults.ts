@@ -1,4 +1,7 @@
 /** What is done to a cluster, and how it is undone. */
+import { cpus } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import type { ClusterUnderTest } from './clusters/cluster-under-test.js';
 import type { DatabaseNode } from './clusters/database-node.js';
 import type { Ground } from './ground/ground.js';
@@ -16,24 +19,82 @@ export interface Fault {
   begin(stricken: Stricken): Promise<void>;
   /** Undoes it, once a new primary has acknowledged a write. */
   end(stricken: Stricken): Promise<void>;
-  /** Nothing is expected to take over: it is undone after so many ms. */
+  /** It is undone after so many ms, whether or not somebody has taken over. */
   readonly passesAfterMs?: number;
+  /** Whether another primary is what should come of it. Undefined: either is right. */
+  readonly takesOver?: boolean;
+  /** The primary is cut off with clients of its own, which go on writing as long as it lets them. */
+  readonly isolates?: boolean;
+  /** No statement of anybody may fail. */
+  readonly isPlanned?: boolean;
 }
 
-const others = ({ ground, primary }: Stricken): string[] =>
-  [...ground.places.keys()].filter((name) => name !== primary.name);
+/** All machines but the primary's whose names begin with one of these. */
+function others({ ground, primary }: Stricken, ...beginnings: readonly string[]): string[] {
+  return [...ground.places.keys()].filter(
+    (name) => name !== primary.name && beginnings.some((beginning) => name.startsWith(beginning)),
+  );
+}
 
-/** Stops the processes of the primary's PostgreSQL for a while. */
-function standstill(ms: number): Fault {
+/** Stops processes of the primary's machine for a while: those of PostgreSQL, or all of them. */
+function standstill(seconds: number, whole: boolean): Fault {
   let stopped: number[] = [];
   return {
-    what: `PostgreSQL stands still for ${ms / 1_000} s (SIGSTOP)`,
-    passesAfterMs: ms,
-    begin: async ({ primary }) => {
-      stopped = primary.processes();
+    what: `${whole ? 'everything on the machine of the primary' : "the primary's PostgreSQL"} stands still for ${seconds} s (SIGSTOP)`,
+    passesAfterMs: seconds * 1_000,
+    begin: async ({ ground, primary }) => {
+      stopped = whole ? ground.processes(primary.name) : primary.processes();
       signalAll(stopped, 'SIGSTOP');
     },
     end: async () => signalAll(stopped, 'SIGCONT'),
+  };
+}
+
+/** The primary's interface goes down and up, again and again. */
+function flapping(times: number, downMs: number, upMs: number): Fault {
+  return {
+    what: `the primary's interface goes down ${times} times for ${downMs / 1_000} s, with ${upMs / 1_000} s between`,
+    passesAfterMs: times * (downMs + upMs),
+    begin: async ({ ground, primary }) => {
+      for (let i = 0; i < times; i++) {
+        await ground.down(primary.name);
+        await pause(downMs);
+        await ground.up(primary.name);
+        await pause(upMs);
+      }
+    },
+    end: ({ ground }) => ground.repair(),
+  };
+}
+
+/** Both cores are busy, and now and then every process of some machine stands still for a moment. */
+function hiccups(seconds: number, stillMs: number): Fault {
+  let isOver = false;
+  const workers: Worker[] = [];
+  return {
+    what: `for ${seconds} s all cores are busy, and machines stand still for ${stillMs} ms in turn: no failover`,
+    passesAfterMs: seconds * 1_000,
+    takesOver: false,
+    begin: async ({ ground, cluster }) => {
+      isOver = false;
+      for (const _ of cpus()) workers.push(new Worker('for (;;);', { eval: true }));
+      const names = [...cluster.nodes.map(({ name }) => name), ...(cluster.store?.names ?? [])];
+      const stumble = async () => {
+        for (let i = 0; !isOver; i++) {
+          const stopped = ground.processes(names[i % names.length]!);
+          signalAll(stopped, 'SIGSTOP');
+          await pause(stillMs);
+          signalAll(stopped, 'SIGCONT');
+          await pause(2 * stillMs);
+        }
+      };
+      void stumble();
+    },
+    end: async () => {
+      isOver = true;
+      await Promise.all(workers.splice(0).map((worker) => worker.terminate()));
+      await pause(2 * stillMs);
+    },
   };
 }
 
@@ -41,11 +102,23 @@ function standstill(ms: number): Fault {
 export const FAULTS = {
   kill: {
     what: "kill -9 of the primary's postmaster; its service starts again once there is a new primary",
+    takesOver: true,
     begin: async ({ primary }) => signalAll([primary.postmaster!], 'SIGKILL'),
     end: async ({ cluster, primary }) => cluster.revive?.(primary),
   },
+  stale: {
+    what: 'as kill, and once the old primary is back, gateways that know nothing of it take the place of the old ones',
+    takesOver: true,
+    begin: async ({ primary }) => signalAll([primary.postmaster!], 'SIGKILL'),
+    end: async ({ cluster, primary }) => {
+      await cluster.revive?.(primary);
+      await cluster.restartGateways?.();
+    },
+  },
   down: {
     what: "the primary's network interface goes down, and comes back once there is a new primary",
+    isolates: true,
+    takesOver: true,
     begin: ({ ground, primary }) => ground.down(primary.name),
     end: async ({ ground, cluster, primary }) => {
       await ground.up(primary.name);
@@ -54,27 +127,110 @@ export const FAULTS = {
   },
   split: {
     what: 'the primary is cut from the other nodes and the store, not from the gateways',
+    isolates: true,
+    takesOver: true,
     begin: async (stricken) => {
       const { ground, primary } = stricken;
-      for (const name of others(stricken).filter((one) => /^(?:db|store)/.test(one))) {
+      for (const name of others(stricken, 'db', 'store')) {
         await ground.cut(primary.name, name);
         await ground.cut(name, primary.name);
       }
     },
     end: ({ ground }) => ground.repair(),
   },
-  deaf: {
+  mute: {
     what: 'what the primary sends to the other nodes and the store is lost; it hears them',
+    isolates: true,
+    takesOver: true,
+    begin: async (stricken) => {
+      for (const name of others(stricken, 'db', 'store'))
+        await stricken.ground.cut(stricken.primary.name, name);
+    },
+    end: ({ ground }) => ground.repair(),
+  },
+  standbys: {
+    what: 'the primary is cut from the standbys for 8 s, not from the store',
+    passesAfterMs: 8_000,
     begin: async (stricken) => {
       const { ground, primary } = stricken;
-      for (const name of others(stricken).filter((one) => /^(?:db|store)/.test(one))) {
+      for (const name of others(stricken, 'db')) {
         await ground.cut(primary.name, name);
+        await ground.cut(name, primary.name);
       }
     },
     end: ({ ground }) => ground.repair(),
   },
-  stop5: standstill(5_000),
-  stop20: standstill(20_000),
+  side: {
+    what: 'the primary, one gateway and half of the clients are cut from the rest',
+    isolates: true,
+    takesOver: true,
+    begin: async (stricken) => {
+      const { ground, primary } = stricken;
+      const near = [primary.name, 'gw1', 'app1'];
+      const far = [...ground.places.keys()].filter((name) => !near.includes(name));
+      for (const a of near) {
+        for (const b of far) {
+          await ground.cut(a, b);
+          await ground.cut(b, a);
+        }
+      }
+    },
+    end: ({ ground }) => ground.repair(),
+  },
+  crash: {
+    what: 'everything on the machine of the primary is killed; it boots once there is a new primary',
+    takesOver: true,
+    begin: async ({ ground, primary }) => signalAll(ground.processes(primary.name), 'SIGKILL'),
+    end: async ({ cluster, primary }) => {
+      await cluster.revive?.(primary);
+      await cluster.boot?.(primary);
+    },
+  },
+  manager: {
+    what: "kill -9 of what manages the primary's PostgreSQL; it is started again once there is a new primary",
+    begin: async ({ cluster, primary }) => {
+      if (cluster.managerOf === undefined) throw new Error('this cluster has no manager to kill');
+      signalAll([cluster.managerOf(primary)], 'SIGKILL');
+    },
+    end: async ({ cluster, primary }) => cluster.boot?.(primary),
+    passesAfterMs: 15_000,
+  },
+  store: {
+    what: 'all members of the store are killed, and start again after 15 s',
+    passesAfterMs: 15_000,
+    begin: async ({ cluster }) => {
+      await Promise.all((cluster.store?.names ?? []).map((name) => cluster.store?.kill(name)));
+    },
+    end: async ({ cluster }) => {
+      for (const name of cluster.store?.names ?? []) cluster.store?.startMember(name);
+    },
+  },
+  switchover: {
+    what: 'a planned switchover',
+    isPlanned: true,
+    takesOver: true,
+    begin: async ({ cluster }) => {
+      if (cluster.switchOver === undefined) throw new Error('this cluster knows no switchover');
+      await cluster.switchOver();
+    },
+    end: async () => {},
+  },
+  gateways: {
+    what: 'the gateways are restarted one after the other, with their clients',
+    takesOver: false,
+    passesAfterMs: 1_000,
+    begin: async ({ cluster }) => {
+      if (cluster.restartGateways === undefined) throw new Error('this cluster has no gateways to restart');
+      await cluster.restartGateways();
+    },
+    end: async () => {},
+  },
+  flap: flapping(6, 1_000, 2_000),
+  stop5: standstill(5, false),
+  stop20: standstill(20, false),
+  freeze5: standstill(5, true),
+  freeze20: standstill(20, true),
+  hiccups: hiccups(60, 200),
 } as const satisfies Record<string, Fault>;
 
 export type FaultName = keyof typeof FAULTS;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { APPLICATIONS, type ClusterUnderTest, DATABASES, GATEWAYS } from './clusters/cluster-under-test.js';
 import { missingPrograms, STORES } from './clusters/etcd.js';
-import { FAULTS, type FaultName } from './faults.js';
+import { FAULTS, type Fault, type FaultName } from './faults.js';
 import { NamespaceGround, whyNoNamespaces } from './ground/namespaces.js';
 import { writeHistory } from './load/history.js';
 import { roundLines, summary } from './report.js';
@@ -69,7 +69,7 @@ function readOptions(): Parsed {
 }
 
 /** What a round shows against what the stack promises. */
-function broken(stack: Stack, round: Round): string[] {
+function broken(stack: Stack, fault: Fault, round: Round): string[] {
   if (stack.promises === 'nothing') return [];
   const against: string[] = [];
   if (round.twoPrimaries.length > 0) against.push('two primaries acknowledged writes at one time');
@@ -77,6 +77,13 @@ function broken(stack: Stack, round: Round): string[] {
   if (stack.promises === 'everything') {
     if (round.lost.length > 0) against.push(`${round.lost.length} acknowledged writes are lost`);
     if (round.rejoinedMs === null) against.push('the old primary did not come back');
+    if (round.writable.length !== 1) against.push(`there are ${round.writable.length} writable primaries`);
+    if (round.insideMs !== null && round.insideMs >= round.takenOverMs)
+      against.push('a cut-off primary acknowledged a write after another one had');
+    const hasChanged = Number.isFinite(round.takenOverMs);
+    if (fault.takesOver !== undefined && fault.takesOver !== hasChanged)
+      against.push(hasChanged ? 'another node took over' : 'nobody took over');
+    if (fault.isPlanned && round.failures.length > 0) against.push('statements failed');
   }
   return against;
 }
@@ -116,12 +123,12 @@ async function run(count: number, index: number): Promise<void> {
     const load = startLoad(ground, cluster);
     try {
       for (let i = 0; i < count; i++) {
-        const limits = { takeOverMs: 180_000, rejoinMs: stack.isFreshEachRound ? 10_000 : 60_000 };
+        const limits = { takeOverMs: 180_000, rejoinMs: stack.isFreshEachRound ? 30_000 : 60_000 };
         const round = await runRound(ground, cluster, load, FAULTS[options.fault], limits);
         rounds.push(round);
         console.log(`round ${rounds.length}`);
         for (const line of roundLines(round)) console.log(`  ${line}`);
-        const found = broken(stack, round);
+        const found = broken(stack, FAULTS[options.fault], round);
         for (const line of found) console.log(`  BROKEN: ${line}`);
         against.push(...found);
         writeFileSync(join(folder, `history-${rounds.length}.jsonl`), writeHistory(round.history));

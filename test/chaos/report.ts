@@ -17,6 +17,11 @@ export function roundLines(round: Round): string[] {
     const when = underWay ? 'under way' : 'later';
     lines.push(`  ${count} x ${kind} ${what} (${when}): ${code} ${message.split('\n')[0]}`);
   }
+  if (round.insideMs !== null) {
+    lines.push(
+      `the cut-off primary acknowledged to its own machine until ${seconds(round.insideMs)} after the fault`,
+    );
+  }
   if (writable.length > 1) lines.push(`TWO WRITABLE PRIMARIES at the end: ${writable.join(' and ')}`);
   for (const { older, newer, afterMs } of twoPrimaries) {
     lines.push(

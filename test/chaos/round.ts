@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../harness/until.js';
 import { APPLICATIONS, type ClusterUnderTest } from './clusters/cluster-under-test.js';
-import { DATABASE, type DatabaseNode, SUPERUSER } from './clusters/database-node.js';
+import { DATABASE, type DatabaseNode, POSTGRES_PORT, SUPERUSER } from './clusters/database-node.js';
 import type { Fault, Stricken } from './faults.js';
 import type { Ground } from './ground/ground.js';
 import { monotonic, type Operation } from './load/history.js';
@@ -21,6 +21,9 @@ import {
 import { READ_SQL, SET_SQL } from './load/workload.js';
 
 const PACE_MS = 50;
+/** Machines inside count from here. */
+const FIRST_INSIDE = 1_000;
+let rounds = 0;
 /** How much is acknowledged before the fault. */
 const WARM_WRITES = 300;
 /** How long the load goes on after the fault has been undone, in ms. */
@@ -41,6 +44,8 @@ export interface Round {
   readonly twoPrimaries: readonly TwoPrimaries[];
   /** Nodes that accepted writes at the same time at the end, whether or not clients were led there. */
   readonly writable: readonly string[];
+  /** From the fault to the last write that the cut-off primary acknowledged to clients of its own machine; null: to none. */
+  readonly insideMs: number | null;
   /** From the fault's end until the old primary streamed again, in ms; null: it did not in time. */
   readonly rejoinedMs: number | null;
 }
@@ -63,6 +68,15 @@ export function startLoad(ground: Ground, cluster: ClusterUnderTest): LoadMachin
 export async function prepareSet(cluster: ClusterUnderTest): Promise<void> {
   const primary = await writableNode(cluster);
   await primary.query(SET_SQL);
+}
+
+/** Clients on a node's own machine, who reach it past every gateway and network. */
+function startInside(ground: Ground, node: DatabaseNode, round: number): LoadMachines {
+  const clients = { autocommit: 2, transaction: 0, idle: 0, open: 0 };
+  const place = ground.place(node.name);
+  const targets = [{ host: place.address, port: POSTGRES_PORT }];
+  const shape = { database: DATABASE, user: SUPERUSER, clients, paceMs: PACE_MS };
+  return LoadMachines.start([place], targets, shape, FIRST_INSIDE + round);
 }
 
 async function writableNode(cluster: ClusterUnderTest): Promise<DatabaseNode> {
@@ -97,12 +111,15 @@ export async function runRound(
   const { node: primary, write } = lastWriter(cluster, current());
   const old = { server: write.server!, timeline: write.timeline! };
   const stricken: Stricken = { ground, cluster, primary };
+  const inside = fault.isolates ? startInside(ground, primary, ++rounds) : null;
+  if (inside) await until('clients inside', () => acknowledged(inside.history).length >= 10);
   const since = monotonic();
   await fault.begin(stricken);
   const waitMs = fault.passesAfterMs ?? limits.takeOverMs;
   const takenOver = () => Number.isFinite(takenOverAfter(current(), since, old));
   await until('another primary', takenOver, waitMs).catch(() => {});
   if (fault.passesAfterMs !== undefined) await pause(Math.max(0, since + fault.passesAfterMs - monotonic()));
+  await inside?.stop(2_000);
   const undone = monotonic();
   await fault.end(stricken);
   const alive = () => acknowledged(current()).some(({ invoked }) => invoked > undone);
@@ -111,7 +128,8 @@ export async function runRound(
   await until(
     `${primary.name} to stream`,
     async () => {
-      if (!(await primary.streams())) return false;
+      const stays = !takenOver() && (await primary.isWritable());
+      if (!stays && !(await primary.streams())) return false;
       rejoinedMs = monotonic() - undone;
       return true;
     },
@@ -124,6 +142,7 @@ export async function runRound(
   return {
     ...judge(current(), since, old, await presentNumbers(cluster, current())),
     rejoinedMs,
+    insideMs: lastAcknowledged(inside?.history ?? [], since),
     writable: states.filter((name) => name !== null),
   };
 }
@@ -138,12 +157,18 @@ async function presentNumbers(
   return new Set(rows.map(({ number }) => Number(number)));
 }
 
+/** From `since` to the last acknowledgement, in ms; null: there is none. */
+function lastAcknowledged(history: readonly Operation[], since: number): number | null {
+  const last = Math.max(...acknowledged(history).map(({ ended }) => ended - since));
+  return last > 0 ? last : null;
+}
+
 function judge(
   history: readonly Operation[],
   since: number,
   old: { server: string; timeline: number },
   present: ReadonlySet<number>,
-): Omit<Round, 'rejoinedMs' | 'writable'> {
+): Omit<Round, 'rejoinedMs' | 'writable' | 'insideMs'> {
   return {
     history,
     since,

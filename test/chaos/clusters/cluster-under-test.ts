@@ -23,11 +23,25 @@ export interface ClusterUnderTest {
    * again as it was, and whatever attaches it to the pooler again. Undefined: the manager does all of that.
    */
   readonly revive?: (node: DatabaseNode) => Promise<void>;
-  /** Asks for a planned change of the primary, and waits until the command has ended. */
-  readonly switchOver?: (to: DatabaseNode) => Promise<void>;
+  /** Asks for a planned change of the primary to any standby, and waits until the command has ended. */
+  readonly switchOver?: () => Promise<void>;
+  /** The process id of the program that manages a node. */
+  readonly managerOf?: (node: DatabaseNode) => number;
+  /** Ends the gateways one after the other as an operator does, and starts each again before the next is ended. */
+  readonly restartGateways?: (() => Promise<void>) | undefined;
+  /** Where who leads is agreed on. */
+  readonly store?: StoreUnderTest;
   /** Starts a machine's programs again after all of them were killed. */
   readonly boot?: (node: DatabaseNode) => Promise<void>;
   stop(): Promise<void>;
+}
+
+/** Members of a store. */
+export interface StoreUnderTest {
+  readonly names: readonly string[];
+  /** As a power failure ends it. */
+  kill(name: string): Promise<void>;
+  startMember(name: string): void;
 }
 
 /** What a cluster is built with. */

@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { run } from '../../harness/command.js';
 import { until } from '../../harness/until.js';
 import { Program } from '../ground/program.js';
-import type { Building } from './cluster-under-test.js';
+import type { Building, StoreUnderTest } from './cluster-under-test.js';
 import { serverFolder } from './database-node.js';
 
 export const STORES = ['store1', 'store2', 'store3'] as const;
 const CLIENT_PORT = 2379;
 const PEER_PORT = 2380;
 
-export class Etcd {
+export class Etcd implements StoreUnderTest {
   readonly #building: Building;
   readonly #members = new Map<string, Program>();
 
@@ -51,8 +51,8 @@ export class Etcd {
     );
   }
 
-  member(name: string): Program {
-    return this.#members.get(name)!;
+  async kill(name: string): Promise<void> {
+    await this.#members.get(name)!.end('SIGKILL');
   }
 
   async stop(): Promise<void> {

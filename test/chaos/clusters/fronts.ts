@@ -18,6 +18,8 @@ import {
 export const PGBOUNCER = process.env.SLUICE_CHAOS_PGBOUNCER ?? 'pgbouncer';
 export const PGPOOL_PORT = 9999;
 const POOL_SIZE = 20;
+/** Each gateway's log is a file of its own. */
+let startedGateways = 0;
 
 export function gatewayPlaces({ ground }: Building): Place[] {
   return GATEWAYS.map((name) => ground.place(name));
@@ -31,7 +33,7 @@ function write(folder: string, name: string, lines: readonly string[]): string {
 }
 
 /** One Sluice, told its nodes or its cluster by lines of YAML below the database's name. */
-export function startSluice(
+function startSluice(
   building: Building,
   place: Place,
   database: readonly string[],
@@ -48,11 +50,12 @@ export function startSluice(
     'auth_type: trust',
     'pool_mode: transaction',
     `default_pool_size: ${POOL_SIZE}`,
-    'drain_timeout: 0',
+    'drain_timeout: 2s',
     ...rest,
   ]);
   const args = [GATEWAY_PROGRAM, 'serve', file, '--log-format', 'json'];
-  return new Program(place, 'sluice', join(folder, 'sluice.log'), { program: process.execPath, args });
+  const log = join(folder, `sluice-${++startedGateways}.log`);
+  return new Program(place, 'sluice', log, { program: process.execPath, args });
 }
 
 /** The nodes of a database as Sluice's configuration has them. */
@@ -60,11 +63,41 @@ export function nodeList(nodes: readonly DatabaseNode[]): string {
   return `nodes: [${nodes.map((node) => `"${node.place.address}:${POSTGRES_PORT}"`).join(', ')}]`;
 }
 
-/** Sluice in front of nodes that somebody else manages. */
-export async function startGateways(building: Building, nodes: readonly DatabaseNode[]): Promise<Program[]> {
-  const gateways = gatewayPlaces(building).map((place) => startSluice(building, place, [nodeList(nodes)]));
-  for (const gateway of gateways) await gateway.says(/listening on/);
-  return gateways;
+/** Sluice on each gateway machine. */
+export class Gateways {
+  readonly #building: Building;
+  readonly #database: readonly string[];
+  readonly #rest: readonly string[];
+  readonly #running = new Map<Place, Program>();
+
+  /** @param database its lines of YAML, and `rest` those beside the databases */
+  constructor(building: Building, database: readonly string[], rest: readonly string[] = []) {
+    this.#building = building;
+    this.#database = database;
+    this.#rest = rest;
+  }
+
+  async start(): Promise<void> {
+    await Promise.all(gatewayPlaces(this.#building).map((place) => this.#startAt(place)));
+  }
+
+  async #startAt(place: Place): Promise<void> {
+    const gateway = startSluice(this.#building, place, this.#database, this.#rest);
+    this.#running.set(place, gateway);
+    await gateway.says(/listening on/);
+  }
+
+  /** One after the other, each ended as an operator does it. */
+  async restart(): Promise<void> {
+    for (const [place, gateway] of [...this.#running]) {
+      await gateway.end();
+      await this.#startAt(place);
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#running.values()].map((gateway) => gateway.end('SIGKILL')));
+  }
 }
 
 /** Writes PgBouncer's configuration; it takes it at its start and at SIGHUP. */

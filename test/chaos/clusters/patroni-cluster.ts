@@ -20,7 +20,7 @@ import {
   SUPERUSER,
 } from './database-node.js';
 import { Etcd, untilWhole } from './etcd.js';
-import { gatewayPlaces, PGBOUNCER, startGateways, startPgbouncer, writePgbouncer } from './fronts.js';
+import { Gateways, gatewayPlaces, nodeList, PGBOUNCER, startPgbouncer, writePgbouncer } from './fronts.js';
 
 export type PatroniFront = 'sluice' | 'pgbouncer';
 export const PATRONI_PROGRAMS = ['patroni', 'etcd', 'etcdctl', 'setpriv'];
@@ -33,6 +33,7 @@ export class PatroniCluster implements ClusterUnderTest {
   readonly #building: Building;
   readonly #front: PatroniFront;
   readonly #etcd: Etcd;
+  readonly #gateways: Gateways;
   readonly #programs: Program[] = [];
   readonly #watches: ChildProcess[] = [];
 
@@ -43,10 +44,15 @@ export class PatroniCluster implements ClusterUnderTest {
     this.nodes = DATABASES.map(
       (name) => new DatabaseNode(building.ground.place(name), join(building.folder, name)),
     );
+    this.#gateways = new Gateways(building, [nodeList(this.nodes)]);
   }
 
   get targets() {
     return gatewayPlaces(this.#building).map(({ address }) => ({ host: address, port: FRONT_PORT }));
+  }
+
+  get store() {
+    return this.#etcd;
   }
 
   async describe(): Promise<string[]> {
@@ -76,12 +82,17 @@ export class PatroniCluster implements ClusterUnderTest {
         await until('the first node to be primary', () => node.isWritable(), 60_000);
     }
     await untilWhole('Patroni', this.nodes);
-    if (this.#front === 'sluice') this.#programs.push(...(await startGateways(this.#building, this.nodes)));
+    if (this.#front === 'sluice') await this.#gateways.start();
     else for (const place of gatewayPlaces(this.#building)) await this.#startPooler(place);
+  }
+
+  get restartGateways() {
+    return this.#front === 'sluice' ? () => this.#gateways.restart() : undefined;
   }
 
   async stop(): Promise<void> {
     for (const watch of this.#watches) watch.kill('SIGTERM');
+    await this.#gateways.stop();
     await Promise.all(this.#programs.map((program) => program.end('SIGKILL')));
     for (const node of this.nodes) {
       signalAll(node.processes(), 'SIGCONT');

@@ -20,10 +20,11 @@ import {
 } from './database-node.js';
 import { untilWhole } from './etcd.js';
 import {
+  Gateways,
   gatewayPlaces,
+  nodeList,
   PGBOUNCER,
   PGPOOL_PORT,
-  startGateways,
   startPgbouncer,
   startPgpool,
   writePgbouncer,
@@ -37,6 +38,7 @@ export class RepmgrCluster implements ClusterUnderTest {
   readonly nodes: readonly DatabaseNode[];
   readonly #building: Building;
   readonly #front: RepmgrFront;
+  readonly #gateways: Gateways;
   readonly #programs: Program[] = [];
 
   constructor(building: Building, front: RepmgrFront) {
@@ -45,6 +47,7 @@ export class RepmgrCluster implements ClusterUnderTest {
     this.nodes = DATABASES.map(
       (name) => new DatabaseNode(building.ground.place(name), join(building.folder, name)),
     );
+    this.#gateways = new Gateways(building, [nodeList(this.nodes)]);
   }
 
   get targets() {
@@ -92,7 +95,7 @@ export class RepmgrCluster implements ClusterUnderTest {
       );
     }
     await untilWhole('repmgr', this.nodes);
-    if (this.#front === 'sluice') this.#programs.push(...(await startGateways(this.#building, this.nodes)));
+    if (this.#front === 'sluice') await this.#gateways.start();
     else this.#startChain();
   }
 
@@ -111,7 +114,12 @@ export class RepmgrCluster implements ClusterUnderTest {
     }
   };
 
+  get restartGateways() {
+    return this.#front === 'sluice' ? () => this.#gateways.restart() : undefined;
+  }
+
   async stop(): Promise<void> {
+    await this.#gateways.stop();
     await Promise.all(this.#programs.map((program) => program.end()));
     for (const node of this.nodes) {
       const pid = node.postmaster;

@@ -24,6 +24,8 @@ export interface Place {
 export interface Ground {
   readonly places: ReadonlyMap<string, Place>;
   place(name: string): Place;
+  /** The ids of all processes that run on a machine, those too that somebody else than we has started there. */
+  processes(name: string): number[];
   /** Takes a machine's interface down: as if its cable were pulled. It still reaches itself. */
   down(name: string): Promise<void>;
   up(name: string): Promise<void>;

@@ -92,6 +92,10 @@ export class NamespaceGround implements Ground {
     return place;
   }
 
+  processes(name: string): number[] {
+    return processesIn(this.place(name).space);
+  }
+
   async down(name: string): Promise<void> {
     this.#downs.add(name);
     await batch([`link set port${this.#portOf(name)} down`], this.#hub);

@@ -32,7 +32,13 @@ export class LoadMachines {
     this.#processes = processes;
   }
 
-  static start(places: readonly Place[], targets: readonly Target[], shape: LoadShape): LoadMachines {
+  /** `first` makes their numbers differ from those of others: each machine has one, counted from there. */
+  static start(
+    places: readonly Place[],
+    targets: readonly Target[],
+    shape: LoadShape,
+    first = 1,
+  ): LoadMachines {
     const processes = places.map((place, index) => {
       const child = place.start({
         program: process.execPath,
@@ -41,7 +47,7 @@ export class LoadMachines {
       });
       // Each machine begins with another of the targets.
       const turned = targets.map((_, i) => targets[(i + index) % targets.length]!);
-      const order: LoadOrder = { machine: index + 1, targets: turned, ...shape };
+      const order: LoadOrder = { machine: first + index, targets: turned, ...shape };
       child.send({ start: order });
       return child;
     });

@@ -13,7 +13,7 @@ export interface Target {
 export interface LoadOrder {
   /** Makes the names and numbers of several machines of clients differ. */
   readonly machine: number;
-  /** Clients take turns at them; each stays with its own. */
+  /** Each client begins with another of them, and goes on to the next when it is refused. */
   readonly targets: readonly Target[];
   readonly database: string;
   readonly user: string;
@@ -61,7 +61,9 @@ class Client {
   readonly #order: LoadOrder;
   readonly #name: string;
   readonly #kind: ClientKind;
-  readonly #target: Target;
+  /** Which target it is at, and how many in a row have refused it. */
+  #turn: number;
+  #refusals = 0;
   readonly #record: (operation: Operation) => void;
   readonly #next: () => number;
   #connection: pg.Client | null = null;
@@ -77,7 +79,7 @@ class Client {
     this.#order = order;
     this.#kind = kind;
     this.#name = `${order.machine}.${kind}.${index}`;
-    this.#target = order.targets[index % order.targets.length]!;
+    this.#turn = index;
     this.#next = next;
     this.#record = record;
   }
@@ -100,9 +102,9 @@ class Client {
   async #connect(): Promise<boolean> {
     this.#connection?.end().catch(() => {});
     const invoked = monotonic();
-    const { database, user } = this.#order;
+    const { database, user, targets } = this.#order;
     const connection = new pg.Client({
-      ...this.#target,
+      ...targets[this.#turn % targets.length]!,
       database,
       user,
       connectionTimeoutMillis: CONNECT_LIMIT_MS,
@@ -118,8 +120,13 @@ class Client {
     try {
       await connection.connect();
       this.#lost = false;
+      this.#refusals = 0;
       return true;
     } catch (error) {
+      // As libpq does it with several hosts: the next one is tried, and it is a failure when none is left.
+      this.#turn++;
+      if (++this.#refusals < targets.length) return this.#connect();
+      this.#refusals = 0;
       const { code, message } = asFailure(error);
       this.#note('connect', [], { invoked, sent: invoked, inside: false }, 'failed', {
         code,
