@@ -32,6 +32,8 @@ export interface PostgresStart {
   readonly node: NodeFolder;
   readonly binaries: PostgresBinaries;
   readonly user: ServerUser | null;
+  /** More of its command line, behind `-D`. */
+  readonly parameters?: readonly string[];
   /** Gives up waiting, stops what was started, and rejects with the signal's reason. */
   readonly signal: AbortSignal;
 }
@@ -82,6 +84,11 @@ export class PostgresProcess {
     if (await this.#endsWithin(IMMEDIATE_STOP_MS)) return;
     this.#child.kill('SIGKILL');
     await this.exited;
+  }
+
+  /** Sends it a signal; one that has ended gets none. */
+  signal(name: NodeJS.Signals): void {
+    if (this.#exit === null) this.#child.kill(name);
   }
 
   /** Makes a stop immediate: no checkpoint, the next start recovers from the WAL. Nothing committed is lost. */
@@ -162,7 +169,7 @@ export async function startPostgres(start: PostgresStart): Promise<PostgresProce
   try {
     await handOver(node.log, user);
     const { size } = await log.stat();
-    const child = spawn(binaries.postgres, ['-D', node.data], {
+    const child = spawn(binaries.postgres, ['-D', node.data, ...(start.parameters ?? [])], {
       ...childOptions(user),
       stdio: ['ignore', log.fd, log.fd],
     });

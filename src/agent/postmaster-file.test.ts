@@ -9,6 +9,7 @@ test('a whole file is read', () => {
     pid: 4711,
     dataDirectory: '/srv/node1/data',
     port: 5433,
+    socketFolder: '/srv/run',
     status: 'ready',
   });
 });

@@ -11,6 +11,8 @@ export interface PostmasterFile {
   readonly dataDirectory: string;
   /** null until it listens. */
   readonly port: number | null;
+  /** Of its first unix socket; null: it has none, or doesn't listen yet. */
+  readonly socketFolder: string | null;
   /** `ready` = accepts connections (reads only, on a standby); `standby` = recovering, and won't accept any. */
   readonly status: 'starting' | 'stopping' | 'ready' | 'standby' | null;
 }
@@ -26,6 +28,7 @@ export function parsePostmasterFile(text: string): PostmasterFile | null {
     pid,
     dataDirectory: lines[1] ?? '',
     port: Number.isNaN(port) || port === 0 ? null : port,
+    socketFolder: lines[4] === undefined || lines[4].trim() === '' ? null : lines[4].trim(),
     status: readStatus(lines[7]?.trim()),
   };
 }

@@ -1,0 +1,176 @@
+/**
+ * Becoming as the primary is: by pg_rewind, which keeps what both have, or by a copy of everything. From the first change to
+ * the last a mark stands beside the data, so that nobody takes what lies there for whole.
+ */
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Answer, Effect } from '../../cluster/inputs.js';
+import type { Contact, Epoch } from '../../cluster/records.js';
+import { runToEnd } from '../child-process.js';
+import { lastPercent } from '../clone.js';
+import { lastLines } from '../node-folder.js';
+import { keepWal } from './kept-wal.js';
+import { withOwn } from './own-connection.js';
+import type { Server } from './server.js';
+import { AS_STARTED, conninfo } from './server-files.js';
+import { makeDataFolder, markDamaged, unmark } from './state-folder.js';
+import type { TermLedger } from './term-ledger.js';
+
+type Command = Extract<Effect, { do: 'rewind' | 'clone' }>;
+
+export type Replacement = Command & {
+  readonly contact: Contact | null;
+  readonly epoch: Epoch | null;
+  readonly onProgress: (what: string | null) => void;
+};
+
+/** Before a rewind: a clean end, which pg_rewind asks for. */
+const STOP_MS = 10_000;
+/** A primary's checkpoint after its promotion: before, pg_rewind would see its old timeline. */
+const CHECKPOINT_MS = 60_000;
+const POLL_MS = 100;
+
+/** Source of a copy. */
+interface Source {
+  readonly tablespaces: readonly { readonly oid: string; readonly location: string }[];
+  readonly segmentBytes: number;
+}
+
+export async function replaceData(server: Server, ledger: TermLedger, order: Replacement): Promise<Answer> {
+  const { logger } = server;
+  const wasEnded = await server.stop(order.do === 'rewind' ? 'fast' : 'immediate', STOP_MS);
+  if (!wasEnded) return { kind: 'failed' };
+  await server.prepare();
+  let source: Source;
+  try {
+    source = await askPrimary(server, order);
+  } catch (error) {
+    logger.warn(
+      { primary: order.primary, reason: (error as Error).message },
+      'the primary can not be copied now',
+    );
+    return { kind: 'not begun' };
+  }
+  if (order.keepFrom !== null) await keepOldWal(server, order, source.segmentBytes);
+  await markDamaged(server.paths, `a ${order.do} from ${order.primary} has not come to its end.`);
+  if (order.do === 'rewind') await rewind(server, order);
+  else await copy(server, order, source);
+  await ledger.replace(order.epoch!.history);
+  if (order.do === 'rewind') await finish(server, order);
+  await unmark(server.paths);
+  if (order.do === 'rewind') return { kind: 'rewound' };
+  return { kind: 'cloned', systemIdentifier: order.epoch!.systemIdentifier };
+}
+
+/** Asks whether it is the primary of the epoch, and waits until its files say so, too. */
+async function askPrimary(server: Server, { contact, epoch, primary }: Replacement): Promise<Source> {
+  if (contact === null) throw new Error(`nobody knows where ${primary} is reached`);
+  if (epoch === null || epoch.primary !== primary) throw new Error(`${primary} does not lead any more`);
+  const login = server.settings.replication;
+  return withOwn({ host: contact.host, port: contact.port, login }, async (client) => {
+    const deadline = performance.now() + CHECKPOINT_MS;
+    for (;;) {
+      const { rows } = await client.query(
+        `SELECT pg_is_in_recovery() AS "isStandby", system_identifier::text AS "systemIdentifier",
+                checkpoint.timeline_id AS timeline,
+                (SELECT setting FROM pg_settings WHERE name = 'wal_segment_size') AS segment,
+                (SELECT coalesce(json_agg(json_build_object('oid', oid::text, 'location', pg_tablespace_location(oid))), '[]')
+                 FROM pg_tablespace WHERE pg_tablespace_location(oid) LIKE '/%') AS tablespaces
+         FROM pg_control_system(), pg_control_checkpoint() AS checkpoint`,
+      );
+      const [row] = rows;
+      if (row.isStandby) throw new Error(`${primary} is a standby`);
+      if (row.systemIdentifier !== epoch.systemIdentifier)
+        throw new Error(`${primary} is of another cluster`);
+      const { timeline } = epoch.history.at(-1)!;
+      if (row.timeline === timeline)
+        return { tablespaces: row.tablespaces, segmentBytes: Number(row.segment) };
+      if (row.timeline > timeline)
+        throw new Error(`${primary} is on timeline ${row.timeline}, not ${timeline}`);
+      if (performance.now() > deadline) throw new Error(`${primary} has not ended its first checkpoint yet`);
+      await pause(POLL_MS, undefined, { signal: server.closing });
+    }
+  });
+}
+
+async function keepOldWal(server: Server, order: Replacement, segmentBytes: number): Promise<void> {
+  try {
+    const kept = await keepWal(server.paths, {
+      from: order.keepFrom!,
+      primary: order.primary,
+      segmentBytes,
+    });
+    server.logger.warn({ ...kept }, 'WAL that nobody else has was put aside');
+  } catch (error) {
+    server.logger.error(
+      { reason: (error as Error).message },
+      'WAL that nobody else has could not be put aside',
+    );
+  }
+}
+
+async function rewind(server: Server, order: Replacement): Promise<void> {
+  order.onProgress('rewinding');
+  const { settings, paths } = server;
+  const program = join(settings.binaries.binDirectory, 'pg_rewind');
+  const source = `${copyConninfo(server, order)} dbname=postgres`;
+  const args = ['--target-pgdata', paths.data, '--source-server', source];
+  await run(server, program, args, order);
+}
+
+async function copy(server: Server, order: Replacement, { tablespaces }: Source): Promise<void> {
+  order.onProgress('cloning');
+  const { settings, paths } = server;
+  await makeDataFolder(paths, settings.serverUser);
+  // The folder itself stays: it may be where a volume is mounted.
+  for (const name of await readdir(paths.data).catch(() => [])) {
+    if (name !== 'lost+found') await rm(join(paths.data, name), { recursive: true, force: true });
+  }
+  await rm(paths.tablespaces, { recursive: true, force: true });
+  const source = copyConninfo(server, order);
+  const escaped = (path: string) => path.replaceAll('=', '\\=');
+  const mappings = tablespaces.map(
+    ({ oid, location }) =>
+      `--tablespace-mapping=${escaped(location)}=${escaped(join(paths.tablespaces, oid))}`,
+  );
+  const args = [
+    ...[`--pgdata=${paths.data}`, `--dbname=${source}`, '--wal-method=stream', '--checkpoint=fast'],
+    ...['--progress', '--no-password', ...mappings],
+  ];
+  await run(server, settings.binaries.pgBasebackup!, args, order);
+}
+
+/** Under a name that no commit waits for: what has come to a copy that isn't whole is not on a standby. */
+function copyConninfo({ settings, paths }: Server, { contact }: Replacement): string {
+  return conninfo({ ...settings, node: `${settings.node} (copying)` }, contact!, paths.passfile);
+}
+
+async function run(
+  server: Server,
+  program: string,
+  args: readonly string[],
+  order: Replacement,
+): Promise<void> {
+  const { code, output } = await runToEnd(program, args, {
+    user: server.settings.serverUser,
+    signal: server.closing,
+    onOutput: (text) => {
+      const percent = lastPercent(text);
+      if (percent !== null) order.onProgress(`cloning ${percent} %`);
+    },
+  });
+  if (code !== 0) throw new Error([`${program} has failed`, ...lastLines(output)].join('\n'));
+}
+
+/**
+ * Replays what the primary wrote while it was rewound, some of which has yet to come: before, the data isn't consistent, and
+ * PostgreSQL would not answer.
+ */
+async function finish(server: Server, order: Replacement): Promise<void> {
+  order.onProgress('catching up with the copy');
+  await rm(join(server.paths.data, 'postmaster.pid'), { force: true });
+  const primaryConninfo = copyConninfo(server, order);
+  await server.start({ ...AS_STARTED, primaryConninfo, isOpen: false });
+  if (!(await server.stop('fast', STOP_MS))) throw new Error('PostgreSQL did not end after the copy');
+}

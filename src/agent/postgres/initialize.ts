@@ -1,0 +1,54 @@
+/** A data folder's beginning: for the node that begins a cluster. */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Stopped } from '../../cluster/inputs.js';
+import { AgentError } from '../agent-error.js';
+import { runToEnd } from '../child-process.js';
+import { programFailed } from '../node-folder.js';
+import type { PostgresSettings } from './postgres-side.js';
+import {
+  inspectStopped,
+  makeDataFolder,
+  makeStateFolder,
+  markDamaged,
+  nodePaths,
+  unmark,
+  writeDurably,
+} from './state-folder.js';
+
+/** What lies in the data folder, without changing anything. For data that nobody runs on. */
+export function inspectData(settings: Pick<PostgresSettings, 'node' | 'data'>): Promise<Stopped> {
+  return inspectStopped(nodePaths(settings));
+}
+
+/**
+ * Makes data by initdb where there is none. Without a password of the superuser everybody on this machine is let in.
+ * @throws {AgentError} the folder is not empty, or initdb has failed
+ */
+export async function initializeData(settings: PostgresSettings): Promise<void> {
+  const { serverUser, binaries, superuser } = settings;
+  const paths = nodePaths(settings);
+  const { data } = await inspectStopped(paths);
+  if (data === 'whole') throw new AgentError(`${paths.data} holds a PostgreSQL already`);
+  if (data === 'damaged') throw new AgentError(`${paths.data} is not empty`, ['Name an empty folder.']);
+  await makeStateFolder(paths, serverUser);
+  await makeDataFolder(paths, serverUser);
+  await markDamaged(paths, 'initdb has not come to its end.');
+  const passwordFile = join(paths.folder, 'initdb-password');
+  try {
+    const methods =
+      superuser.password === null ? ['--auth=trust'] : ['--auth-local=peer', '--auth-host=scram-sha-256'];
+    if (superuser.password !== null) await writeDurably(passwordFile, `${superuser.password}\n`, serverUser);
+    const args = [
+      ...[`--pgdata=${paths.data}`, `--username=${superuser.user}`, '--encoding=UTF8', '--locale=C'],
+      ...['--data-checksums', ...methods],
+      ...(superuser.password === null ? [] : [`--pwfile=${passwordFile}`]),
+    ];
+    const { code, output } = await runToEnd(binaries.initdb, args, { user: serverUser });
+    if (code !== 0)
+      throw programFailed('initdb', `creating the data of ${settings.node}`, output, paths.folder);
+  } finally {
+    await rm(passwordFile, { force: true });
+  }
+  await unmark(paths);
+}

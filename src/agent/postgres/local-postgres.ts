@@ -1,0 +1,200 @@
+/** The PostgreSQL of this machine, as {@link PostgresSide} promises it. */
+import type { Answer } from '../../cluster/inputs.js';
+import { AgentError } from '../agent-error.js';
+import { type FolderLock, lockFolder } from '../folder-lock.js';
+import { untilDrained } from './client-doors.js';
+import { replaceData } from './data-replacement.js';
+import type {
+  PostgresEffect,
+  PostgresFacts,
+  PostgresSettings,
+  PostgresSide,
+  PostgresWorld,
+} from './postgres-side.js';
+import { promote } from './promotion.js';
+import { Server } from './server.js';
+import { detach, follow, start } from './standby-work.js';
+import { inspectStopped, makeStateFolder, nodePaths, requireOwnData } from './state-folder.js';
+import { synchronize } from './synchronous.js';
+import { TermLedger } from './term-ledger.js';
+import { Watch } from './watch.js';
+
+/** pg_wal_replay_pause says whether it has paused since then, and signal files replaced the old configuration before. */
+const OLDEST_MAJOR = 14;
+
+/**
+ * Takes the data folder, which must be empty or PostgreSQL's own. Nothing is started or ended yet: that is the machine's.
+ * @throws {AgentError} what an operator has to change first
+ */
+export async function openPostgresSide(
+  settings: PostgresSettings,
+  world: PostgresWorld,
+): Promise<PostgresSide> {
+  if (process.platform !== 'linux') {
+    throw new AgentError('an agent needs Linux', ['It must see which processes work in the data folder.']);
+  }
+  const { version, major } = settings.binaries;
+  if (major < OLDEST_MAJOR) {
+    throw new AgentError(`PostgreSQL ${version} is older than ${OLDEST_MAJOR}, and can't be led by an agent`);
+  }
+  const paths = nodePaths(settings);
+  await requireOwnData(paths);
+  await makeStateFolder(paths, settings.serverUser);
+  const lock = await lockFolder(paths.lock, new Date());
+  return new LocalPostgres(settings, world, lock);
+}
+
+type Command = Exclude<PostgresEffect, { do: 'permit' }>;
+
+class LocalPostgres implements PostgresSide {
+  readonly #world: PostgresWorld;
+  readonly #lock: FolderLock;
+  readonly #server: Server;
+  readonly #ledger: TermLedger;
+  readonly #watch: Watch;
+  #queue: Promise<void> = Promise.resolve();
+  #isClosed = false;
+  /** Which `hold` is in force; another command ends it. */
+  #hold = 0;
+  #doing: string | null = null;
+
+  constructor(settings: PostgresSettings, world: PostgresWorld, lock: FolderLock) {
+    this.#world = world;
+    this.#lock = lock;
+    this.#server = new Server(settings, world.logger, () => {
+      this.#watch.stop();
+      this.#tell({ kind: 'ended' });
+    });
+    this.#ledger = new TermLedger(this.#server.paths, settings.serverUser);
+    this.#watch = new Watch(
+      this.#server,
+      (node) => world.contactOf(node),
+      (input) => this.#tell(input),
+    );
+  }
+
+  carryOut(effect: PostgresEffect): void {
+    if (this.#isClosed) return;
+    if (effect.do === 'permit') return this.#server.permit(effect.until);
+    if (effect.do === 'stop' || effect.do === 'open') this.#hold++;
+    // What is under way, and may hang, fails by that.
+    if (effect.do === 'stop' && effect.mode === 'immediate') void this.#server.stop('immediate', 0);
+    if (effect.do === 'hold') {
+      const hold = ++this.#hold;
+      void this.#attempt(effect, () => this.#drain(hold));
+      return;
+    }
+    const work = this.#workOf(effect);
+    this.#queue = this.#queue.then(() => (this.#isClosed ? undefined : this.#attempt(effect, work)));
+  }
+
+  facts(): PostgresFacts {
+    return {
+      version: this.#server.settings.binaries.version,
+      isRunning: this.#server.isRunning,
+      ...this.#watch.facts,
+      doing: this.#doing,
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#watch.stop();
+    await this.#server.close();
+    await this.#queue.catch(() => {});
+    await this.#server.close();
+    await this.#lock.release();
+  }
+
+  #tell(input: Parameters<PostgresWorld['tell']>[0]): void {
+    if (!this.#isClosed) this.#world.tell(input);
+  }
+
+  /** Carries one command out. What goes wrong is its answer. */
+  async #attempt(command: Command, work: () => Promise<Answer | null>): Promise<void> {
+    let answer: Answer | null;
+    try {
+      answer = await work();
+    } catch (error) {
+      this.#world.logger.warn(
+        { command: command.do, reason: (error as Error).message },
+        'a command has failed',
+      );
+      answer = { kind: 'failed' };
+    }
+    if ('id' in command && answer !== null) this.#tell({ kind: 'answer', id: command.id, answer });
+  }
+
+  /** What the store shows when the command is given belongs to it. */
+  #workOf(command: Exclude<Command, { do: 'hold' }>): () => Promise<Answer | null> {
+    const server = this.#server;
+    const ledger = this.#ledger;
+    switch (command.do) {
+      case 'stop':
+        return () => this.#stop(command);
+      case 'start':
+        return async () => {
+          const position = await start(server, ledger);
+          this.#watch.beginStandby();
+          return { kind: 'at', position };
+        };
+      case 'detach':
+        return async () => ({ kind: 'at', position: await detach(server, ledger) });
+      case 'follow': {
+        const contact = this.#world.contactOf(command.primary);
+        const history = this.#world.epoch()?.history ?? [];
+        return async () => {
+          // Where nobody knows yet how it is reached, that is looked for again and again.
+          this.#watch.beginFollowing(command.primary, contact);
+          await follow(server, ledger, contact, history);
+          return null;
+        };
+      }
+      case 'promote':
+        return async () => {
+          this.#watch.stop();
+          const position = await promote(server, ledger, command);
+          this.#watch.beginPrimary();
+          return { kind: 'at', position };
+        };
+      case 'synchronize':
+        return async () => ({ kind: 'synchronized', lsn: await synchronize(server, command) });
+      case 'open':
+        return async () => {
+          await server.reload({ isOpen: true });
+          this.#watch.beginLeading();
+          return null;
+        };
+      case 'rewind':
+      case 'clone': {
+        const contact = this.#world.contactOf(command.primary);
+        const epoch = this.#world.epoch();
+        return async () => {
+          this.#watch.stop();
+          const onProgress = (what: string | null) => {
+            this.#doing = what;
+          };
+          try {
+            return await replaceData(server, ledger, { ...command, contact, epoch, onProgress });
+          } finally {
+            this.#doing = null;
+          }
+        };
+      }
+    }
+  }
+
+  async #stop({ mode, limitMs }: Extract<Command, { do: 'stop' }>): Promise<Answer> {
+    this.#watch.stop();
+    if (!(await this.#server.stop(mode, limitMs))) return { kind: 'failed' };
+    return { kind: 'stopped', stopped: await inspectStopped(this.#server.paths) };
+  }
+
+  /** Lets no new clients in, and waits until those who are in have finished. */
+  async #drain(hold: number): Promise<Answer | null> {
+    const isWanted = () => hold === this.#hold && !this.#isClosed;
+    await this.#server.reload({ isOpen: false });
+    const isDrained = await untilDrained(this.#server, () => this.#world.heldByGateways(), isWanted);
+    return isDrained ? { kind: 'drained' } : { kind: 'failed' };
+  }
+}

@@ -1,0 +1,29 @@
+/** The role by which standbys stream, clone and rewind. */
+import pg from 'pg';
+import { deriveVerifier } from '../../config/gateway-settings.js';
+import { formatScramVerifier } from '../../wire/scram.js';
+import type { Server } from './server.js';
+
+/** What pg_rewind reads a primary's files by (its documentation, "Notes"). */
+const FUNCTIONS = [
+  'pg_catalog.pg_ls_dir(text, boolean, boolean)',
+  'pg_catalog.pg_stat_file(text, boolean)',
+  'pg_catalog.pg_read_binary_file(text)',
+  'pg_catalog.pg_read_binary_file(text, bigint, bigint, boolean)',
+];
+/** PostgreSQL's own count. */
+const SCRAM_ITERATIONS = 4096;
+
+/** Makes the role where it doesn't exist. On a primary. The password itself is in no statement, and so in no log. */
+export async function ensureReplicationUser(server: Server): Promise<void> {
+  const { user, password } = server.settings.replication;
+  const found = await server.query('SELECT FROM pg_roles WHERE rolname = $1', [user]);
+  if (found.length > 0) return;
+  const verifier =
+    password === null ? null : formatScramVerifier(await deriveVerifier(password, SCRAM_ITERATIONS));
+  const secret = verifier === null ? '' : ` PASSWORD ${pg.escapeLiteral(verifier)}`;
+  const name = pg.escapeIdentifier(user);
+  const grants = FUNCTIONS.map((signature) => `GRANT EXECUTE ON FUNCTION ${signature} TO ${name}`);
+  // One message is one transaction.
+  await server.query([`CREATE ROLE ${name} LOGIN REPLICATION${secret}`, ...grants].join('; '));
+}

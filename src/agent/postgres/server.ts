@@ -1,0 +1,268 @@
+/**
+ * One PostgreSQL and its guard: starting, stopping, and changing its configuration, each with certainty of what has come of
+ * it. It is always started as a standby.
+ */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type pg from 'pg';
+import type { Logger } from 'pino';
+import { AgentError } from '../agent-error.js';
+import { endProcessesIn } from '../guard/end-processes.js';
+import { type Guard, startGuard } from '../guard/guard.js';
+import { type PostgresProcess, startPostgres } from '../postgres-process.js';
+import { readPostmasterFile } from '../postmaster-file.js';
+import { closeOwn, connectOwn, type OwnConnectionSettings } from './own-connection.js';
+import type { PostgresSettings } from './postgres-side.js';
+import { AS_STARTED, type ChangingSettings, GENERATION, ServerFiles } from './server-files.js';
+import { type NodePaths, nodePaths, realData, writeDurably } from './state-folder.js';
+
+/** For sessions to end by themselves when everything is to end at once; then they are killed. */
+const IMMEDIATE_MS = 300;
+const RELOAD_MS = 3_000;
+const POLL_MS = 3;
+
+type Options = Partial<Pick<OwnConnectionSettings, 'patienceMs' | 'isSynchronous'>>;
+
+export class Server {
+  readonly settings: PostgresSettings;
+  readonly paths: NodePaths;
+  readonly logger: Logger;
+  readonly #files: ServerFiles;
+  readonly #onEnded: () => void;
+  #guard: Guard | null = null;
+  #process: PostgresProcess | null = null;
+  #isStopping = false;
+  readonly #closing = new AbortController();
+  #changing: ChangingSettings = AS_STARTED;
+  #socketFolder: string | null = null;
+  #kept: Promise<pg.Client> | null = null;
+
+  /** @param onEnded PostgreSQL has ended for certain, and nobody has asked for that */
+  constructor(settings: PostgresSettings, logger: Logger, onEnded: () => void) {
+    this.settings = settings;
+    this.logger = logger;
+    this.paths = nodePaths(settings);
+    this.#files = new ServerFiles(settings, this.paths);
+    this.#onEnded = onEnded;
+  }
+
+  get isRunning(): boolean {
+    return this.#process !== null && this.#process.exit === null;
+  }
+
+  /** The postmaster's. */
+  get pid(): number | null {
+    return this.isRunning ? this.#process!.pid : null;
+  }
+
+  get changing(): ChangingSettings {
+    return this.#changing;
+  }
+
+  /** Fires when the agent closes. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  get wal(): string {
+    return join(this.paths.data, 'pg_wal');
+  }
+
+  /** Starts it as a standby, and returns when it answers; rejects when it doesn't, and then nothing runs. */
+  async start(changing: ChangingSettings = AS_STARTED): Promise<void> {
+    const { binaries, serverUser } = this.settings;
+    await this.#ensureGuard();
+    await this.prepare();
+    this.#changing = changing;
+    await this.#files.write(changing);
+    await this.markAsStandby();
+    // An end before it is ready is the failure of this start, and nothing else.
+    this.#isStopping = true;
+    const started = await startPostgres({
+      ...{ node: this.paths, binaries, user: serverUser, parameters: this.#files.arguments },
+      signal: this.#closing.signal,
+    });
+    this.#process = started;
+    this.#guard?.watch(started.pid);
+    void started.exited.then(() => this.#noteExit(started));
+    try {
+      await started.untilReady();
+      this.#socketFolder = (await readPostmasterFile(this.paths.data))?.socketFolder ?? null;
+      if (this.#socketFolder === null)
+        throw new AgentError(`PostgreSQL of ${this.settings.node} has no unix socket`);
+      this.#isStopping = false;
+      if (!this.isRunning)
+        throw new AgentError(`PostgreSQL of ${this.settings.node} ended when it was ready`);
+    } catch (error) {
+      await this.stop('immediate', 0);
+      throw error;
+    }
+  }
+
+  /** Writes what its programs need, too: the password, for a copy. */
+  async prepare(): Promise<void> {
+    await this.#files.prepare();
+  }
+
+  /** PostgreSQL removes the file when it is promoted: it is put back, so that no crash makes a start one of a primary. */
+  async markAsStandby(): Promise<void> {
+    await writeDurably(join(this.paths.data, 'standby.signal'), '', this.settings.serverUser);
+  }
+
+  /**
+   * Ends it, and whatever works in its folder, also if it is an earlier life's.
+   * @returns false: something is left, or that can't be known
+   */
+  async stop(mode: 'fast' | 'immediate', limitMs: number): Promise<boolean> {
+    this.#isStopping = true;
+    this.#forgetConnection();
+    const running = this.#process;
+    if (running !== null && running.exit === null) {
+      if (mode === 'fast') {
+        running.signal('SIGINT');
+        await endsWithin(running, limitMs);
+      }
+      running.signal('SIGQUIT');
+      await endsWithin(running, IMMEDIATE_MS);
+    }
+    return this.#endAll();
+  }
+
+  /** Whether nothing works in the folder any more, after all that does has been killed. */
+  async #endAll(): Promise<boolean> {
+    const data = await realData(this.paths);
+    if (data !== null && !(await endProcessesIn(data))) {
+      this.logger.error({ data }, 'processes work in the data folder that could not be ended');
+      return false;
+    }
+    await this.#process?.exited;
+    this.#process = null;
+    // PostgreSQL would take the number in it for its own's if it has been given to another process since.
+    if (data !== null) await rm(join(data, 'postmaster.pid'), { force: true });
+    this.#guard?.forget();
+    return true;
+  }
+
+  /** The PostgreSQL may be a primary until then (ms of CLOCK_MONOTONIC). */
+  permit(until: number): void {
+    this.#guard?.permit(until);
+  }
+
+  /**
+   * Changes the configuration, and returns when the postmaster and every session that begins from now on go by it. Others
+   * take it when they next look.
+   */
+  async reload(change: Partial<ChangingSettings>): Promise<void> {
+    this.#changing = { ...this.#changing, ...change };
+    await this.#adopt();
+    if (await this.#isOverruled()) {
+      await this.query('ALTER SYSTEM RESET primary_conninfo');
+      await this.query('ALTER SYSTEM RESET synchronous_standby_names');
+      await this.#adopt();
+      if (await this.#isOverruled()) throw new Error('PostgreSQL does not take the configuration');
+    }
+  }
+
+  async #adopt(): Promise<void> {
+    const generation = await this.#files.write(this.#changing);
+    this.#process?.signal('SIGHUP');
+    const deadline = performance.now() + RELOAD_MS;
+    // The postmaster reads pg_hba.conf after its settings, and begins no session meanwhile: so the second of two
+    // sessions, one after the other, has met both.
+    for (let seen = 0; seen < 2; ) {
+      if ((await this.#generation()) === generation) seen++;
+      else if (performance.now() > deadline)
+        throw new Error('PostgreSQL did not read its configuration again');
+      else await pause(POLL_MS);
+    }
+  }
+
+  async #generation(): Promise<string> {
+    const client = await this.connect();
+    try {
+      const { rows } = await client.query(`SELECT current_setting('${GENERATION}') AS generation`);
+      return rows[0].generation;
+    } finally {
+      closeOwn(client);
+    }
+  }
+
+  /** By ALTER SYSTEM, since the last start. */
+  async #isOverruled(): Promise<boolean> {
+    const client = await this.connect();
+    try {
+      const { rows } = await client.query(
+        `SELECT current_setting('primary_conninfo') AS conninfo, current_setting('synchronous_standby_names') AS names`,
+      );
+      const { primaryConninfo, synchronousStandbyNames } = this.#changing;
+      return rows[0].conninfo !== primaryConninfo || rows[0].names !== synchronousStandbyNames;
+    } finally {
+      closeOwn(client);
+    }
+  }
+
+  /** A connection of the superuser to this PostgreSQL; whoever asks for it ends it. */
+  connect(options: Options = {}): Promise<pg.Client> {
+    const { port, superuser } = this.settings;
+    if (this.#socketFolder === null || !this.isRunning)
+      return Promise.reject(new Error('PostgreSQL does not run'));
+    return connectOwn({ host: this.#socketFolder, port, login: superuser, ...options });
+  }
+
+  /** A statement on the one connection that is kept. A failure closes that. */
+  async query<T extends pg.QueryResultRow>(sql: string, values: readonly unknown[] = []): Promise<T[]> {
+    this.#kept ??= this.connect();
+    const kept = this.#kept;
+    try {
+      return (await (await kept).query<T>(sql, [...values])).rows;
+    } catch (error) {
+      if (this.#kept === kept) this.#forgetConnection();
+      throw error;
+    }
+  }
+
+  /** Ends PostgreSQL and its guard. */
+  async close(): Promise<void> {
+    this.#closing.abort(new Error('the agent ends'));
+    await this.stop('fast', 10_000);
+    const guard = this.#guard;
+    this.#guard = null;
+    await guard?.close();
+  }
+
+  #forgetConnection(): void {
+    this.#kept?.then(closeOwn, () => {});
+    this.#kept = null;
+  }
+
+  async #noteExit(ended: PostgresProcess): Promise<void> {
+    if (this.#isStopping || this.#process !== ended) return;
+    this.#forgetConnection();
+    this.logger.warn({ exit: ended.exit }, 'PostgreSQL has ended');
+    // As long as something is left that may act, nothing is said.
+    while (!(await this.#endAll())) if (this.#isStopping) return;
+    this.#onEnded();
+  }
+
+  async #ensureGuard(): Promise<void> {
+    if (this.#guard?.isAlive) return;
+    const data = await realData(this.paths);
+    if (data === null) throw new AgentError(`${this.paths.data} is not there`);
+    const { serverUser } = this.settings;
+    const guard = await startGuard({ data, user: serverUser, noteFile: this.paths.guardNote });
+    this.#guard = guard;
+    void guard.exited.then(() => {
+      if (this.#guard !== guard) return;
+      this.#guard = null;
+      this.logger.error('the guard has ended: PostgreSQL is ended, and started again with another one');
+      void endProcessesIn(data);
+    });
+  }
+}
+
+async function endsWithin(process: PostgresProcess, ms: number): Promise<void> {
+  const timer = new AbortController();
+  await Promise.race([process.exited, pause(ms, undefined, { signal: timer.signal }).catch(() => {})]);
+  timer.abort();
+}

@@ -1,0 +1,81 @@
+/** What the machine of a cluster relies on when a real PostgreSQL carries its decisions out. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { commonWith } from '../../src/cluster/position.js';
+import { NodeWorld, TestNode } from '../harness/postgres-node.js';
+import { until } from '../harness/until.js';
+
+describe('a primary and its standby', () => {
+  const world = new NodeWorld();
+  let a: TestNode;
+  let b: TestNode;
+
+  before(async () => {
+    a = await TestNode.open('a', world);
+    b = await TestNode.open('b', world);
+  });
+
+  after(async () => {
+    await Promise.all([a?.close(), b?.close()]);
+  });
+
+  test('the first primary begins a timeline of its term', async () => {
+    const { history } = await a.lead(1);
+    assert.deepEqual(
+      history.map(({ timeline, term }) => ({ timeline, term })),
+      [
+        { timeline: 1, term: 0 },
+        { timeline: 2, term: 1 },
+      ],
+    );
+    await a.query('CREATE TABLE t (n int)');
+  });
+
+  test('a clone follows', async () => {
+    await b.join(a, 1);
+    await a.query('INSERT INTO t VALUES (1)');
+    await until('the row on b', async () => (await b.query('SELECT * FROM t')).length === 1);
+    const isReported = () =>
+      a.told.some(({ kind, ...input }) => kind === 'replication' && JSON.stringify(input).includes('"b"'));
+    await until('a to tell of b', isReported);
+  });
+
+  test('a detached standby lets no commit go that waits for it', async () => {
+    const synchronized = await a.ask({ do: 'synchronize', standbys: ['b'], quorum: 1 });
+    assert.equal(synchronized.kind, 'synchronized');
+    await a.query('INSERT INTO t VALUES (2)');
+    const position = await b.askPosition({ do: 'detach' });
+    const { lsn } = synchronized as { lsn: number };
+    assert.ok(position.lsn >= lsn);
+    const client = await a.connect();
+    const commit = client.query('INSERT INTO t VALUES (3)').then(
+      () => 'acknowledged',
+      () => 'broken off',
+    );
+    await until('the commit to wait', async () => {
+      const rows = await a.query(`SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep'`);
+      return rows.length === 1;
+    });
+    await a.ask({ do: 'stop', mode: 'immediate', limitMs: 0 });
+    assert.equal(await commit, 'broken off');
+  });
+
+  test('it becomes the primary above a number, and the old one is rewound to it', async () => {
+    const position = await b.takeOver(2, 7);
+    assert.equal(position.history.at(-1)?.timeline, 8);
+    assert.equal(position.history.at(-1)?.term, 2);
+    await b.query('INSERT INTO t VALUES (4)');
+    const old = await a.restart();
+    const common = commonWith(position.history, old);
+    assert.ok(common.isDiverged);
+    const answer = await a.ask({ do: 'rewind', primary: 'b', keepFrom: common.lsn });
+    assert.equal(answer.kind, 'rewound');
+    const rewound = await a.restart();
+    assert.ok(!commonWith(position.history, rewound).isDiverged);
+    a.follow(b, 2);
+    await until('the row on a', async () => {
+      const rows = await a.query('SELECT n FROM t ORDER BY n');
+      return rows.map(({ n }) => n).join() === '1,2,4';
+    });
+  });
+});
