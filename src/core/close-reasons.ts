@@ -21,5 +21,7 @@ export const UNFIT = 'invalid server parameter';
 export const CRASHED = 'server conn crashed?';
 /** Its session has left what DISCARD ALL does not take back. */
 export const NOT_AS_NEW = 'session left more than the reset query takes back';
+/** Its node has said nothing for too long, and what it was asked for is asked elsewhere. */
+export const NODE_SILENT = 'node does not answer';
 /** Another node is the primary now. */
 export const PRIMARY_CHANGED = 'another node is the primary';

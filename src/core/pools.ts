@@ -1,6 +1,6 @@
 /** The pools of one gateway: made when somebody needs them, forgotten when they are empty. */
 import type { ErrorFields } from '../wire/error-fields.js';
-import { CONFIGURATION_CHANGED, PRIMARY_CHANGED } from './close-reasons.js';
+import { CONFIGURATION_CHANGED, NODE_SILENT, PRIMARY_CHANGED } from './close-reasons.js';
 import type { GatewayContext } from './context.js';
 import type { Database, Databases } from './databases.js';
 import { Hosts, type HostsOwner } from './hosts.js';
@@ -121,9 +121,11 @@ export class Pools implements HostsOwner, ClusterFollower {
   }
 
   /** A standby may have been started again, and show less than it did: who waits for a connection to it was sent there for that. */
-  standbyLost(node: RouteNode): void {
+  standbyLost(node: RouteNode, isSilent: boolean): void {
     for (const pool of this.byKey.values()) {
-      if (pool instanceof StandbyPool && pool.identity.node === node) pool.sendElsewhere();
+      if (!(pool instanceof StandbyPool) || pool.identity.node !== node) continue;
+      pool.sendElsewhere();
+      if (isSilent) pool.giveUp(NODE_SILENT);
     }
   }
 

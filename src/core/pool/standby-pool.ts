@@ -40,6 +40,11 @@ export class StandbyPool extends Pool implements StandbyServers<Session> {
     this.sendElsewhere();
   }
 
+  /** What runs there is carried out by the primary, unless its client has got a part of the answer: that one may wait. */
+  giveUp(reason: string): void {
+    for (const server of [...this.servers]) if (server.link?.survivesLoss === true) server.close(reason);
+  }
+
   protected override tellWaiters(_failure: ErrorFields): void {
     this.identity.node?.failed();
     this.sendElsewhere();

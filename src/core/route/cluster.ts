@@ -37,8 +37,11 @@ export interface ClusterFollower {
   primaryDeposed(cluster: Cluster): void;
   /** New transactions are to wait, or need not any more ({@link Cluster.isHeld}). */
   holdChanged(cluster: Cluster): void;
-  /** What this standby has replayed is not known any more: reads that wait for a connection to it go to the primary. */
-  standbyLost(node: RouteNode): void;
+  /**
+   * What this standby has replayed is not known any more: reads that wait for a connection to it go to the primary.
+   * @param isSilent it does not answer: neither may what runs there
+   */
+  standbyLost(node: RouteNode, isSilent: boolean): void;
   /** Other nodes than before are standbys that may serve. */
   standbysChanged(cluster: Cluster): void;
   /** No primary is known, and every node has refused to let us in, as its server has said. */
@@ -261,14 +264,14 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
     this.lineage = lineage;
     let haveChanged = false;
     standings.forEach(({ role, reason }, place) => {
-      const { node, error } = this.watches[place]!;
+      const { node, error, isSilent } = this.watches[place]!;
       this.tell(node, role, reason);
       const served = node.mayServe;
       node.role = role;
       node.reason = reason;
       if (!served && node.mayServe) node.serves(now);
       haveChanged ||= served !== node.mayServe;
-      if (served && (!node.mayServe || error !== null)) this.owner.standbyLost(node);
+      if (served && (!node.mayServe || error !== null)) this.owner.standbyLost(node, isSilent);
     });
     this.hasStandby = this.allNodes.some(({ mayServe }) => mayServe);
     if (haveChanged) this.owner.standbysChanged(this);

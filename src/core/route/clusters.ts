@@ -110,8 +110,8 @@ export class Clusters implements ClusterOwner {
     this.follower.refused(cluster, refusal);
   }
 
-  standbyLost(node: RouteNode): void {
-    this.follower.standbyLost(node);
+  standbyLost(node: RouteNode, isSilent: boolean): void {
+    this.follower.standbyLost(node, isSilent);
   }
 
   clusterStirred(): void {

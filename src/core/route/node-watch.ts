@@ -122,6 +122,11 @@ export class NodeWatch implements NodeConnectionUser, Look {
     this.watcher.looked(this);
   }
 
+  /** It has been given up, for it is there and says nothing, or can't be reached: what runs there may never end. */
+  get isSilent(): boolean {
+    return this.error === SILENT;
+  }
+
   // --- Positions ----------------------------------------------------------------------------------------------
 
   /** An answer is awaited. */
