@@ -8,6 +8,10 @@ import { ConfigError } from '../config/problem.js';
 import { StartError } from '../control/listen-error.js';
 import { SLUICE_VERSION } from '../control/version.js';
 import { registerCheck } from './check-command.js';
+import { registerHistory } from './cluster/history-commands.js';
+import { registerStatus } from './cluster/status-command.js';
+import { registerSwitchover } from './cluster/switchover-command.js';
+import { registerWishes } from './cluster/wish-commands.js';
 import { registerConfig } from './config-command.js';
 import { registerPgbouncer, runPgbouncer } from './pgbouncer.js';
 import { registerRoute } from './route-command.js';
@@ -45,6 +49,10 @@ async function main(argv: readonly string[]): Promise<number> {
   registerRoute(program);
   registerConfig(program);
   registerPgbouncer(program);
+  registerStatus(program);
+  registerSwitchover(program);
+  registerWishes(program);
+  registerHistory(program);
   if (argv.length <= 2) {
     program.outputHelp();
     return 0;
