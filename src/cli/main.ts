@@ -8,6 +8,7 @@ import { ConfigError } from '../config/problem.js';
 import { StartError } from '../control/listen-error.js';
 import { SLUICE_VERSION } from '../control/version.js';
 import { registerCheck } from './check-command.js';
+import { registerAgent } from './cluster/agent-command.js';
 import { registerHistory } from './cluster/history-commands.js';
 import { registerStatus } from './cluster/status-command.js';
 import { registerSwitchover } from './cluster/switchover-command.js';
@@ -49,6 +50,7 @@ async function main(argv: readonly string[]): Promise<number> {
   registerRoute(program);
   registerConfig(program);
   registerPgbouncer(program);
+  registerAgent(program);
   registerStatus(program);
   registerSwitchover(program);
   registerWishes(program);

@@ -28,7 +28,6 @@ export const EVENT_KINDS = [
   'failover asked',
   'paused',
   'resumed',
-  'ends',
   'state',
 ] as const;
 export type EventKind = (typeof EVENT_KINDS)[number];

@@ -76,6 +76,9 @@ export type StateName = Row[0];
 /** What ends a state. */
 export type EventName = Row[1];
 
+/** All of them, in the order in which they stand in the table. */
+export const STATE_NAMES: readonly StateName[] = [...new Set(TRANSITIONS.map(([from]) => from))];
+
 /** Those in which the lease is held, renewed, and given up before it can pass to another. */
 export const HOLDING_STATES: ReadonlySet<StateName> = new Set([
   'promoting',

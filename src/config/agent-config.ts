@@ -25,6 +25,7 @@ export interface AgentConfig {
   readonly wedgedMs: number;
   /** Paths are absolute, or relative to the process's folder if the file was given so. */
   readonly postgresql: AgentValues['postgresql'];
+  readonly superuserPassword: string | null;
   readonly replicationPassword: string | null;
   readonly onEvent: readonly string[];
   readonly onEventMs: number;
@@ -58,7 +59,8 @@ export async function loadAgentConfig(file: string, identity: AgentIdentity = {}
   const timing = timingOf(values, section);
   checkIdentity(values, section);
   checkSettings(values, section);
-  const replicationPassword = await password(section, values);
+  const superuserPassword = await password(section, 'superuser_password_file', values);
+  const replicationPassword = await password(section, 'replication_password_file', values);
   if (problems.length > 0 || cluster === null) throw new ConfigError(problems);
   return {
     file,
@@ -69,6 +71,7 @@ export async function loadAgentConfig(file: string, identity: AgentIdentity = {}
       durability: values.durability,
       quorum: values.quorum,
       timing,
+      superuserPassword,
       replicationPassword,
     },
     priority: values.nofailover ? 0 : values.priority,
@@ -193,8 +196,11 @@ function withPaths(postgresql: AgentValues['postgresql'], section: Section): Age
   };
 }
 
-async function password(section: Section, { postgresql }: AgentValues): Promise<string | null> {
-  const key = 'replication_password_file';
+async function password(
+  section: Section,
+  key: 'superuser_password_file' | 'replication_password_file',
+  { postgresql }: AgentValues,
+): Promise<string | null> {
   const text = await section.read(['postgresql', key], postgresql[key]);
   return text?.replace(/\r?\n$/, '') ?? null;
 }

@@ -32,7 +32,7 @@ const postgresqlFields = z.strictObject(
     socket_dir: key(
       name('a folder').optional(),
       'folder',
-      'The folder of its unix socket. Without it: one beside the data.',
+      "The folder of its unix socket. Without it: what PostgreSQL's configuration says.",
     ),
     bootstrap: key(
       oneOf(BOOTSTRAPS).prefault('never'),
@@ -43,6 +43,11 @@ const postgresqlFields = z.strictObject(
       name('a user name').prefault('postgres'),
       'text',
       "As whom the agent logs in: over the unix socket, by the kernel's word for who it is, so without a password.",
+    ),
+    superuser_password_file: key(
+      name('a file').optional(),
+      'file',
+      'The file with the password that initdb gives it. Without it initdb lets in everybody on this machine.',
     ),
     replication_user: key(
       name('a user name').prefault('sluice_replication'),

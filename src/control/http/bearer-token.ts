@@ -38,6 +38,28 @@ export async function checkToken(file: string, authorization: string | undefined
   return { kind: timingSafeEqual(digest(given), digest(expected)) ? 'right' : 'wrong' };
 }
 
+/** What is answered to who may not. */
+export interface Refusal {
+  readonly status: 401 | 403;
+  readonly error: string;
+  readonly hint: string;
+}
+
+/** Null: the request may go on. */
+export function refusalOf(verdict: TokenVerdict): Refusal | null {
+  const hint = 'Send the content of http_token_file as "Authorization: Bearer TOKEN".';
+  switch (verdict.kind) {
+    case 'right':
+      return null;
+    case 'closed':
+      return { status: 403, error: verdict.error, hint: verdict.hint };
+    case 'missing':
+      return { status: 401, error: 'this needs a token', hint };
+    case 'wrong':
+      return { status: 401, error: 'the token is wrong', hint };
+  }
+}
+
 async function readToken(file: string): Promise<string | null> {
   try {
     const token = (await readFile(file, 'utf8')).trim();

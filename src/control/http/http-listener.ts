@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Hono } from 'hono';
 import { parsePlace } from '../../config/value-types.js';
 import { explainListenError } from '../listen-error.js';
 import type { Operator } from '../operator.js';
@@ -10,6 +11,12 @@ import type { Operator } from '../operator.js';
 const CONNECTIONS_MAX = 100;
 /** How long a request may take to arrive. */
 const REQUEST_MS_MAX = 10_000;
+
+/** Where it listens. */
+export interface HttpPlace {
+  readonly host: string;
+  readonly port: number;
+}
 
 /** An open listener. */
 export interface HttpListener {
@@ -27,13 +34,21 @@ export async function openHttp(operator: Operator): Promise<HttpListener | null>
   const place = parsePlace(operator.gateway.config.values.http_listen);
   if (place === null) return null;
   // What most gateways never need isn't loaded at their start.
-  const [{ getRequestListener }, { makeRoutes }] = await Promise.all([
-    import('@hono/node-server'),
-    import('./routes.js'),
-  ]);
+  const { makeRoutes } = await import('./routes.js');
+  const listener = await listenHttp(place, makeRoutes(operator));
+  operator.log.logger.info(`HTTP on ${listener.address}: /liveness, /readiness, /health, /reload`);
+  return listener;
+}
+
+/**
+ * Answers by these routes.
+ * @throws {StartError} when the place can't be listened on
+ */
+export async function listenHttp(place: HttpPlace, { fetch }: Pick<Hono, 'fetch'>): Promise<HttpListener> {
+  const { getRequestListener } = await import('@hono/node-server');
   const server = createServer(
     { requestTimeout: REQUEST_MS_MAX, headersTimeout: REQUEST_MS_MAX, connectionsCheckingInterval: 1000 },
-    getRequestListener(makeRoutes(operator).fetch),
+    getRequestListener(fetch),
   );
   server.maxConnections = CONNECTIONS_MAX;
   try {
@@ -44,7 +59,6 @@ export async function openHttp(operator: Operator): Promise<HttpListener | null>
   }
   const { address, family, port } = server.address() as AddressInfo;
   const text = family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
-  operator.log.logger.info(`HTTP on ${text}: /liveness, /readiness, /health, /reload`);
   return { address: text, close: () => closeServer(server) };
 }
 

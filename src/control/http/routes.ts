@@ -1,7 +1,7 @@
 /** What is answered by HTTP. Everything is JSON; an error says what to do. */
 import { Hono } from 'hono';
 import type { Operator } from '../operator.js';
-import { checkToken } from './bearer-token.js';
+import { checkToken, refusalOf } from './bearer-token.js';
 import { isAlive, readHealth, readReadiness } from './health.js';
 
 const PATHS = 'GET /liveness, GET /readiness, GET /health, POST /reload';
@@ -51,24 +51,4 @@ export function makeRoutes(operator: Operator): Hono {
     return context.json({ error: 'internal error', hint: 'The log says more.' }, 500);
   });
   return app;
-}
-
-interface Refusal {
-  readonly status: 401 | 403;
-  readonly error: string;
-  readonly hint: string;
-}
-
-function refusalOf(verdict: Awaited<ReturnType<typeof checkToken>>): Refusal | null {
-  const hint = 'Send the content of http_token_file as "Authorization: Bearer TOKEN".';
-  switch (verdict.kind) {
-    case 'right':
-      return null;
-    case 'closed':
-      return { status: 403, error: verdict.error, hint: verdict.hint };
-    case 'missing':
-      return { status: 401, error: 'this needs a token', hint };
-    case 'wrong':
-      return { status: 401, error: 'the token is wrong', hint };
-  }
 }
