@@ -1,5 +1,10 @@
 /** One HTTP request with a JSON body and a JSON answer, by TCP, TLS or a unix socket. */
-import { type Agent, type RequestOptions, request as requestByHttp } from 'node:http';
+import {
+  type Agent,
+  type IncomingHttpHeaders,
+  type RequestOptions,
+  request as requestByHttp,
+} from 'node:http';
 import { request as requestByHttps } from 'node:https';
 import { STORE_ANSWER_BYTES_MAX, StoreError } from './store.js';
 
@@ -13,8 +18,11 @@ export interface Endpoint {
 
 /** What is asked. */
 export interface JsonRequest {
+  /** POST by default. */
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly path: string;
-  readonly body: unknown;
+  /** Undefined: none is sent. */
+  readonly body?: unknown;
   readonly headers?: Record<string, string>;
   /** After so long the outcome counts as unknown. ms. */
   readonly limitMs: number;
@@ -29,6 +37,7 @@ export interface JsonRequest {
 /** What came back. */
 export interface JsonAnswer {
   readonly status: number;
+  readonly headers: IncomingHttpHeaders;
   readonly body: unknown;
 }
 
@@ -52,15 +61,15 @@ const NEVER_CONNECTED: ReadonlySet<string> = new Set([
 export function requestJson(endpoint: Endpoint, request: JsonRequest): Promise<JsonAnswer> {
   return new Promise((resolve, reject) => {
     const send = endpoint.secure ? requestByHttps : requestByHttp;
-    const body = JSON.stringify(request.body);
+    const body = request.body === undefined ? '' : JSON.stringify(request.body);
     const outgoing = send({
       ...endpoint.options,
       agent: endpoint.agent,
-      method: 'POST',
+      method: request.method ?? 'POST',
       path: request.path,
       headers: {
-        ...request.headers,
         'content-type': 'application/json',
+        ...request.headers,
         'content-length': Buffer.byteLength(body),
       },
     });
@@ -81,10 +90,11 @@ export function requestJson(endpoint: Endpoint, request: JsonRequest): Promise<J
       incoming.on('error', fail);
       incoming.on('aborted', () => fail(new Error('the answer was cut off')));
       const status = incoming.statusCode ?? 0;
-      const answer = new AnswerBody(status === 200 ? request.onLine : undefined);
+      const { headers } = incoming;
+      const answer = new AnswerBody(status, request.onLine);
       incoming.on('data', (chunk: Buffer) => {
         try {
-          if (answer.add(chunk)) settle(() => resolve({ status, body: null }));
+          if (answer.add(chunk)) settle(() => resolve({ status, headers, body: null }));
         } catch (error) {
           fail(error as Error);
         }
@@ -93,7 +103,7 @@ export function requestJson(endpoint: Endpoint, request: JsonRequest): Promise<J
         clearTimeout(limit);
         request.signal?.removeEventListener('abort', abort);
         try {
-          resolve({ status, body: answer.end() });
+          resolve({ status, headers, body: answer.end() });
         } catch (error) {
           reject(storeError(endpoint, error as Error));
         }
@@ -113,12 +123,14 @@ function storeError(endpoint: Endpoint, error: Error & { code?: string }): Store
 
 /** Gathers an answer, or hands its lines on as they come. */
 class AnswerBody {
+  readonly #status: number;
   readonly #onLine: ((line: unknown) => boolean) | undefined;
   #chunks: Buffer[] = [];
   #bytes = 0;
 
-  constructor(onLine: ((line: unknown) => boolean) | undefined) {
-    this.#onLine = onLine;
+  constructor(status: number, onLine: ((line: unknown) => boolean) | undefined) {
+    this.#status = status;
+    this.#onLine = status === 200 ? onLine : undefined;
   }
 
   /** True: enough was seen. */
@@ -138,7 +150,9 @@ class AnswerBody {
   end(): unknown {
     if (this.#onLine !== undefined) return null;
     const text = Buffer.concat(this.#chunks).toString('utf8');
-    return text === '' ? null : parse(text);
+    if (text === '') return null;
+    // What stands in front of a server (a proxy, a limiter) refuses in words of its own.
+    return this.#status < 400 || /^\s*\{/.test(text) ? parse(text) : text;
   }
 }
 

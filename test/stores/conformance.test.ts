@@ -6,7 +6,7 @@ import { CLOCK_RATE_ALLOWANCE, leaseTimes } from '../../src/cluster/lease-time.j
 import type { Holding, StoreView } from '../../src/cluster/store-view.js';
 import type { Store, StoreError } from '../../src/stores/store.js';
 import { until } from '../harness/until.js';
-import { EMBEDDED, ETCD, type StoreUnderTest } from './stores-under-test.js';
+import { EMBEDDED, ETCD, KUBERNETES, type StoreUnderTest } from './stores-under-test.js';
 
 /** Takes the lease from whoever has it, or had it. */
 async function take(store: Store, holder: string): Promise<Holding> {
@@ -21,7 +21,7 @@ function failsAs(...kinds: readonly StoreError['kind'][]): (error: StoreError) =
 }
 
 describe('stores', { concurrency: true }, () => {
-  for (const kind of [EMBEDDED, ETCD]) {
+  for (const kind of [EMBEDDED, ETCD, KUBERNETES]) {
     describe(`the ${kind.name} store`, { skip: kind.missing, concurrency: 1 }, () => {
       let server: StoreUnderTest;
       let store: Store;

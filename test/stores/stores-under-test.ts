@@ -6,10 +6,13 @@ import { EmbeddedServer } from '../../src/stores/embedded/embedded-server.js';
 import { EmbeddedStore } from '../../src/stores/embedded/embedded-store.js';
 import type { EtcdSettings } from '../../src/stores/etcd/etcd-endpoints.js';
 import { EtcdStore } from '../../src/stores/etcd/etcd-store.js';
+import type { KubernetesSettings } from '../../src/stores/kubernetes/kubernetes-settings.js';
+import { KubernetesStore } from '../../src/stores/kubernetes/kubernetes-store.js';
 import type { Store, StoreSettings } from '../../src/stores/store.js';
 import { FaultProxy } from '../harness/fault-proxy.js';
 import { forgetProcess, freePort, noteProcess, scratchFolder } from '../harness/scratch.js';
 import { until } from '../harness/until.js';
+import { ApiServer } from './api-server.js';
 
 /** One store's server, with a cluster of its own in it. */
 export interface StoreUnderTest {
@@ -221,6 +224,50 @@ async function startEtcd(): Promise<StoreUnderTest> {
       await opened.close();
       await faults.stop();
       await server.kill();
+    },
+  };
+}
+
+/** What Kubernetes is asked with in tests. */
+export const KUBERNETES_SETTINGS: StoreSettings = {
+  leaseMs: 600,
+  memberMs: 600,
+  requestMs: 500,
+  refreshMs: 400,
+  clock: clockOf(1),
+};
+
+/** The Leases of a cluster in the namespace of the double. */
+export function leasesAt(server: string): KubernetesSettings {
+  return { server, tokenFile: null, caFile: null, namespace: 'test', name: 'main' };
+}
+
+export const KUBERNETES: StoreKind = { name: 'Kubernetes', missing: false, start: startKubernetes };
+
+async function startKubernetes(): Promise<StoreUnderTest> {
+  const server = await ApiServer.start();
+  const faults = await FaultProxy.start({ host: '127.0.0.1', port: server.port });
+  const settings = KUBERNETES_SETTINGS;
+  const opened = new Opened();
+  const at = (url: string, change: Partial<StoreSettings>) =>
+    opened.add(new KubernetesStore(leasesAt(url), { ...settings, ...change }));
+  const throughFaults = `http://127.0.0.1:${faults.port}`;
+  // The first one makes the Lease, and is to wait for it to run out: that is asked elsewhere.
+  await at(server.url, {}).acquire('first', 0);
+  return {
+    settings,
+    faults,
+    open: () => at(server.url, PATIENT),
+    openShort: (rate = 1) => at(server.url, { requestMs: PATIENT.requestMs, clock: clockOf(rate) }),
+    openThroughFaults: (isShort = false) => at(throughFaults, isShort ? {} : { leaseMs: PATIENT.leaseMs }),
+    async restart() {
+      await server.restart();
+      await untilReadable(at(server.url, {}));
+    },
+    async stop() {
+      await opened.close();
+      await faults.stop();
+      await server.stop();
     },
   };
 }
