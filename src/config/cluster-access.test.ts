@@ -62,13 +62,34 @@ describe('the section cluster', () => {
     });
   });
 
+  test('may name Leases in Kubernetes, of the pod or elsewhere', async () => {
+    const pod = { kind: 'kubernetes', namespace: null, server: null, tokenFile: null, caFile: null };
+    assert.deepEqual((await load('cluster: { store: { kubernetes: {} } }'))?.store, pod);
+    const there = '{ namespace: db, server: "https://k:6443", token_file: run/token, ca_file: /etc/ca.crt }';
+    assert.deepEqual((await load(`cluster: { store: { kubernetes: ${there} } }`))?.store, {
+      kind: 'kubernetes',
+      namespace: 'db',
+      server: 'https://k:6443',
+      tokenFile: join(folder, 'run/token'),
+      caFile: '/etc/ca.crt',
+    });
+    assert.match(
+      await refusal('cluster: { name: Main, store: { kubernetes: {} } }'),
+      /cluster\.name: as the name of a Lease/,
+    );
+    assert.match(
+      await refusal('cluster: { store: { kubernetes: {}, user: u } }'),
+      /cluster\.store\.user: this is a setting of etcd/,
+    );
+  });
+
   test('is refused with the place and the next step', async () => {
     const both = 'cluster:\n  lease: 1\n  store: { embedded: s, etcd: ["http://e:2379"] }';
     assert.equal(
       await refusal(both),
       [
         'sluice.yaml:4:3: cluster.lease: a lease lasts from 2s to 60s',
-        'sluice.yaml:5:3: cluster.store: name one store: etcd: [http://10.0.0.1:2379, ...], or embedded: /path/of/its/socket',
+        'sluice.yaml:5:3: cluster.store: name one store: etcd: [http://10.0.0.1:2379, ...], kubernetes: {}, or embedded: /path/of/its/socket',
       ].join('\n'),
     );
     assert.match(

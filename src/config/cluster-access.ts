@@ -27,11 +27,23 @@ export type StoreAccess =
       readonly cert: string | null;
       readonly key: string | null;
     }
-  | { readonly kind: 'embedded'; readonly socketPath: string };
+  | { readonly kind: 'embedded'; readonly socketPath: string }
+  | {
+      readonly kind: 'kubernetes';
+      /** Null: what the pod knows. */
+      readonly namespace: string | null;
+      readonly server: string | null;
+      /** Paths of files that are replaced from time to time. */
+      readonly tokenFile: string | null;
+      readonly caFile: string | null;
+    };
 
 /** Keys that mean nothing without etcd. */
 const ETCD_KEYS = ['user', 'password_file', 'ca_file', 'cert_file', 'key_file'] as const;
-const ONE_STORE = 'name one store: etcd: [http://10.0.0.1:2379, ...], or embedded: /path/of/its/socket';
+const ONE_STORE =
+  'name one store: etcd: [http://10.0.0.1:2379, ...], kubernetes: {}, or embedded: /path/of/its/socket';
+/** What a Lease can be called: kubernetes-settings.ts. */
+const LEASE_NAME = /^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/;
 
 /**
  * Reads the files that the section names. Adds what is wrong to the problems, and then returns null.
@@ -51,19 +63,49 @@ export async function readClusterAccess(
   return section.isRefused || store === null ? null : { name, leaseMs, store };
 }
 
-async function readStore({ store }: ClusterValues, section: Section): Promise<StoreAccess | null> {
-  const { etcd: endpoints, embedded, user, password_file } = store;
-  if ((endpoints === undefined) === (embedded === undefined)) {
+async function readStore(values: ClusterValues, section: Section): Promise<StoreAccess | null> {
+  const { etcd, embedded, kubernetes } = values.store;
+  if ([etcd, embedded, kubernetes].filter((one) => one !== undefined).length !== 1) {
     section.refuse(['store'], ONE_STORE);
     return null;
   }
-  if (embedded !== undefined) {
-    for (const key of ETCD_KEYS) {
-      if (store[key] !== undefined)
-        section.refuse(['store', key], 'this is a setting of etcd, and the store is another one');
-    }
-    return { kind: 'embedded', socketPath: section.path(['store', 'embedded'], embedded) };
+  if (etcd !== undefined) return readEtcd(values, section, etcd);
+  for (const key of ETCD_KEYS) {
+    if (values.store[key] !== undefined)
+      section.refuse(['store', key], 'this is a setting of etcd, and the store is another one');
   }
+  if (kubernetes !== undefined) return readKubernetes(values, section, kubernetes);
+  return { kind: 'embedded', socketPath: section.path(['store', 'embedded'], embedded as string) };
+}
+
+function readKubernetes(
+  { name }: ClusterValues,
+  section: Section,
+  { namespace, server, token_file, ca_file }: NonNullable<ClusterValues['store']['kubernetes']>,
+): StoreAccess {
+  if (!LEASE_NAME.test(name)) {
+    section.refuse(
+      ['name'],
+      'as the name of a Lease in Kubernetes it may hold a-z, 0-9 and -, up to 40 of them',
+    );
+  }
+  const path = (key: 'token_file' | 'ca_file', value: string | undefined) =>
+    value === undefined ? null : section.path(['store', 'kubernetes', key], value);
+  return {
+    kind: 'kubernetes',
+    namespace: namespace ?? null,
+    server: server ?? null,
+    tokenFile: path('token_file', token_file),
+    caFile: path('ca_file', ca_file),
+  };
+}
+
+async function readEtcd(
+  { store }: ClusterValues,
+  section: Section,
+  endpoints: readonly string[],
+): Promise<StoreAccess> {
+  const { user, password_file } = store;
   if (user === undefined && password_file !== undefined) {
     section.refuse(['store', 'password_file'], 'whose password? It belongs to user, which is missing');
   }
@@ -80,7 +122,7 @@ async function readStore({ store }: ClusterValues, section: Section): Promise<St
   ]);
   return {
     kind: 'etcd',
-    endpoints: endpoints as string[],
+    endpoints,
     user: user ?? null,
     password: password?.replace(/\r?\n$/, '') ?? null,
     ...{ ca, cert, key },

@@ -1,7 +1,10 @@
 /** The store that a configuration names. */
-import type { ClusterAccess } from '../config/cluster-access.js';
+import { readFileSync } from 'node:fs';
+import type { ClusterAccess, StoreAccess } from '../config/cluster-access.js';
 import { EmbeddedStore } from './embedded/embedded-store.js';
 import { EtcdStore } from './etcd/etcd-store.js';
+import { type KubernetesSettings, podSettings } from './kubernetes/kubernetes-settings.js';
+import { KubernetesStore } from './kubernetes/kubernetes-store.js';
 import type { Store, StoreSettings } from './store.js';
 
 /** One request's part of a lease: so many may fail before it is in danger. */
@@ -19,8 +22,23 @@ export function openStore(cluster: ClusterAccess, clock: () => number = () => pe
   // A member is there as long as a leader is; a watch that has lost its way costs no more than a late request.
   const settings: StoreSettings = { leaseMs, memberMs: leaseMs, requestMs, refreshMs: requestMs, clock };
   if (store.kind === 'embedded') return new EmbeddedStore(store.socketPath, settings);
+  if (store.kind === 'kubernetes') return new KubernetesStore(kubernetesOf(name, store), settings);
   const { endpoints, user, password, ca, cert, key } = store;
   const tls = { ...(ca !== null && { ca }), ...(cert !== null && { cert }), ...(key !== null && { key }) };
   const login = user === null ? {} : { user, password: password ?? '' };
   return new EtcdStore({ endpoints, prefix: `/sluice/${name}`, ...login, tls }, settings);
+}
+
+function kubernetesOf(
+  name: string,
+  { namespace, server, tokenFile, caFile }: Extract<StoreAccess, { kind: 'kubernetes' }>,
+): KubernetesSettings {
+  const said = Object.entries({ namespace, server, tokenFile, caFile }).filter(([, value]) => value !== null);
+  return podSettings(process.env, { name, ...Object.fromEntries(said) }, (path) => {
+    try {
+      return readFileSync(path, 'utf8');
+    } catch {
+      return null;
+    }
+  });
 }

@@ -42,7 +42,7 @@ export class ApiServer {
   readonly lookers = new Map<string, string>();
   /** For the next requests that change something, in their order. */
   readonly faults: ApiFault[] = [];
-  /** What was asked: method and path. */
+  /** What was asked: method (or WATCH) and path. */
   readonly asked: string[] = [];
   readonly #watchers = new Set<Watcher>();
   readonly #tls: ServerTls;
@@ -94,11 +94,12 @@ export class ApiServer {
     const body = await text(request);
     const url = new URL(request.url ?? '', this.url);
     const { method = 'GET' } = request;
-    this.asked.push(`${method} ${url.pathname}`);
+    const isWatch = url.searchParams.get('watch') === 'true';
+    this.asked.push(`${isWatch ? 'WATCH' : method} ${url.pathname}`);
     if (method !== 'GET') this.objects.passTime();
     const refused = this.#refusal(request, url);
     if (refused !== null) return send(response, refused);
-    if (url.searchParams.get('watch') === 'true') return this.#watch(url, response);
+    if (isWatch) return this.#watch(url, response);
     const work = () => this.#work(method, url, body === '' ? {} : JSON.parse(body));
     const fault = method === 'GET' ? undefined : this.faults.shift();
     if (fault === 'drop' || fault === 'lose' || fault === 'late') {

@@ -22,4 +22,21 @@ test('the store of a configuration is opened without being asked', async () => {
   assert.equal(etcd.description, 'etcd at 127.0.0.1:1 (/sluice/main)');
   await assert.rejects(etcd.read(), (error) => error instanceof StoreError && error.kind === 'unreachable');
   await etcd.close();
+
+  const kubernetes = openStore({
+    ...CLUSTER,
+    store: {
+      kind: 'kubernetes',
+      namespace: 'db',
+      server: 'http://127.0.0.1:1',
+      tokenFile: null,
+      caFile: null,
+    },
+  });
+  assert.equal(kubernetes.description, 'Kubernetes API at 127.0.0.1:1 (Lease db/main)');
+  await assert.rejects(
+    kubernetes.read(),
+    (error) => error instanceof StoreError && error.kind === 'unreachable',
+  );
+  await kubernetes.close();
 });

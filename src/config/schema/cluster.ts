@@ -5,9 +5,38 @@ import { key } from './entry.js';
 
 const CLUSTER_NAME = 'a name of letters, digits, dots, hyphens and underscores, like main';
 const ENDPOINT = 'a URL like https://10.0.0.1:2379, without a user and a path';
+const API_SERVER = 'a URL like https://10.96.0.1:443';
 const ENDPOINTS = 'a list of URLs, like [http://10.0.0.1:2379, http://10.0.0.2:2379]';
 /** Where a cluster's lease has no other length. Seconds. */
 const LEASE_S = 5;
+
+const kubernetesFields = z.strictObject(
+  {
+    namespace: key(
+      name('a namespace').optional(),
+      'text',
+      "Where the cluster's Leases are. Without it: the pod's own namespace.",
+    ),
+    server: key(
+      name(API_SERVER)
+        .regex(/^https?:\/\/[^/@\s]+\/?$/, { error: API_SERVER })
+        .optional(),
+      'URL',
+      'The API server, for programs outside of pods. A pod knows its own.',
+    ),
+    token_file: key(
+      name('a file').optional(),
+      'file',
+      "The file with the token; it is read again while the program runs. Without it: the pod's service account.",
+    ),
+    ca_file: key(
+      name('a file').optional(),
+      'file',
+      "Whose certificate the API server has to show (PEM); read again, too. Without it: the pod's service account says it.",
+    ),
+  },
+  { error: 'a mapping; {} in a pod' },
+);
 
 const storeFields = z.strictObject(
   {
@@ -37,6 +66,9 @@ const storeFields = z.strictObject(
       'path',
       'The unix socket of an embedded store, for a cluster on one machine: to try out, to develop, to test.',
     ),
+    kubernetes: kubernetesFields.optional().meta({
+      description: "Leases in Kubernetes, named after the cluster. `{}`: those of the pod's namespace.",
+    }),
   },
   { error: 'a mapping like { etcd: [http://10.0.0.1:2379] }' },
 );
