@@ -25,6 +25,8 @@ export interface Fault {
   readonly takesOver?: boolean;
   /** The primary is cut off with clients of its own, which go on writing as long as it lets them. */
   readonly isolates?: boolean;
+  /** The primary doesn't end, but falls silent, to all or to some. */
+  readonly isSilent?: boolean;
   /** No statement of anybody may fail. */
   readonly isPlanned?: boolean;
 }
@@ -42,6 +44,7 @@ function standstill(seconds: number, whole: boolean): Fault {
   return {
     what: `${whole ? 'everything on the machine of the primary' : "the primary's PostgreSQL"} stands still for ${seconds} s (SIGSTOP)`,
     passesAfterMs: seconds * 1_000,
+    isSilent: true,
     begin: async ({ ground, primary }) => {
       stopped = whole ? ground.processes(primary.name) : primary.processes();
       signalAll(stopped, 'SIGSTOP');
@@ -55,6 +58,7 @@ function flapping(times: number, downMs: number, upMs: number): Fault {
   return {
     what: `the primary's interface goes down ${times} times for ${downMs / 1_000} s, with ${upMs / 1_000} s between`,
     passesAfterMs: times * (downMs + upMs),
+    isSilent: true,
     begin: async ({ ground, primary }) => {
       for (let i = 0; i < times; i++) {
         await ground.down(primary.name);
@@ -118,6 +122,7 @@ export const FAULTS = {
   down: {
     what: "the primary's network interface goes down, and comes back once there is a new primary",
     isolates: true,
+    isSilent: true,
     takesOver: true,
     begin: ({ ground, primary }) => ground.down(primary.name),
     end: async ({ ground, cluster, primary }) => {
@@ -128,6 +133,7 @@ export const FAULTS = {
   split: {
     what: 'the primary is cut from the other nodes and the store, not from the gateways',
     isolates: true,
+    isSilent: true,
     takesOver: true,
     begin: async (stricken) => {
       const { ground, primary } = stricken;
@@ -141,6 +147,7 @@ export const FAULTS = {
   mute: {
     what: 'what the primary sends to the other nodes and the store is lost; it hears them',
     isolates: true,
+    isSilent: true,
     takesOver: true,
     begin: async (stricken) => {
       for (const name of others(stricken, 'db', 'store'))
@@ -163,6 +170,7 @@ export const FAULTS = {
   side: {
     what: 'the primary, one gateway and half of the clients are cut from the rest',
     isolates: true,
+    isSilent: true,
     takesOver: true,
     begin: async (stricken) => {
       const { ground, primary } = stricken;

@@ -140,7 +140,7 @@ export async function runRound(
     cluster.nodes.map(async (node) => ((await node.isWritable()) ? node.name : null)),
   );
   return {
-    ...judge(current(), since, old, await presentNumbers(cluster, current())),
+    ...judge(fault, current(), since, old, await presentNumbers(cluster, current())),
     rejoinedMs,
     insideMs: lastAcknowledged(inside?.history ?? [], since),
     writable: states.filter((name) => name !== null),
@@ -164,6 +164,7 @@ function lastAcknowledged(history: readonly Operation[], since: number): number 
 }
 
 function judge(
+  fault: Fault,
   history: readonly Operation[],
   since: number,
   old: { server: string; timeline: number },
@@ -175,7 +176,7 @@ function judge(
     takenOverMs: takenOverAfter(history, since, old),
     gapMs: longestGap(history, since).ms,
     failures: failures(history, since),
-    harmed: harmedBystanders(history, since),
+    harmed: harmedBystanders(history, since, fault.isSilent === true),
     acknowledged: acknowledged(history).length,
     lost: lostWrites(history, present),
     twoPrimaries: twoPrimaries(history),

@@ -2,6 +2,7 @@
 import type { Building, ClusterUnderTest } from './clusters/cluster-under-test.js';
 import { PATRONI_CHAIN_PROGRAMS, PATRONI_PROGRAMS, PatroniCluster } from './clusters/patroni-cluster.js';
 import { PGPOOL_PROGRAMS, REPMGR_PROGRAMS, RepmgrCluster } from './clusters/repmgr-cluster.js';
+import { SLUICE_PROGRAMS, SluiceCluster } from './clusters/sluice-cluster.js';
 
 export interface Stack {
   readonly what: string;
@@ -15,6 +16,13 @@ export interface Stack {
 }
 
 export const STACKS = {
+  sluice: {
+    what: 'Sluice: its agents and its gateways',
+    needs: SLUICE_PROGRAMS,
+    isFreshEachRound: false,
+    promises: 'everything',
+    build: (building) => new SluiceCluster(building),
+  },
   repmgr: {
     what: 'Sluice in front of repmgr',
     needs: REPMGR_PROGRAMS,

@@ -81,7 +81,10 @@ describe('the oracles of the chaos harness', () => {
     const underWay = write(90, 120, 'a', 1, failed);
     const inside = write(300, 330, 'a', 1, { ...failed, inside: true });
     const harmed = write(300, 330, 'a', 1, failed);
-    assert.deepEqual(harmedBystanders([underWay, inside, harmed], 100), [harmed]);
+    assert.deepEqual(harmedBystanders([underWay, inside, harmed], 100, false), [harmed]);
+    const unknown = write(300, 330, 'a', 1, { outcome: 'unknown', code: '08007' });
+    assert.deepEqual(harmedBystanders([unknown], 100, true), []);
+    assert.deepEqual(harmedBystanders([unknown], 100, false), [unknown]);
     const counts = failures([underWay, inside, harmed], 100).map(({ underWay: early, count }) => [
       early,
       count,

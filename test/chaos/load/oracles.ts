@@ -109,10 +109,16 @@ export function failures(history: readonly Operation[], since: number): Failures
 /**
  * Clients between transactions who were told of an error: a statement failed that was sent after the fault, or a connection was
  * refused. With a gateway that holds its clients there are none.
+ * @param isSilent the server fell silent: what it is sent until that is noticed is under way, too, and its outcome is not known
  */
-export function harmedBystanders(history: readonly Operation[], since: number): Operation[] {
+export function harmedBystanders(
+  history: readonly Operation[],
+  since: number,
+  isSilent: boolean,
+): Operation[] {
   return history.filter(
-    ({ outcome, sent, inside }) => outcome !== 'ok' && !inside && !isUnderWay(sent, since),
+    ({ outcome, sent, inside, code }) =>
+      outcome !== 'ok' && !inside && !isUnderWay(sent, since) && !(isSilent && code === '08007'),
   );
 }
 

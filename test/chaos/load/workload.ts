@@ -166,6 +166,8 @@ class Client {
       this.#note('write', numbers, { invoked, sent, inside }, outcome, { code: null, message: command, row });
     } catch (error) {
       const { code, message } = asFailure(error);
+      // The connection is over, even if its end has not arrived yet.
+      if ((error as { severity?: string }).severity === 'FATAL') this.#lost = true;
       const outcome = committing && !CERTAIN.test(code) ? 'unknown' : 'failed';
       this.#note('write', numbers, { invoked, sent, inside }, outcome, { code, message, row: null });
       if (!committing && !this.#lost) await this.#connection!.query('ROLLBACK').catch(() => {});
