@@ -5,7 +5,8 @@ import { appendFile, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { AgentError } from '../src/agent/agent-error.js';
-import { type DemoCluster, type DemoClusterOptions, startDemoCluster } from '../src/agent/demo-cluster.js';
+import { startDemoCluster } from '../src/agent/demo-cluster.js';
+import type { DemoCluster, DemoClusterOptions } from '../src/agent/demo-ground.js';
 import { findEmbeddedPackage } from '../src/agent/embedded-postgres.js';
 import { probePort } from '../src/agent/ports.js';
 import { readPostmasterFile } from '../src/agent/postmaster-file.js';

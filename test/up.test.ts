@@ -150,25 +150,44 @@ describe('sluice up', { skip: missingPostgres() }, () => {
 
   test('interrupted while it starts, it leaves nothing', async () => {
     const run = new UpRun(folder, port);
-    await until('the first node', () => /starting node1/.test(run.output));
+    await until('the first node', () => /starting the agent of node1|starting node1/.test(run.output));
     run.child.kill('SIGINT');
     assert.equal(await run.end(), 130, run.output);
     await assertNothingLeft(folder, port, []);
   });
 
-  test('killed, it leaves PostgreSQL running; the next start cleans up and keeps the data', async () => {
+  test('killed, it takes PostgreSQL along; the next start keeps the data', async () => {
     const killed = new UpRun(folder, port);
     const orphans = await killed.ready();
     killed.child.kill('SIGKILL');
     await killed.end();
-    assert.ok(orphans.every(isAlive));
+    await until('the guards to end PostgreSQL', () => !orphans.some(isAlive));
     const run = new UpRun(folder, port);
     const pids = await run.ready();
-    assert.match(run.output, /node1 still runs from an earlier start that was killed/);
     assert.equal(await value(port, 'SELECT answer FROM kept'), 42);
     run.child.kill('SIGTERM');
     assert.equal(await run.end(), 0, run.output);
     await assertNothingLeft(folder, port, [...orphans, ...pids]);
+  });
+
+  test('its primary killed: another one leads, a client that waits gets its answer, and the lost one comes back', async () => {
+    const run = new UpRun(folder, port);
+    const pids = await run.ready();
+    const leader = /(node\d) +primary/.exec(run.output)?.[1];
+    const file = await readPostmasterFile(join(folder, leader!, 'data'));
+    await withConnection(port, async (client) => {
+      await client.query('CREATE TABLE IF NOT EXISTS healed (n int)');
+      process.kill(file!.pid, 'SIGKILL');
+      await until('the end of the primary', () => /has ended/.test(run.output));
+      assert.equal((await client.query('INSERT INTO healed VALUES (1)')).rowCount, 1);
+    });
+    await until('the other one to lead', () => /leads after node\d/.test(run.output));
+    await until('the lost one to follow', () => new RegExp(`${leader} follows`).test(run.output));
+    const healed = await postmasters(folder);
+    healed.forEach(noteProcess);
+    run.child.kill('SIGTERM');
+    assert.equal(await run.end(), 0, run.output);
+    await assertNothingLeft(folder, port, [...pids, ...healed]);
   });
 
   test('a second one on the same folder is told whose it is', async () => {

@@ -21,7 +21,7 @@ export async function startUpGateway(order: GatewayOrder): Promise<UpGateway> {
       // A benchmark's thousands of clients would fill the log.
       log_connections: false,
       log_disconnections: false,
-      databases: { '*': databaseOf(order.nodes) },
+      ...clusterOf(order),
     },
   });
   const file = pino.destination({ dest: join(order.folder, 'gateway.log'), sync: true });
@@ -46,6 +46,15 @@ export async function startUpGateway(order: GatewayOrder): Promise<UpGateway> {
     file.end();
     throw error;
   }
+}
+
+function clusterOf({ cluster, nodes }: GatewayOrder) {
+  if (cluster === null) return { databases: { '*': databaseOf(nodes) } };
+  const { name, storeSocket } = cluster;
+  return {
+    cluster: { name, store: { embedded: storeSocket } },
+    databases: { '*': { cluster: name } },
+  };
 }
 
 function databaseOf(nodes: GatewayOrder['nodes']) {

@@ -3,7 +3,9 @@
  * in between.
  */
 import { AgentError } from '../agent/agent-error.js';
-import { type DemoCluster, startDemoCluster } from '../agent/demo-cluster.js';
+import { canRunAgents, startAgentCluster } from '../agent/demo-agents.js';
+import { startDemoCluster } from '../agent/demo-cluster.js';
+import type { DemoCluster } from '../agent/demo-ground.js';
 import { portUnusable, probePort, requireFreePort } from '../agent/ports.js';
 import { createStepProgress, type ProgressOutput, type StepProgress } from './step-progress.js';
 import { failureText, goodbyeText, readyText } from './up-texts.js';
@@ -23,6 +25,8 @@ export interface GatewayOrder {
   readonly listenPort: number;
   /** The primary and its standbys, if there are any; the primary alone otherwise. A host may be the folder of a unix socket. */
   readonly nodes: readonly { readonly name: string; readonly host: string; readonly port: number }[];
+  /** Whose agents say who is the primary; null: the nodes do themselves. */
+  readonly cluster: { readonly name: string; readonly storeSocket: string } | null;
   /** Where the cluster's files are, for a log. */
   readonly folder: string;
   /** Told what the operator should know at once. */
@@ -85,7 +89,8 @@ export async function runUp(options: UpOptions, surroundings: UpSurroundings): P
 }
 
 function startCluster(options: UpOptions, signal: AbortSignal, progress: StepProgress): Promise<DemoCluster> {
-  return startDemoCluster({
+  const start = canRunAgents() ? startAgentCluster : startDemoCluster;
+  return start({
     folder: options.folder,
     standbys: options.standbys,
     firstPort: options.firstPostgresPort,
@@ -116,6 +121,7 @@ async function startGateway(
         host: socketFolder ?? host,
         port,
       })),
+      cluster: clusterOf(cluster),
       folder: cluster.folder,
       onWarning: (text) => progress.note(text),
     });
@@ -127,6 +133,10 @@ async function startGateway(
     const problem = await probePort(options.port);
     throw problem === null ? error : portUnusable(options.port, problem, '--port');
   }
+}
+
+function clusterOf({ clusterName: name, storeSocket }: DemoCluster): GatewayOrder['cluster'] {
+  return name === null || storeSocket === null ? null : { name, storeSocket };
 }
 
 /** Sessions end first, then the standbys, then the primary. Returns what went wrong, if anything did. */

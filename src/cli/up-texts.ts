@@ -3,7 +3,7 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { AgentError } from '../agent/agent-error.js';
 import { SUPERUSER } from '../agent/data-directory.js';
-import type { DemoCluster } from '../agent/demo-cluster.js';
+import type { DemoCluster } from '../agent/demo-ground.js';
 import { LOOPBACK } from '../agent/ports.js';
 
 /** What runs, what to type next, and how to stop. */
@@ -22,10 +22,19 @@ ${suggestions(port, cluster.binaries.binDirectory)
   .join('\n')}
 For an application:
   postgres://${SUPERUSER}@${LOOPBACK}:${port}/postgres
-
+${howToBreak(cluster)}
 Everybody on this machine can log in without a password (trust, on the loopback address only): this is for trying out.
 The data are kept in ${cluster.folder} for the next start; --reset makes them anew.
 Ctrl-C stops everything.
+`;
+}
+
+/** What a cluster of agents invites to. */
+function howToBreak({ clusterName, nodes }: DemoCluster): string {
+  const primary = nodes.find(({ role }) => role === 'primary');
+  if (clusterName === null || primary === undefined || nodes.length === 1) return '';
+  return `To see it heal, kill a PostgreSQL, the primary's for instance, while pgbench writes:
+  kill -9 $(head -1 ${primary.data}/postmaster.pid)
 `;
 }
 
