@@ -323,6 +323,7 @@ export class ModelClient implements Peer {
       return;
     }
     if (this.isNameless(message)) return;
+    if (isLoss(message)) return this.outlives();
     if (isUnserved(message)) return this.takeUnserved(message);
     if (this.isCancelled(message)) return this.takeCancelled(message);
     this.advance();
@@ -384,6 +385,16 @@ export class ModelClient implements Peer {
     if (!isNameless || ledger.lossCredits === 0) return false;
     ledger.note('an error without SQLSTATE');
     return true;
+  }
+
+  /** What became of its request can't be known here, and so it goes; that it might have stayed is tested elsewhere. */
+  private outlives(): void {
+    const { ledger } = this.ground;
+    if (ledger.lossCredits === 0)
+      return this.violation('was told of the loss of a server, and none was lost');
+    ledger.lossCredits -= 1;
+    ledger.note('a client outlives its server connection');
+    this.leave(this.random.chance(0.5) ? 'terminate' : 'close');
   }
 
   /** Its session was refused by a server connection: nothing has run of what is answered so. */
@@ -528,6 +539,16 @@ const REFUSED = 0x4e;
 
 /** The error itself has come by then. */
 const REFUSED_BATCH_SHOWS: ReadonlySet<number> = new Set([Backend.ErrorResponse, Backend.ParameterStatus]);
+
+/** A server connection was lost, and the client's session was not. */
+function isLoss(error: Packet): boolean {
+  if (error.type !== Backend.ErrorResponse) return false;
+  const fields = readFields(error);
+  const message = fields.get('M') ?? '';
+  return fields.get('S') === 'ERROR' && LOSSES.some((beginning) => message.startsWith(beginning));
+}
+
+const LOSSES = ['the transaction is lost with its server connection', 'connection to server was lost'];
 
 /** The gateway could not give a server connection what the client has set. */
 function isUnserved(error: Packet): boolean {

@@ -66,6 +66,7 @@ export const SITUATIONS = [
   'a database is paused',
   'RECONNECT has replaced all server connections',
   'a client is closed between two transactions, to drain',
+  'a client outlives its server connection',
 ] as const;
 
 export type Situation = (typeof SITUATIONS)[number];

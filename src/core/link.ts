@@ -16,6 +16,12 @@ export interface ServerLoss {
   /** The client has got a part of a message, so that nothing more can be said. */
   readonly midMessage: boolean;
   readonly requestInFlight: boolean;
+  /** All that its session has on servers is known, and follows it to the next one. */
+  readonly mayStay: boolean;
+  /** A commit may be under way: a COMMIT, or something outside of a transaction block. */
+  readonly mayHaveCommitted: boolean;
+  /** What the client's reported parameters were before the transaction block; null: they are the same still. */
+  readonly parametersBefore: ParameterSet | null;
   /** What is not answered. */
   readonly owed: Owed;
   readonly reason: string;
@@ -81,6 +87,8 @@ export interface ClientEnd {
   moves(error: ErrorFields): boolean;
   /** The end of the server need not be told to it: it asks another one ({@link serverLost}). */
   readonly survivesLoss: boolean;
+  /** The end of the server, which this says, is the end of its request or its transaction, and not of its session. */
+  outlives(end: ErrorFields): boolean;
   /** A Parse did not happen: the name is free again. */
   forgetStatement(name: string, statement: Statement): void;
   /** A Close did not happen: the name still stands. */

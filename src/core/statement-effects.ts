@@ -1,15 +1,16 @@
 /** What a statement may leave in its session, as far as that concerns a gateway that shares server connections. */
 import { SessionEffect } from '../sql/session-effect.js';
-import { sessionEffects } from '../sql/session-effects.js';
+import { sessionEffects, UNREADABLE } from '../sql/session-effects.js';
 import { SEARCHED_BYTES_MAX } from './limits.js';
 
 /** The effects of a text that can't be read. */
-export const UNREAD: number = SessionEffect.STATE | SessionEffect.OPAQUE;
+export const UNREAD: number = UNREADABLE;
 
 const MAY_USE_SEQUENCES =
   SessionEffect.SEQUENCE_SET | SessionEffect.INSERT | SessionEffect.MODIFY | SessionEffect.STATE;
-/** Nothing stays of a NOTIFY, nor of a look at channels, and a sequence that was used counts only when its value is asked for. */
+/** Nothing stays of a COMMIT or NOTIFY, nor of a look at channels, and a sequence that was used counts only when its value is asked for. */
 const STAYING = ~(
+  SessionEffect.COMMIT |
   SessionEffect.NOTIFY |
   SessionEffect.CHANNELS |
   SessionEffect.SEQUENCE_SET |

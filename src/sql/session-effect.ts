@@ -37,4 +37,6 @@ export const SessionEffect = {
   CHANNELS: 4096,
   /** Comes with {@link STATE}: code runs that the text doesn't show, such as a function of the user's, DO or CALL. */
   OPAQUE: 8192,
+  /** COMMIT, END or PREPARE TRANSACTION: nothing stays, but what was done before may last. */
+  COMMIT: 16384,
 } as const;

@@ -16,6 +16,8 @@ import { FUNCTION, findQuoted, findWord, functionOf, NO_WORD, ROLE, roleOf } fro
 
 const QUALIFIED_BY_CATALOG = 1;
 const QUALIFIED_OTHERWISE = 2;
+/** The effects of a text that can't be read, or not to its end. */
+export const UNREADABLE: number = SessionEffect.STATE | SessionEffect.OPAQUE | SessionEffect.COMMIT;
 const PG_TEMP = Uint8Array.from('pg_temp', (letter) => letter.charCodeAt(0));
 
 class EffectScan {
@@ -86,7 +88,7 @@ class EffectScan {
           this.#beginStatement();
           break;
         case TOKEN.UNCERTAIN:
-          this.#effects |= SessionEffect.STATE | SessionEffect.OPAQUE;
+          this.#effects |= UNREADABLE;
           return this.#finish(standardStrings);
         default:
           this.#last = ROLE.EXPRESSION_END;
@@ -96,7 +98,7 @@ class EffectScan {
 
   #finish(standardStrings: boolean): number {
     this.#effects |= this.#setConfig.close(false) | this.#beginning.effects;
-    if (this.#lexer.doubtful && !standardStrings) this.#effects |= SessionEffect.STATE | SessionEffect.OPAQUE;
+    if (this.#lexer.doubtful && !standardStrings) this.#effects |= UNREADABLE;
     // The memory belongs to the caller.
     this.#lexer.begin(PG_TEMP, 0, 0);
     return this.#effects;

@@ -101,7 +101,10 @@ export class StatementBeginning {
       case STAGE.DISCARD:
         return this.#discard(verb);
       case STAGE.PREPARE:
-        if (verb === VERB.TRANSACTION) return STAGE.PREPARE_TRANSACTION;
+        if (verb === VERB.TRANSACTION) {
+          this.effects |= SessionEffect.COMMIT;
+          return STAGE.PREPARE_TRANSACTION;
+        }
         this.effects |= SessionEffect.PREPARED;
         return STAGE.BODY;
       case STAGE.PREPARE_TRANSACTION:
@@ -146,6 +149,9 @@ export class StatementBeginning {
         break;
       case VERB.NOTIFY:
         this.effects |= SessionEffect.NOTIFY;
+        break;
+      case VERB.COMMIT:
+        this.effects |= SessionEffect.COMMIT;
         break;
       case VERB.LOAD:
         this.effects |= SessionEffect.STATE | SessionEffect.LOAD;

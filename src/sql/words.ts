@@ -103,6 +103,8 @@ export const VERB = {
   /** `SET seed`: what setseed() sets, and pg_settings doesn't show. */
   SEED: 24,
   NOTIFY: 25,
+  /** COMMIT, END. */
+  COMMIT: 26,
 } as const;
 
 const WORDS_OF_ROLE: readonly (readonly [role: number, words: string])[] = [
@@ -164,9 +166,10 @@ const WORDS_OF_FUNCTION: readonly (readonly [kind: number, words: string])[] = [
 const WORDS_OF_VERB: readonly (readonly [verb: number, words: string])[] = [
   [
     VERB.HARMLESS,
-    `abort begin checkpoint commit delete end fetch insert lock merge move release rollback savepoint show start
+    `abort begin checkpoint delete fetch insert lock merge move release rollback savepoint show start
      truncate update`,
   ],
+  [VERB.COMMIT, 'commit end'],
   [VERB.QUERY, 'select table values with'],
   [VERB.SET, 'set'],
   [VERB.RESET, 'reset'],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { firstError, singleValue } from '../harness/backend-message.js';
+import { firstError, singleValue, typesOf } from '../harness/backend-message.js';
 import { describeDrivers } from '../harness/drivers.js';
 import { FaultProxy } from '../harness/fault-proxy.js';
 import * as send from '../harness/frontend-message.js';
@@ -114,7 +114,14 @@ onEveryDriver('a client is lost', { setup: 'CREATE TABLE t (i int)', ...ONE_CONN
   });
 });
 
-onEveryDriver('a server connection is lost', ONE_CONNECTION, (stage) => {
+/** A table on which commits take their time. */
+const SLOW = `
+  CREATE TABLE slow (i int);
+  CREATE FUNCTION doze() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NULL; END $$;
+  CREATE CONSTRAINT TRIGGER doze AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION doze()`;
+
+onEveryDriver('a server connection is lost', { ...ONE_CONNECTION, setup: SLOW }, (stage) => {
   const terminate = (pid: string | null) => stage.server.query(`SELECT pg_terminate_backend(${pid})`);
 
   test('idle in its pool: no client notices', async () => {
@@ -128,16 +135,20 @@ onEveryDriver('a server connection is lost', ONE_CONNECTION, (stage) => {
     await client.close();
   });
 
-  test('linked: its client is told in the server’s words, others go on', async () => {
+  test('in a transaction: its client is told when it asks next, and goes on; others do at once', async () => {
     const linked = await RawClient.login(stage.gateway);
     const idle = await RawClient.login(stage.gateway);
     await linked.query('BEGIN');
     const pid = singleValue(await linked.query('SELECT pg_backend_pid()'));
     idle.send(send.query('SELECT 12'));
     await terminate(pid);
-    const error = firstError(await linked.untilEnd());
-    assert.deepEqual([error.severity, error.code], ['FATAL', '57P01']);
     assert.equal(singleValue(await idle.untilReady()), '12');
+    const answers = await linked.query('SELECT 1');
+    assert.deepEqual([firstError(answers).code, answers.at(-1)?.body.toString()], ['40001', 'E']);
+    assert.equal(firstError(await linked.query('SELECT 1')).code, '25P02');
+    assert.equal(typesOf(await linked.query('ROLLBACK')), 'CZ');
+    assert.equal(singleValue(await linked.query('SELECT 11')), '11');
+    await linked.close();
     await idle.close();
   });
 
@@ -151,8 +162,78 @@ onEveryDriver('a server connection is lost', ONE_CONNECTION, (stage) => {
       return row?.pid;
     });
     await terminate(pid);
-    assert.equal(firstError(await client.untilEnd()).code, '57P01');
-    client.destroy();
+    assert.equal(firstError(await client.untilReady()).code, '08007');
+    assert.equal(singleValue(await client.query('SELECT 13')), '13');
+    await client.close();
+  });
+
+  /** The server connection is terminated in a transaction that has done this. */
+  const lostAfter = async (client: RawClient, ...before: readonly string[]): Promise<void> => {
+    await client.query('BEGIN');
+    for (const sql of before) await client.query(sql);
+    await terminate(singleValue(await client.query('SELECT pg_backend_pid()')));
+    await until('the backend to end', async () => (await stage.server.connections()) === 0);
+    // Whoever connects now is seen by the gateway behind that.
+    await (await RawClient.login(stage.gateway)).close();
+  };
+
+  test('what the transaction has set is undone, what was set before stays', async () => {
+    const client = await RawClient.login(stage.gateway);
+    await client.query("SET application_name = 'before'; SET work_mem = '5MB'");
+    await lostAfter(client, "SET application_name = 'within'", "SET work_mem = '6MB'");
+    assert.equal(firstError(await client.query('COMMIT')).code, '40001');
+    const shown = "SELECT current_setting('application_name') || current_setting('work_mem')";
+    assert.equal(singleValue(await client.query(shown)), 'before5MB');
+    await client.close();
+  });
+
+  test('a batch of the extended protocol learns it, too, and can end the block', async () => {
+    const client = await RawClient.login(stage.gateway);
+    client.send(send.parse('end', 'ROLLBACK'), send.sync());
+    await client.untilReady();
+    await lostAfter(client);
+    client.send(send.extended('SELECT 1'));
+    assert.equal(firstError(await client.untilReady()).code, '40001');
+    client.send(send.extended('SELECT 1'));
+    assert.equal(firstError(await client.untilReady()).code, '25P02');
+    client.send(send.bind('', 'end'), send.execute(), send.sync());
+    assert.equal(typesOf(await client.untilReady()), '2CZ');
+    client.send(send.extended('SELECT 12'));
+    assert.equal(singleValue(await client.untilReady()), '12');
+    await client.close();
+  });
+
+  test('while a COMMIT runs: nobody knows', async () => {
+    for (const commit of [send.query('COMMIT'), send.extended('COMMIT'), send.query('SELECT 1; COMMIT')]) {
+      const client = await RawClient.login(stage.gateway);
+      await client.query('BEGIN; INSERT INTO slow VALUES (1)');
+      const pid = singleValue(await client.query('SELECT pg_backend_pid()'));
+      client.send(commit);
+      await until('the COMMIT to run', async () => {
+        const [row] = await stage.server.query(`SELECT wait_event FROM pg_stat_activity WHERE pid = ${pid}`);
+        return row?.wait_event === 'PgSleep';
+      });
+      await terminate(pid);
+      const answers = await client.untilReady();
+      assert.deepEqual([firstError(answers).code, answers.at(-1)?.body.toString()], ['08007', 'I']);
+      await client.close();
+    }
+  });
+
+  test('while a statement of a transaction runs: nothing was committed', async () => {
+    const client = await RawClient.login(stage.gateway);
+    await client.query('BEGIN');
+    const pid = singleValue(await client.query('SELECT pg_backend_pid()'));
+    client.send(send.query('SELECT pg_sleep(60)'), send.query('ROLLBACK'));
+    await until('the statement to run', async () => {
+      const [row] = await stage.server.query(`SELECT wait_event FROM pg_stat_activity WHERE pid = ${pid}`);
+      return row?.wait_event === 'PgSleep';
+    });
+    await terminate(pid);
+    assert.equal(firstError(await client.untilReady()).code, '40001');
+    assert.equal(firstError(await client.untilReady()).code, '25P02');
+    assert.equal(typesOf(await client.query('ROLLBACK')), 'CZ');
+    await client.close();
   });
 });
 
@@ -172,8 +253,9 @@ describeDrivers('the way to the server', (io) => {
           return rows.length > 0;
         });
         proxy.cut();
-        const error = firstError(await busy.untilEnd());
-        assert.deepEqual([error.severity, error.code], ['FATAL', '08007']);
+        const error = firstError(await busy.untilReady());
+        assert.deepEqual([error.severity, error.code], ['ERROR', '08007']);
+        assert.equal(singleValue(await busy.query('SELECT 14')), '14');
         assert.equal(singleValue(await idle.query('SELECT 15')), '15');
         await idle.close();
       });

@@ -213,6 +213,16 @@ export class Exchange {
     return this.droppingBatch === this.batch && this.queue.length > 0 && !this.copyInOpen;
   }
 
+  /** The oldest batch that is not answered, by the count of {@link batch}. */
+  get oldestBatch(): number {
+    return this.batch - this.batchesOwed;
+  }
+
+  /** COPY FROM STDIN runs, or how many ReadyForQuery will come is not certain. */
+  get isCopying(): boolean {
+    return this.copyInRuns || this.copyInOpen || this.doubtful || this.ignoredSyncs > 0;
+  }
+
   /** A batch before the current one is not answered, so that its outcome is not known. */
   get earlierBatchOpen(): boolean {
     return this.batchesOwed > 0;

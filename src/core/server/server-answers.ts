@@ -30,6 +30,7 @@ import {
 } from './command-tags.js';
 import { type Alignment, destroysUnnamed, Exchange, type OwnQuery, syntheticAnswer } from './exchange.js';
 import { HeldBatch } from './held-batch.js';
+import { LossFacts } from './loss-facts.js';
 import type { OwnQuestion } from './own-question.js';
 import { releasePolicy } from './release.js';
 import * as Request from './request-queue.js';
@@ -64,6 +65,7 @@ export abstract class ServerAnswers extends FrameReader {
   prepared: ParameterSet;
   /** What has been sent may have changed the session's state, of which the server has not been asked since. */
   isSuspect = false;
+  readonly lossFacts = new LossFacts();
   /** `currval()` and `lastval()` may tell of other clients. */
   hasOthersSequences = false;
   /** ... and of its client: that has done what may use a sequence. */
@@ -102,6 +104,7 @@ export abstract class ServerAnswers extends FrameReader {
   abstract get subject(): ReportSubject;
   abstract get outstandingRequests(): number;
   abstract get clientMidMessage(): boolean;
+  abstract readonly isPipe: boolean;
   abstract get status(): number;
   /** Sends something of ours; true when the server can't take more for now. */
   abstract send(message: Uint8Array): boolean;
@@ -386,6 +389,11 @@ export abstract class ServerAnswers extends FrameReader {
         }
         // Behind the end of a transaction it concerns nobody: its client will be served by another connection.
         const isOver = this.linkEndsWhenIdle && releasePolicy.isReleasable(this);
+        if (!isOver && this.lossFacts.mayBeOutlived(this) && this.link?.outlives(this.lastError) === true) {
+          this.flushRun(bytes, position);
+          this.leaveClient(this.lastError.message);
+          return SWALLOW;
+        }
         this.toldFatal = this.link !== null && !isOver;
         return this.toldFatal ? FORWARD : SWALLOW;
       }
@@ -464,6 +472,7 @@ export abstract class ServerAnswers extends FrameReader {
     const { name, value } = reported;
     this.parameters = this.context.parameterSets.with(this.parameters, name, value);
     if (this.link === null || this.ours() === SWALLOW) return SWALLOW;
+    this.lossFacts.parameterChanges(this.link.parameters, this.exchange, this.timing.transactionAt);
     this.link.parameters = this.context.parameterSets.with(this.link.parameters, name, value);
     return FORWARD;
   }

@@ -66,7 +66,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   /** Non-null: judges its messages, as long as it is being opened, or if it is a replication connection. */
   private special: { message: ServerOpening['message'] } | null;
   /** Bytes go through in both directions, unread. */
-  private isPipe = false;
+  isPipe = false;
   /** Its client has got it at its login, and has sent nothing over it since. */
   private untouched = false;
   /** Its client can't take more for now. */
@@ -322,7 +322,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   private lossOf(link: ClientEnd, reason: string) {
     const { exchange, statements } = this;
     const owed: Owed = { exchange, undo: (skipped) => statements.undo(skipped, link) };
-    return { requestInFlight: exchange.outstanding > 0, reason, owed };
+    return { ...this.lossFacts.of(this, this.timing.transactionAt), reason, owed };
   }
 
   protected leaveClient(reason: string): void {
@@ -349,6 +349,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
       this.lastClient = client.id;
       this.turns += 1;
     }
+    this.lossFacts.bound();
     this.linkEndsWhenIdle = mode !== 'session';
     this.singleStatements = mode === 'statement';
   }

@@ -18,7 +18,6 @@ export abstract class ListeningSession extends StatefulClient {
 
   abstract readonly id: number;
   abstract readonly connection: ConnectionId;
-  abstract readonly inputEnded: boolean;
   abstract readonly waiting: boolean;
   abstract waitForAnswers(): Verdict;
   abstract readonly cancelKey: CancelKey | null;

@@ -20,11 +20,9 @@ import type { RouteNode } from '../route/route-node.js';
 import type { Exchange } from '../server/exchange.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { KnownShape } from '../statements.js';
+import { PASS } from './message-handler.js';
 import { eachPreparedName, UNIT_BYTES_MAX } from './routed-unit.js';
 import { type JudgedClient, type JudgedPool, UnitJudge } from './unit-judge.js';
-
-/** The message is the session's to judge, as if there were no routing. */
-export const PASS = -1;
 
 /** What is known of the nodes of a database. */
 export type ReadNodes = Pick<Cluster, 'awaitPosition' | 'leave' | 'pick' | 'doubtPrimary'>;

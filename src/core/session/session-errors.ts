@@ -4,16 +4,42 @@ import { SqlState } from '../../wire/sqlstate.js';
 import type { ServerLoss } from '../link.js';
 import { pinAdvice, pinReasons } from '../pin-words.js';
 
-export function serverLossError(loss: ServerLoss): ErrorFields {
+/** With these a server says that it ends, or that somebody ends the session: admin_shutdown, crash_shutdown, cannot_connect_now. */
+export const ENDS_OF_SERVERS: ReadonlySet<string> = new Set(['57P01', '57P02', '57P03']);
+
+/** A transaction block is lost, of which nothing has been committed. */
+export function blockLost(reason: string): ErrorFields {
   return {
-    severity: 'FATAL',
-    code: loss.requestInFlight ? SqlState.transaction_resolution_unknown : SqlState.connection_failure,
-    message: `connection to server was lost: ${loss.reason}`,
-    ...(loss.requestInFlight && {
-      detail: 'A request was under way; whether it took effect is not known.',
-      hint: 'Check its effect before you repeat it.',
-    }),
+    severity: 'ERROR',
+    code: SqlState.serialization_failure,
+    message: `the transaction is lost with its server connection: ${reason}`,
+    detail: 'Nothing of it was committed.',
+    hint: 'Run the whole transaction again.',
   };
+}
+
+/** A commit was under way. */
+export function outcomeUnknown(reason: string): ErrorFields {
+  return {
+    severity: 'ERROR',
+    code: SqlState.transaction_resolution_unknown,
+    message: `connection to server was lost: ${reason}`,
+    detail: 'A request was under way; whether it took effect is not known.',
+    hint: 'Check its effect before you repeat it.',
+  };
+}
+
+/** PostgreSQL's words for a statement in a transaction block that has failed. */
+export const ABORTED: ErrorFields = {
+  severity: 'ERROR',
+  code: SqlState.in_failed_sql_transaction,
+  message: 'current transaction is aborted, commands ignored until end of transaction block',
+};
+
+export function serverLossError(loss: ServerLoss): ErrorFields {
+  if (loss.requestInFlight) return { ...outcomeUnknown(loss.reason), severity: 'FATAL' };
+  const message = `connection to server was lost: ${loss.reason}`;
+  return { severity: 'FATAL', code: SqlState.connection_failure, message };
 }
 
 export const TRANSACTION_REFUSED: ErrorFields = {

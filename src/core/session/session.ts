@@ -21,8 +21,8 @@ import type { ClientLogin, LoginStep } from './client-login.js';
 import type { ConsoleSession } from './console-session.js';
 import { deallocate } from './deallocation.js';
 import { CLOSE_COMPLETE, PARSE_COMPLETE, READY_IDLE } from './fixed-answers.js';
+import { PASS } from './message-handler.js';
 import { BYTES_MAX_BY_TYPE, RENAMED_BYTES_MAX, renamed, SKIPPED } from './message-rules.js';
-import { PASS } from './read-routing.js';
 import { RoutedSession } from './routed-session.js';
 import { forgetOthersSequences } from './sequence-reads.js';
 import { serverLossError, TRANSACTION_REFUSED, violation } from './session-errors.js';
@@ -262,7 +262,7 @@ export class Session extends RoutedSession<Session> implements StatementClient, 
     this.link = null;
     if (this.routing !== null && this.goesElsewhere(loss.owed, true)) return;
     if (loss.told || loss.midMessage) return this.close(loss.reason);
-    this.fail(serverLossError(loss));
+    if (!this.staysBehind(loss)) this.fail(serverLossError(loss));
   }
 
   transactionRefused(): void {
@@ -374,7 +374,8 @@ export class Session extends RoutedSession<Session> implements StatementClient, 
     if (this.phase === 'welcoming') return BLOCK;
     if (this.phase !== 'ready') return this.login?.message(type, total, bytes, position, end) ?? END;
     if (this.bypass !== null && type !== Frontend.Terminate) {
-      return this.bypass.message(type, total, bytes, position, end);
+      const verdict = this.bypass.message(type, total, bytes, position, end);
+      if (verdict !== PASS) return verdict;
     }
     if (total > BYTES_MAX_BY_TYPE[type]!) {
       const mayPass = this.statements?.renames === true && total <= RENAMED_BYTES_MAX;

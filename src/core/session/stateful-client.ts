@@ -3,6 +3,7 @@
  * See virtual-session.ts.
  */
 import { SessionEffect } from '../../sql/session-effect.js';
+import * as Backend from '../../wire/backend.js';
 import { zeroByte } from '../../wire/bytes.js';
 import { buildErrorResponse, type ErrorFields } from '../../wire/error-fields.js';
 import { FrameReader, type Verdict } from '../../wire/framing.js';
@@ -11,7 +12,7 @@ import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
 import type { ReportSubject } from '../io.js';
 import { SEARCHED_BYTES_MAX } from '../limits.js';
-import type { Owed } from '../link.js';
+import type { Owed, ServerLoss } from '../link.js';
 import type { Listener } from '../listening/listener.js';
 import type { ParameterSet } from '../parameters.js';
 import type { ServerConnection } from '../server/server-connection.js';
@@ -19,8 +20,10 @@ import type { FoundState } from '../session-state.js';
 import type { OnPin, SessionStateMode } from '../settings.js';
 import { mayStay, mayUseSequences, statementEffects, UNREAD } from '../statement-effects.js';
 import type { Statement } from '../statements.js';
+import { LostBlock } from './lost-block.js';
 import type { MessageHandler } from './message-handler.js';
 import { forgetOthersSequences } from './sequence-reads.js';
+import { ABORTED, blockLost, ENDS_OF_SERVERS, outcomeUnknown } from './session-errors.js';
 import { takenName } from './sql-statements.js';
 import { strictRefusal } from './strict-mode.js';
 import { textRules } from './text-rules.js';
@@ -161,6 +164,7 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
     const link = this.link as ServerConnection;
     if (mayUseSequences(effects)) link.hasOwnSequences = true;
     if ((effects & SessionEffect.OPAQUE) !== 0) link.ranOpaque = true;
+    if ((effects & SessionEffect.COMMIT) !== 0) link.lossFacts.mayCommit = true;
     if (mayStay(effects)) this.tracked.sent(effects, bytes, start, end);
   }
 
@@ -205,6 +209,64 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
     this.answersCame();
     requests.finish();
   }
+
+  abstract readonly inputEnded: boolean;
+
+  outlives({ code }: ErrorFields): boolean {
+    return this.staysWithoutServer && ENDS_OF_SERVERS.has(code);
+  }
+
+  /** Its server connection may end without ending its session. */
+  private get staysWithoutServer(): boolean {
+    const { phase, inputEnded, listener, context } = this;
+    const isAwaited = listener?.isReadyHeld === true;
+    return this.tracksState && phase === 'ready' && !inputEnded && !isAwaited && context.farewell === null;
+  }
+
+  /**
+   * Its server connection is gone, and the link is over. True: it stays, and has been told what became of what it had asked
+   * for, or is when it asks for something next.
+   */
+  protected staysBehind({
+    mayStay,
+    mayHaveCommitted,
+    reason,
+    owed,
+    parametersBefore: before,
+  }: ServerLoss): boolean {
+    if (!mayStay || !this.staysWithoutServer) return false;
+    const { exchange } = owed;
+    this.idleSince = this.context.io.now();
+    this.dropBody();
+    this.listener?.linkEnded();
+    const isInBlock = exchange.status !== Backend.Idle && !mayHaveCommitted;
+    const isOwed = exchange.batchOpen || !(exchange.outstanding === 0 || exchange.owesOwnAlone);
+    if (!isInBlock && !isOwed) {
+      this.answersCame();
+      return true;
+    }
+    if (isInBlock && before !== null) this.restoreParameters(before);
+    const isFailed = exchange.status === Backend.InFailedTransaction && !isOwed;
+    const error = isFailed ? ABORTED : isInBlock ? blockLost(reason) : outcomeUnknown(reason);
+    const message = buildErrorResponse(error);
+    const requests = isInBlock
+      ? new LostBlock(this, message, exchange.skipping, isFailed)
+      : new UnservedRequests(this, message, exchange.skipping);
+    requests.answer(owed);
+    this.answersCame();
+    requests.finish();
+    return true;
+  }
+
+  /** What a transaction block had set is undone with it. */
+  private restoreParameters(before: ParameterSet): void {
+    const { values } = this.parameters;
+    this.parameters = before;
+    for (const [name, value] of before.values)
+      if (values.get(name) !== value) this.reportParameter(name, value);
+  }
+
+  abstract ensureLink(): boolean;
 
   /** What it waits to have sent is refused, and it stays. */
   refuse(error: ErrorFields): void {

@@ -8,7 +8,7 @@ import * as Frontend from '../../wire/frontend.js';
 import type { Owed } from '../link.js';
 import * as Request from '../server/request-queue.js';
 import { READY_IDLE } from './fixed-answers.js';
-import type { MessageHandler } from './message-handler.js';
+import type { MessageHandler, PASS } from './message-handler.js';
 import { SKIPPED } from './message-rules.js';
 
 /** The client, as this sees it. */
@@ -23,18 +23,19 @@ export interface UnservedClient {
 
 /** Takes the client's messages until it is done: see {@link UnservedRequests.finish}. */
 export class UnservedRequests implements MessageHandler {
-  private readonly client: UnservedClient;
-  private readonly error: Uint8Array;
+  protected readonly client: UnservedClient;
+  protected error: Uint8Array;
   /** The error is sent, and the Sync has not come. */
-  private isSkipping = false;
+  protected isSkipping: boolean;
   private hasAnswered = false;
   /** It ends with the next answer that is complete. */
   private isLast = false;
 
-  /** @param error the ErrorResponse */
-  constructor(client: UnservedClient, error: Uint8Array) {
+  /** @param error the ErrorResponse @param isSkipping the client has got an error already, and what comes up to its Sync is skipped */
+  constructor(client: UnservedClient, error: Uint8Array, isSkipping = false) {
     this.client = client;
     this.error = error;
+    this.isSkipping = isSkipping;
     client.bypass = this;
   }
 
@@ -56,7 +57,13 @@ export class UnservedRequests implements MessageHandler {
     }
   }
 
-  message(type: number, _total: number, bytes: Uint8Array, position: number, end: number): Verdict {
+  message(
+    type: number,
+    _total: number,
+    bytes: Uint8Array,
+    position: number,
+    end: number,
+  ): Verdict | typeof PASS {
     const name = position + HEADER_BYTES;
     if (type === Frontend.Parse && name >= end) return MORE;
     // As it does where they fail at once.
@@ -78,13 +85,17 @@ export class UnservedRequests implements MessageHandler {
     if (this.hasAnswered && !this.isSkipping) this.client.bypass = null;
   }
 
-  private whole(): void {
+  protected refuse(): void {
     this.client.send(this.error);
+  }
+
+  private whole(): void {
+    this.refuse();
     this.ready();
   }
 
   private part(): void {
-    this.client.send(this.error);
+    this.refuse();
     this.isSkipping = true;
   }
 
@@ -93,7 +104,7 @@ export class UnservedRequests implements MessageHandler {
     this.ready();
   }
 
-  private ready(): void {
+  protected ready(): void {
     this.client.send(READY_IDLE);
     this.hasAnswered = true;
     if (this.isLast) this.client.bypass = null;

@@ -67,6 +67,7 @@ export class VirtualSession {
   /** A statement is sent whose text, `bytes[start, end)`, may have these effects. */
   sent(effects: number, bytes: Uint8Array, start: number, end: number): void {
     const server = this.client.link as ServerConnection;
+    if (!server.isSuspect) server.lossFacts.suspected(server.exchange);
     server.isSuspect = true;
     if ((effects & SessionEffect.UNSEEN) !== 0) this.lasting |= Pin.UNSEEN;
     if ((effects & SessionEffect.LOAD) !== 0) this.lasting |= Pin.LIBRARY;
