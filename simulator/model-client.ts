@@ -384,6 +384,8 @@ export class ModelClient implements Peer {
     const isNameless = message.type === Backend.ErrorResponse && !readFields(message).has('C');
     if (!isNameless || ledger.lossCredits === 0) return false;
     ledger.note('an error without SQLSTATE');
+    // What of its requests counts as answered by that nobody can tell.
+    this.leave('terminate');
     return true;
   }
 

@@ -12,8 +12,11 @@ import {
   TIMED_OUT,
 } from './cancel-request.js';
 import type { GatewayContext } from './context.js';
+import type { Database } from './databases.js';
 import { CANCELS_IN_FLIGHT_MAX } from './limits.js';
 import type { Pool } from './pool/pool.js';
+import type { Cluster } from './route/cluster.js';
+import { CommitQuestions } from './route/commit-questions.js';
 import type { ServerConnection } from './server/server-connection.js';
 import type { Session } from './session/session.js';
 import type { PeerSettings } from './settings.js';
@@ -22,6 +25,7 @@ import type { PeerSnapshot } from './snapshot.js';
 /** What is asked of the gateway. */
 export interface CancelsOwner {
   readonly sessions: ReadonlySet<Session>;
+  readonly clusters: { find(database: Database): Pick<Cluster, 'askPrimary'> | undefined };
   /** A connection that carries a request is being opened. */
   cancelOpened(request: CancelRequest): void;
 }
@@ -51,10 +55,12 @@ export class Cancels implements CancelRequestOwner {
   /** By the pool, or the number of the other process. */
   private readonly ways = new Map<Pool | number, Way>();
   private inFlight = 0;
+  private readonly commits: CommitQuestions;
 
   constructor(context: GatewayContext, owner: CancelsOwner) {
     this.context = context;
     this.owner = owner;
+    this.commits = new CommitQuestions(context);
     this.keys = new CancelKeys((length) => context.io.randomBytes(length));
   }
 
@@ -76,14 +82,21 @@ export class Cancels implements CancelRequestOwner {
     if (server === null || !server.isBusy) return asker.close('cancel request for idle client');
     if (server.exchange.runsOwnQuery) return asker.close(OWN_QUERY);
     const pool = client.pool as Pool;
-    this.ask(pool, pool.limits.size, {
+    const order: CancelOrder = {
       ...wayTo(server),
       packet: () => {
         const isWanted = client.link === server && server.isBusy && !server.exchange.runsOwnQuery;
         return isWanted ? buildCancelRequest(server.processId, server.secret) : null;
       },
       finished: (reason) => asker.close(reason),
-    });
+    };
+    const goOn = () => this.ask(pool, pool.limits.size, order);
+    // A commit that waits for standbys has been made: to end that would call something a success that may be lost.
+    if (server.lossFacts.mayHaveCommitted(server.exchange)) {
+      this.commits.ask(this.owner.clusters.find(pool.database), server.processId, (isWaiting) =>
+        isWaiting ? order.finished(WAITS_FOR_STANDBYS) : goOn(),
+      );
+    } else goOn();
   }
 
   /** Cancels what runs for a client that is gone; false when too many requests are under way. */
@@ -177,7 +190,7 @@ export class Cancels implements CancelRequestOwner {
   /** Does what is due, and returns the time in ms at which more will be. */
   advance(now: number): number {
     const timeout = this.context.settings.cancelWaitTimeoutMs;
-    let next = Number.POSITIVE_INFINITY;
+    let next = this.commits.advance(now);
     for (const [to, way] of this.ways) {
       for (const request of [...way.active]) next = Math.min(next, request.advance(now));
       while (timeout > 0 && way.waiting.length > 0) {
@@ -221,4 +234,5 @@ function wayTo(server: ServerConnection): Pick<CancelOrder, 'server' | 'address'
 }
 
 const NOT_FOUND = 'failed cancel request';
+const WAITS_FOR_STANDBYS = 'not sending cancel request for a commit that waits for synchronous standbys';
 const OWN_QUERY = 'ignoring cancel request for server that is setting vars';

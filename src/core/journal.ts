@@ -80,6 +80,21 @@ export function recordProbeFailure(
   io.report({ level: 'warn', message, subject, facts: { sqlstate: error?.code ?? '' } });
 }
 
+/** A server connection could not be given what a client has set. @param names the settings */
+export function recordRefusedSession(
+  { io }: GatewayContext,
+  subject: ReportSubject,
+  { message, code }: ErrorFields,
+  names: readonly string[],
+): void {
+  io.report({
+    level: 'warn',
+    message: `a client's session is refused: ${message}`,
+    subject,
+    facts: { settings: names.join(', '), sqlstate: code },
+  });
+}
+
 /** A session keeps its server connection for what it has no room to be followed by. */
 export function recordPin({ io }: GatewayContext, client: Pick<Recorded, 'subject'>, pins: number): void {
   const limits = limitPins(pins);

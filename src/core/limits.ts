@@ -125,6 +125,9 @@ export const NODE_OPENING_MS_MAX = 5000;
 export const NODE_RETRY_MS_MIN = 100;
 export const NODE_RETRY_MS_MAX = 1000;
 
+/** How long a cancel request waits to be told whether a commit waits for standbys, in ms. */
+export const COMMIT_ANSWER_MS_MAX = 1000;
+
 /** Users of a database whose logins are remembered for watching its nodes. */
 export const NODE_LOGINS_MAX = 8;
 

@@ -12,6 +12,8 @@ import type { NodeEvent } from '../io.js';
 import { NODE_LOOK_MS } from '../limits.js';
 import { isTemporary } from '../pool/login-failure.js';
 import { leadElsewhere, type PoolLimits } from '../pool/pool-limits.js';
+import type { OwnQuestion } from '../server/own-question.js';
+import * as Request from '../server/request-queue.js';
 import type { NodeSettings, UserSettings } from '../settings.js';
 import { Balance } from './balance.js';
 import type { Change, EpochBelief } from './epoch.js';
@@ -391,6 +393,13 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
     this.queries.run(sql, done);
     this.timersDueAt = 0;
     this.stir();
+  }
+
+  /** Asks the primary something small, over the connection that watches it. False: it can't be asked. */
+  askPrimary(question: OwnQuestion, message: Uint8Array): boolean {
+    const server = this.primaryWatch?.connection.server ?? null;
+    server?.ask(question, message, Request.QUERY);
+    return server !== null;
   }
 
   /** A pool of this database exists whose user may log in: so may the watching. */

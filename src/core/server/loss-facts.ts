@@ -61,7 +61,7 @@ export class LossFacts {
   }
 
   /** Something may be committed by what is under way. */
-  private mayHaveCommitted({ outstanding, status }: Exchange): boolean {
+  mayHaveCommitted({ outstanding, status }: Exchange): boolean {
     if (outstanding === 0) return false;
     return status === Backend.Idle || (status === Backend.InTransaction && this.mayCommit);
   }

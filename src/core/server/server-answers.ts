@@ -30,6 +30,7 @@ import {
 } from './command-tags.js';
 import { type Alignment, destroysUnnamed, Exchange, type OwnQuery, syntheticAnswer } from './exchange.js';
 import { HeldBatch } from './held-batch.js';
+import { isCommittedLocally, NOT_REPLICATED } from './local-commit.js';
 import { LossFacts } from './loss-facts.js';
 import type { OwnQuestion } from './own-question.js';
 import { releasePolicy } from './release.js';
@@ -42,9 +43,8 @@ import {
   refusedInClientsWords,
 } from './server-errors.js';
 import type { ServerStatements } from './server-statements.js';
-import { isStalePlan, repeatableBatch } from './stale-plans.js';
+import { isStalePlan, repeatRefusedBatch } from './stale-plans.js';
 import { readProbeRow } from './state-probe.js';
-import { closeMessage, parseMessage } from './statement-messages.js';
 import type { Timing } from './timing.js';
 import { UnpreparedStatements } from './unprepared-statements.js';
 
@@ -110,6 +110,8 @@ export abstract class ServerAnswers extends FrameReader {
   abstract send(message: Uint8Array): boolean;
   /** Closes the connection; `reason` is for the log. */
   abstract close(reason: string): void;
+  /** Its client has got an error, and what the server says up to the next ReadyForQuery is for nobody. */
+  protected abstract silence(): void;
   /** The linked client goes on without it, as if it were gone. */
   protected abstract leaveClient(reason: string): void;
   /** Somebody has been notified, and it serves no client. The message is whole. */
@@ -174,7 +176,7 @@ export abstract class ServerAnswers extends FrameReader {
       case Backend.ParameterStatus:
         return this.parameterStatus(total, bytes, position, end);
       case Backend.NoticeResponse:
-        return this.link === null ? SWALLOW : this.ours();
+        return this.notice(total, bytes, position, end);
       case Backend.NotificationResponse:
         return end - position < total ? WHOLE : this.notification(total, bytes, position);
       default:
@@ -260,6 +262,17 @@ export abstract class ServerAnswers extends FrameReader {
     question.error = null;
     this.exchange.expectQuestion(kind, question);
     this.send(message);
+  }
+
+  private notice(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
+    const verdict = this.link === null ? SWALLOW : this.ours();
+    if (verdict === SWALLOW || total > ERROR_BYTES_READ_MAX) return verdict;
+    if (end - position < total) return WHOLE;
+    if (!isCommittedLocally(bytes, position + HEADER_BYTES, position + total)) return FORWARD;
+    this.flushRun(bytes, position);
+    this.forward(NOT_REPLICATED, 0, NOT_REPLICATED.length);
+    this.silence();
+    return SWALLOW;
   }
 
   private complete(): Verdict {
@@ -415,7 +428,7 @@ export abstract class ServerAnswers extends FrameReader {
       detail.error = this.lastError;
       return SWALLOW;
     }
-    if (isStalePlan(this.lastError) && this.planRefused()) return SWALLOW;
+    if (isStalePlan(this.lastError) && repeatRefusedBatch(this)) return SWALLOW;
     this.passKeptParameters(bytes, position);
     for (const skipped of this.exchange.failed()) {
       if (skipped.detail?.what === 'forgetting sequences') this.hasOthersSequences = true;
@@ -440,28 +453,6 @@ export abstract class ServerAnswers extends FrameReader {
   private asideInPlaceOf(error: ErrorFields | null): Uint8Array | null {
     if (this.asideError === null || error?.code !== SqlState.in_failed_sql_transaction) return null;
     return buildErrorResponse(this.asideError);
-  }
-
-  /** A prepared statement's columns have changed. True: the batch that met it is repeated, and nobody needs to know. */
-  private planRefused(): boolean {
-    // The newest batch that has ended: an older one may have been carried out.
-    const batch = this.held.take(this.exchange.batch - 1);
-    const kinds = batch === null ? null : repeatableBatch(this.exchange, batch);
-    const statement = this.statements.latest;
-    this.statements.planRefused(this.exchange, kinds !== null);
-    if (this.link === null || batch === null || kinds === null || statement === null) return false;
-    if (this.clientMidMessage) return false;
-    this.held.takeParameters();
-    this.exchange.repeatBatch();
-    this.exchange.expect(Request.CLOSE | Request.SWALLOWED, null);
-    const entry = this.statements.named.parsing(statement, this.exchange.batch);
-    const parse = { what: 'parse', statement, entry, clientName: null, batch: this.exchange.batch } as const;
-    this.exchange.expect(Request.PARSE | Request.SWALLOWED, parse);
-    for (const kind of kinds) this.exchange.expect(kind, null);
-    this.send(closeMessage(statement.serverName));
-    this.send(parseMessage(statement.serverName, statement.definition));
-    this.send(batch);
-    return true;
   }
 
   private parameterStatus(total: number, bytes: Uint8Array, position: number, end: number): Verdict {

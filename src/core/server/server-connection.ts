@@ -10,7 +10,7 @@ import { SqlState } from '../../wire/sqlstate.js';
 import { CRASHED, DIRTY, UNFIT } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
 import type { ConnectionId, ReportSubject, ServerAddress, TlsFacts } from '../io.js';
-import { type Recorded, recordClosing, recordNewServer } from '../journal.js';
+import { type Recorded, recordClosing, recordNewServer, recordRefusedSession } from '../journal.js';
 import { SERVER_LOGIN_MESSAGE_BYTES_MAX } from '../limits.js';
 import type { ClientEnd, Owed } from '../link.js';
 import type { PoolMode } from '../settings.js';
@@ -23,6 +23,7 @@ import {
   type StatementRequest,
   syntheticAnswer,
 } from './exchange.js';
+import { silenced } from './local-commit.js';
 import { EMPTY_QUERY, END_OF_INPUT, TERMINATE } from './own-messages.js';
 import { PoolPlace } from './pool-place.js';
 import { releasePolicy } from './release.js';
@@ -64,7 +65,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   /** Null when it is over. */
   private opening: ServerOpening | null;
   /** Non-null: judges its messages, as long as it is being opened, or if it is a replication connection. */
-  private special: { message: ServerOpening['message'] } | null;
+  special: { message: ServerOpening['message'] } | null;
   /** Bytes go through in both directions, unread. */
   isPipe = false;
   /** Its client has got it at its login, and has sent nothing over it since. */
@@ -447,6 +448,10 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     return super.message(type, total, bytes, position, end);
   }
 
+  protected silence(): void {
+    this.special = { message: silenced((...message) => super.message(...message), this) };
+  }
+
   protected notified(bytes: Uint8Array, position: number, total: number): void {
     this.owner.notified?.(bytes, position, total);
   }
@@ -470,12 +475,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
 
   protected alignmentFailed(error: ErrorFields, { names }: Alignment): void {
     this.refusal = alignmentRefusal(error, names);
-    this.context.io.report({
-      level: 'warn',
-      message: `a client's session is refused: ${error.message}`,
-      subject: this.subject,
-      facts: { settings: names.join(', '), sqlstate: error.code },
-    });
+    recordRefusedSession(this.context, this.subject, error, names);
     this.close(UNFIT);
   }
 

@@ -11,8 +11,10 @@ import { HEADER_BYTES, readInt32 } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
 import { SqlState } from '../../wire/sqlstate.js';
 import type { Exchange } from './exchange.js';
+import type { HeldBatch } from './held-batch.js';
 import * as Request from './request-queue.js';
-import { STATEMENT } from './statement-messages.js';
+import type { ServerStatements } from './server-statements.js';
+import { closeMessage, parseMessage, STATEMENT } from './statement-messages.js';
 
 /** Where PostgreSQL raises the error; its message may be translated. */
 const ROUTINE = 'RevalidateCachedQuery';
@@ -36,7 +38,7 @@ function describesPortal(bytes: Uint8Array, at: number, end: number): boolean {
  * must not be. It must be all that is outstanding, consist of the client's own portals alone, and describe what it runs.
  * @param bytes the batch
  */
-export function repeatableBatch(exchange: Exchange, bytes: Uint8Array): number[] | null {
+function repeatableBatch(exchange: Exchange, bytes: Uint8Array): number[] | null {
   if (exchange.status !== Backend.Idle || exchange.doubtful || exchange.batchOpen) return null;
   const kinds: number[] = [];
   for (const [request, detail] of exchange.requests()) {
@@ -46,6 +48,39 @@ export function repeatableBatch(exchange: Exchange, bytes: Uint8Array): number[]
   // Fewer: the refused one is not the first.
   if (kinds.at(-1) !== Request.SYNC || kinds.length !== requestsIn(bytes)) return null;
   return asksForColumns(bytes) ? kinds : null;
+}
+
+/** The server connection, as this sees it. */
+export interface PlanServer {
+  readonly exchange: Exchange;
+  readonly statements: ServerStatements;
+  readonly held: HeldBatch;
+  readonly link: object | null;
+  readonly clientMidMessage: boolean;
+  send(message: Uint8Array): boolean;
+}
+
+/** A prepared statement's columns have changed. True: the batch that met it is repeated, and nobody needs to know. */
+export function repeatRefusedBatch(server: PlanServer): boolean {
+  const { exchange, statements, held } = server;
+  // The newest batch that has ended: an older one may have been carried out.
+  const batch = held.take(exchange.batch - 1);
+  const kinds = batch === null ? null : repeatableBatch(exchange, batch);
+  const statement = statements.latest;
+  statements.planRefused(exchange, kinds !== null);
+  if (server.link === null || batch === null || kinds === null || statement === null) return false;
+  if (server.clientMidMessage) return false;
+  held.takeParameters();
+  exchange.repeatBatch();
+  exchange.expect(Request.CLOSE | Request.SWALLOWED, null);
+  const entry = statements.named.parsing(statement, exchange.batch);
+  const parse = { what: 'parse', statement, entry, clientName: null, batch: exchange.batch } as const;
+  exchange.expect(Request.PARSE | Request.SWALLOWED, parse);
+  for (const kind of kinds) exchange.expect(kind, null);
+  server.send(closeMessage(statement.serverName));
+  server.send(parseMessage(statement.serverName, statement.definition));
+  server.send(batch);
+  return true;
 }
 
 /** Whether a batch asks for the columns of the one statement that it uses, before it gets rows of it. */

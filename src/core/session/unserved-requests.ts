@@ -52,7 +52,9 @@ export class UnservedRequests implements MessageHandler {
         exchange.complete();
       } else {
         this.part();
-        for (const skipped of exchange.failed()) undo(skipped);
+        const skipped = exchange.failed();
+        if (skipped.length === 0) throw new Error('invariant: a refused request is still owed');
+        for (const one of skipped) undo(one);
       }
     }
   }
