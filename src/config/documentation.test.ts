@@ -24,6 +24,7 @@ const OURS: ReadonlySet<string> = new Set([
   'on_pin',
   'consistency',
   'standby_wait',
+  'balance_leading_reads',
   'bounded_staleness',
   'standby_lag_bytes',
   'standby_lag',

@@ -117,6 +117,7 @@ function routing(values: ConfigValues) {
   return {
     consistency: values.consistency,
     standbyWaitMs: values.standby_wait,
+    balanceLeadingReads: values.balance_leading_reads,
     boundedStalenessMs: values.bounded_staleness,
     standbyLagBytes: values.standby_lag_bytes,
     standbyLagMs: values.standby_lag,

@@ -174,12 +174,16 @@ export class Pools implements HostsOwner, ClusterFollower {
     const known = this.routes.get(pool);
     if (known !== undefined && known.nodes === nodes && known.shapes === shapes) return known;
     const standbys = new Map<RouteNode, StandbyPool>();
+    const { context } = this;
     const routes: Routes<Session> = {
       nodes,
       shapes,
       user: user.name,
       get consistency() {
         return pool.limits.consistency;
+      },
+      get balancesLeadingReads() {
+        return context.settings.balanceLeadingReads;
       },
       get searchPath() {
         return startupParameters.get(PATH) ?? pool.limits.startupParameters.get(PATH) ?? null;

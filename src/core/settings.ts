@@ -170,6 +170,8 @@ export interface GatewaySettings {
   readonly consistency: Consistency;
   /** How long a read waits for a standby that may serve it. */
   readonly standbyWaitMs: number;
+  /** Reads in front of a READ WRITE transaction's first write may run on a standby. */
+  readonly balanceLeadingReads: boolean;
   readonly boundedStalenessMs: number;
   /** A standby that is further behind gets no reads; 0, here and in the next: no limit. */
   readonly standbyLagBytes: number;
@@ -289,6 +291,7 @@ export const NO_EXTRA_SETTINGS = Object.freeze({
   onPin: 'allow',
   consistency: 'strong',
   standbyWaitMs: 10,
+  balanceLeadingReads: false,
   boundedStalenessMs: 1000,
   standbyLagBytes: 16_777_216,
   standbyLagMs: 10_000,

@@ -14,6 +14,7 @@ import { until } from '../harness/until.js';
 const SETUP = `
   CREATE TABLE notes (n int); INSERT INTO notes VALUES (0);
   CREATE FUNCTION served_by() RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN current_setting('port'); END $$;`;
+const SNAPSHOT = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY';
 const READ = 'SELECT n, served_by() AS port FROM notes';
 
 describe('transactions that only read', () => {
@@ -49,12 +50,12 @@ describe('transactions that only read', () => {
     });
 
     /** A session whose reads go to the standby, and in whose transaction one has gone there. */
-    async function begun(consistency: string): Promise<pg.Client> {
+    async function begun(consistency: string, begin = 'BEGIN READ ONLY', setting = ''): Promise<pg.Client> {
       client = new pg.Client({ connectionString: gateway!.url() });
       await client.connect();
-      await client.query(`SET sluice.consistency = '${consistency}'`);
+      await client.query(`SET sluice.consistency = '${consistency}'; ${setting}`);
       await until('a transaction to begin on the standby', async () => {
-        await client!.query('BEGIN READ ONLY');
+        await client!.query(begin);
         if ((await port()) === standby!.port) return true;
         await client!.query('ROLLBACK');
         return false;
@@ -90,6 +91,54 @@ describe('transactions that only read', () => {
       await standby!.query('SELECT pg_wal_replay_pause()');
       await primary.query('UPDATE notes SET n = n + 1');
       await until('the standby to be too old', async () => (await port()) === primary.port);
+      await session.query('COMMIT');
+    });
+
+    test('keep their snapshot on the standby, and end there, where that is asked for', async () => {
+      const session = await begun('strong', SNAPSHOT, 'SET sluice.route = standby');
+      const before = await session.query(READ);
+      const [{ n }] = (await primary.query('UPDATE notes SET n = n + 1 RETURNING n')) as [{ n: number }];
+      await primary.replayedBy(standby!);
+      assert.deepEqual((await session.query(READ)).rows, before.rows);
+      // A standby gets nothing else by itself.
+      const { rows } = await session.query('SELECT pg_is_in_recovery() AS there');
+      assert.deepEqual(rows, [{ there: true }]);
+      await assert.rejects(session.query('DELETE FROM notes'), { code: '25006' });
+      await assert.rejects(session.query(READ), { code: '25P02' });
+      await session.query('ROLLBACK');
+      assert.equal((await session.query(READ)).rows[0].n, n);
+    });
+
+    test('go on on the primary before they have one, with their isolation level', async () => {
+      const session = await begun('strong', SNAPSHOT, 'SET sluice.route = standby');
+      await session.query('COMMIT');
+      await session.query(SNAPSHOT);
+      const { rows } = await session.query('SHOW transaction_isolation');
+      assert.deepEqual(rows, [{ transaction_isolation: 'repeatable read' }]);
+      const before = await session.query(READ);
+      assert.equal(before.rows[0].port, String(primary.port));
+      await primary.query('UPDATE notes SET n = n + 1');
+      assert.deepEqual((await session.query(READ)).rows, before.rows);
+      await session.query('COMMIT');
+    });
+
+    test("are the primary's with a snapshot, unless a standby is asked for", async () => {
+      const session = await begun('strong');
+      await session.query('COMMIT');
+      await session.query(SNAPSHOT);
+      assert.equal(await port(), primary.port);
+      await session.query('COMMIT');
+    });
+
+    test('may write after all, with balance_leading_reads', async () => {
+      const session = await begun('strong', 'BEGIN', 'SET sluice.balance_leading_reads = on');
+      const { rows: written } = await session.query('UPDATE notes SET n = n + 1 RETURNING n');
+      const { rows } = await session.query(READ);
+      assert.deepEqual(rows, [{ n: written[0].n, port: String(primary.port) }]);
+      await session.query('ROLLBACK');
+      assert.equal((await session.query(READ)).rows[0].n, written[0].n - 1);
+      await session.query('BEGIN READ WRITE');
+      assert.equal(await port(), primary.port);
       await session.query('COMMIT');
     });
 

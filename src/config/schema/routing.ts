@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { name, oneOf, parsePlace, text, wholeNumber } from '../value-types.js';
 import { key } from './entry.js';
-import { count, NO_LIMIT, OURS, seconds, setting } from './setting.js';
+import { count, NO_LIMIT, OURS, onOff, seconds, setting } from './setting.js';
 
 /** How much of what is committed a read on a standby must see. */
 export const CONSISTENCIES = ['strong', 'session', 'bounded', 'eventual', 'primary'] as const;
@@ -26,6 +26,11 @@ export const routingSettings = {
   standby_wait: seconds(ROUTING, 0.01, {
     description:
       'How long a read waits for a standby to replay what it must see (`consistency` `strong`) before it goes to the primary.',
+    pgbouncer: OURS,
+  }),
+  balance_leading_reads: onOff(ROUTING, false, {
+    description:
+      'Whether a transaction that may write (`BEGIN`, READ COMMITTED) begins on a standby, and moves to the primary with its first statement that is no plain read. Then `now()` and its locks are those of its part on the primary. A session changes its own by `SET sluice.balance_leading_reads`. See [routing.md](routing.md#what-goes-where).',
     pgbouncer: OURS,
   }),
   bounded_staleness: seconds(ROUTING, 1, {

@@ -5,7 +5,8 @@
  * On a standby a client has one unit at a time: the next one waits for its end, since it may have to go elsewhere. As long
  * as nothing of its answer has reached the client, a unit that fails on a standby is repeated on the primary. A transaction
  * that runs on a standby consists of reads that leave nothing behind, each of which sees the newest state: so it can go on on
- * the primary with any of its statements, and does for all that is not such a read.
+ * the primary with any of its statements, and does for all that is not such a read. One that keeps its snapshot can do so until
+ * it has one; from then on all that it sends is its standby's.
  */
 import * as Backend from '../../wire/backend.js';
 import { copyBytes, latin1 } from '../../wire/bytes.js';
@@ -22,7 +23,8 @@ import type { ServerConnection } from '../server/server-connection.js';
 import type { KnownShape } from '../statements.js';
 import { PASS } from './message-handler.js';
 import { eachPreparedName, UNIT_BYTES_MAX } from './routed-unit.js';
-import { type JudgedClient, type JudgedPool, UnitJudge } from './unit-judge.js';
+import { giveBack, takeBuffer } from './unit-copies.js';
+import { type JudgedClient, type JudgedPool, type TransactionStart, UnitJudge } from './unit-judge.js';
 
 /** What is known of the nodes of a database. */
 export type ReadNodes = Pick<Cluster, 'awaitPosition' | 'leave' | 'pick' | 'doubtPrimary'>;
@@ -80,8 +82,6 @@ const State = {
 } as const;
 
 const NO_STANDBY = 'no standby could serve it';
-/** The transactions that run on standbys, as the primary is told of one. */
-const BEGIN = 'BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY';
 
 export class ReadRouting<Client extends RoutedClient> implements Reader {
   nextReader: Reader | null = null;
@@ -104,6 +104,10 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   private startedAt = 0;
   /** It is part of a transaction that began there. */
   private inTransaction = false;
+  /** Which one; null: none. */
+  private transaction: TransactionStart | null = null;
+  /** The transaction has a snapshot that no other node can be given. */
+  private hasSnapshot = false;
   /** The next read of its transaction has been found to see enough there. */
   private mayReadOn = false;
   /** Not all messages of the running unit have passed. */
@@ -229,6 +233,8 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     }
     this.state = State.RUNNING;
     this.inTransaction = false;
+    this.transaction = this.judgement.begins;
+    this.hasSnapshot = false;
     this.mayReadOn = false;
     this.startedAt = this.context.io.now();
     node.begun();
@@ -239,6 +245,7 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   private run(type: number, bytes: Uint8Array, position: number): typeof PASS {
     this.isOpen = type !== Frontend.Query;
     this.isAnswered = false;
+    this.hasSnapshot = this.judgement.reads && this.transaction?.keepsSnapshot === true;
     this.drop();
     this.kept = takeBuffer(this.unitBytes);
     copyBytes(bytes, position, position + this.unitBytes, this.kept, 0);
@@ -283,8 +290,9 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   ): Verdict | typeof PASS {
     const isQuery = type === Frontend.Query;
     if (type === Frontend.Sync || type === Frontend.Flush) return PASS;
-    if (isQuery && isIncomplete(total, position, end)) return WHOLE;
     this.inTransaction = true;
+    if (this.hasSnapshot) return this.stay(type);
+    if (isQuery && isIncomplete(total, position, end)) return WHOLE;
     const isUnit = isQuery || BEGINS_BATCH.has(type);
     const unitEnd = isUnit ? this.judgement.read(type, total, bytes, position, end, true) : -1;
     if (unitEnd >= 0) {
@@ -292,14 +300,17 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
       return this.readOn(type, bytes, position);
     }
     const link = this.client.link as ServerConnection;
-    if (link.status === Backend.InFailedTransaction) {
-      // All but its end is refused, here as there.
-      this.isAnswered = true;
-      this.isOpen = BEGINS_BATCH.has(type);
-      return PASS;
-    }
+    // All but its end is refused, here as there.
+    if (link.status === Backend.InFailedTransaction) return this.stay(type);
     this.moveToPrimary();
     return this.beginOnPrimary();
+  }
+
+  /** What the standby says to it is the client's, whatever it is. */
+  private stay(type: number): typeof PASS {
+    this.isAnswered = true;
+    this.isOpen = BEGINS_BATCH.has(type);
+    return PASS;
   }
 
   /** Each read of a transaction on a standby is to see as much as one by itself. */
@@ -344,7 +355,7 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     if (!this.client.ensureLink()) return BLOCK;
     this.state = State.FREE;
     this.inTransaction = false;
-    (this.client.link as ServerConnection).runAside(BEGIN, true);
+    (this.client.link as ServerConnection).runAside((this.transaction as TransactionStart).sql, true);
     return PASS;
   }
 
@@ -429,7 +440,8 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   survivesLossOf({ outstanding, status }: Exchange): boolean {
     if (this.canRepeat || this.state === State.ROUTED) return true;
     // Between two reads of a transaction.
-    const isAtRest = outstanding === 0 && !this.isOpen && status === Backend.InTransaction;
+    const isAtRest =
+      outstanding === 0 && !this.isOpen && !this.hasSnapshot && status === Backend.InTransaction;
     return (this.state === State.RUNNING || this.state === State.ASKING_AGAIN) && isAtRest;
   }
 
@@ -475,16 +487,3 @@ const USERS_OWN: ReadonlySet<string> = new Set(['57014']);
 const DATA_EXCEPTION = '22';
 /** What standbys refuse: read_only_sql_transaction, object_not_in_prerequisite_state, feature_not_supported. */
 const NOT_ON_STANDBYS: ReadonlySet<string> = new Set(['25006', '55000', '0A000']);
-
-/** Most units are small, and many clients have one at a time: their copies take turns with a few buffers. */
-const SPARE_BYTES = 1024;
-const SPARES_MAX = 256;
-const spares: Uint8Array[] = [];
-
-function takeBuffer(bytes: number): Uint8Array {
-  return (bytes <= SPARE_BYTES ? spares.pop() : undefined) ?? new Uint8Array(Math.max(bytes, SPARE_BYTES));
-}
-
-function giveBack(buffer: Uint8Array): void {
-  if (buffer.length === SPARE_BYTES && spares.length < SPARES_MAX) spares.push(buffer);
-}

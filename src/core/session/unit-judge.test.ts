@@ -25,7 +25,7 @@ function newJudge(shape: object | null = READ) {
     listener: null,
     statements: null as unknown,
   };
-  const pool = { shapes, consistency: 'strong', searchPath: null, user: 'ann' };
+  const pool = { shapes, consistency: 'strong', balancesLeadingReads: false, searchPath: null, user: 'ann' };
   const judge = new UnitJudge(client as never, pool as never);
   const read = (settings: Record<string, string>, sql = 'SELECT 1') => {
     client.settings = setOf(settings);
@@ -83,5 +83,28 @@ describe('where a unit may run', () => {
     assert.ok(!newJudge(unsafe).read({}));
     assert.ok(newJudge(unsafe).read({}, '/* sluice: standby */ SELECT 1'));
     assert.ok(!newJudge({ ...unsafe, kind: 'other' }).read({}, '/* sluice: standby */ DELETE FROM t'));
+  });
+
+  test('which transactions begin on a standby, and as what they go on', () => {
+    const begun = (modes: object, settings: Record<string, string> = {}, comment = '') => {
+      const transaction = { readOnly: null, isolation: null, ...modes };
+      const { judge, read } = newJudge({ ...READ, kind: 'begin', mayRunOnStandby: false, transaction });
+      assert.equal(read(settings, `${comment}BEGIN`), judge.begins !== null);
+      return judge.begins?.sql.replace('BEGIN ISOLATION LEVEL ', '') ?? null;
+    };
+    const readOnly = true;
+    const snapshot = { readOnly, isolation: 'repeatable read' };
+    const leading = { 'sluice.balance_leading_reads': 'on' };
+    assert.equal(begun({ readOnly }), 'READ COMMITTED, READ ONLY');
+    assert.equal(begun({}), null);
+    assert.equal(begun({}, leading), 'READ COMMITTED');
+    assert.equal(begun({ readOnly: false }, leading), null);
+    assert.equal(begun({ isolation: 'repeatable read' }, leading), null);
+    assert.equal(begun(snapshot), null);
+    assert.equal(begun(snapshot, {}, '/* sluice: standby */ '), 'REPEATABLE READ, READ ONLY');
+    assert.equal(begun(snapshot, { 'sluice.route': 'standby' }), 'REPEATABLE READ, READ ONLY');
+    const byDefault = { default_transaction_isolation: 'repeatable read' };
+    assert.equal(begun({ readOnly }, byDefault, '/* sluice: standby */ '), 'REPEATABLE READ, READ ONLY');
+    assert.equal(begun({ readOnly, isolation: 'serializable' }, { 'sluice.route': 'standby' }), null);
   });
 });

@@ -44,6 +44,8 @@ export interface JudgedPool {
   readonly shapes: KnownShapes;
   /** Without a word from the session itself. */
   readonly consistency: Consistency;
+  /** `balance_leading_reads`, likewise. */
+  readonly balancesLeadingReads: boolean;
   /** The search_path that its server connections begin with; null: unknown. */
   readonly searchPath: string | null;
   /** As whom its server connections log in. */
@@ -57,13 +59,39 @@ const BY_COMMENT = 'a comment asks for the primary';
 const BY_COMMENT_STANDBY = 'a comment asks for a standby';
 const PRIMARY_ALONE = 'this session reads from the primary';
 
+/** A transaction that begins on a standby. */
+export interface TransactionStart {
+  /** As the primary is told of it, if it goes on there. */
+  readonly sql: string;
+  /** Its first read decides what all of its reads see: it can't go on elsewhere from then on. */
+  readonly keepsSnapshot: boolean;
+  /** Why it may begin there, in words. */
+  readonly reason: string;
+}
+
+const READ_ONLY: TransactionStart = {
+  sql: 'BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY',
+  keepsSnapshot: false,
+  reason: 'it only reads',
+};
+const LEADING_READS: TransactionStart = {
+  sql: 'BEGIN ISOLATION LEVEL READ COMMITTED',
+  keepsSnapshot: false,
+  reason: 'it may begin with reads (balance_leading_reads)',
+};
+const SNAPSHOT: TransactionStart = {
+  sql: 'BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY',
+  keepsSnapshot: true,
+  reason: 'it only reads, and a standby is asked for',
+};
+
 export class UnitJudge implements UnitReader {
   /** Of the text that was read last; null: nothing is known of it. */
   shape: KnownShape | null = null;
   /** Why the unit goes where it goes, in words. */
   reason = '';
-  /** It begins a transaction that only reads. */
-  beginsTransaction = false;
+  /** The transaction that it begins; null: it begins none. */
+  begins: TransactionStart | null = null;
   /** A statement of the unit that was read last reads. */
   reads = false;
   /** The client wants to be told where its statements go. */
@@ -76,12 +104,17 @@ export class UnitJudge implements UnitReader {
   /** The settings that what follows was found in. */
   private judged: ParameterSet | null = null;
   private pools: Consistency | null = null;
+  private poolBalances = false;
   private sessions: Consistency = 'primary';
   private path: string | null = null;
   /** As whom its statements run. */
   private user = '';
-  /** A transaction that doesn't say otherwise sees each statement's newest state. */
-  private readsCommitted = true;
+  /** Of a transaction that doesn't say otherwise. */
+  private isolation: string = READ_COMMITTED;
+  /** The session asks for a standby, as a comment would. */
+  private vouches = false;
+  /** Reads in front of a transaction's first write may run on a standby. */
+  private balancesLeadingReads = false;
 
   constructor(client: JudgedClient, pool: JudgedPool) {
     this.client = client;
@@ -91,7 +124,9 @@ export class UnitJudge implements UnitReader {
   /** What its session has set allows reads on standbys. */
   get mayRead(): boolean {
     const { settings } = this.client;
-    if (settings !== this.judged || this.pool.consistency !== this.pools) this.readSettings();
+    const { consistency, balancesLeadingReads } = this.pool;
+    const isJudged = consistency === this.pools && balancesLeadingReads === this.poolBalances;
+    if (settings !== this.judged || !isJudged) this.readSettings();
     if (this.sessions !== 'primary' && this.client.listener === null) return true;
     this.shape = null;
     this.reason = PRIMARY_ALONE;
@@ -115,7 +150,7 @@ export class UnitJudge implements UnitReader {
     this.shape = null;
     this.reason = NOT_WHOLE;
     this.inTransaction = inTransaction;
-    this.beginsTransaction = false;
+    this.begins = null;
     this.reads = false;
     if (type !== Frontend.Query) {
       return this.client.statements?.renames === true ? readBatch(bytes, position, end, this) : -1;
@@ -136,7 +171,7 @@ export class UnitJudge implements UnitReader {
   }
 
   get keepsPortals(): boolean {
-    return !(this.inTransaction || this.beginsTransaction);
+    return !this.inTransaction && this.begins === null;
   }
 
   text(bytes: Uint8Array, start: number, end: number): boolean {
@@ -184,7 +219,7 @@ export class UnitJudge implements UnitReader {
     else if (shape?.kind === 'read' && shape.mayRunOnStandby) {
       this.reads = true;
       return true;
-    } else if (shape?.kind === 'read' && (this.hints & RoutingHint.STANDBY) !== 0) {
+    } else if (shape?.kind === 'read' && this.isVouchedFor) {
       this.reason = BY_COMMENT_STANDBY;
       this.reads = true;
       return true;
@@ -192,12 +227,25 @@ export class UnitJudge implements UnitReader {
     return this.inTransaction && endsTransaction(bytes, start, end);
   }
 
-  /** One that only reads, and sees the newest state with each statement: it can go on elsewhere at any time. */
+  /** Who asks for a standby vouches for what is not known there. */
+  private get isVouchedFor(): boolean {
+    return this.vouches || (this.hints & RoutingHint.STANDBY) !== 0;
+  }
+
+  /**
+   * One whose statements see the newest state can go on elsewhere at any time; one with a snapshot can't, and begins on a
+   * standby only for who asks for that. (No standby knows which snapshots are serializable.)
+   */
   private admitsTransaction({ transaction }: KnownShape): boolean {
-    const isolation = transaction?.isolation ?? null;
-    const readsCommitted = isolation === null ? this.readsCommitted : READS_COMMITTED.has(isolation);
-    this.beginsTransaction = transaction?.readOnly === true && readsCommitted;
-    return this.beginsTransaction;
+    const isolation = transaction?.isolation ?? this.isolation;
+    const readOnly = transaction?.readOnly ?? null;
+    if (READS_COMMITTED.has(isolation)) {
+      if (readOnly === true) this.begins = READ_ONLY;
+      else if (readOnly === null && this.balancesLeadingReads) this.begins = LEADING_READS;
+    } else if (isolation === 'repeatable read' && readOnly === true && this.isVouchedFor)
+      this.begins = SNAPSHOT;
+    if (this.begins !== null && this.begins !== READ_ONLY) this.reason = this.begins.reason;
+    return this.begins !== null;
   }
 
   /** What the session has set decides until it sets something else. */
@@ -206,15 +254,19 @@ export class UnitJudge implements UnitReader {
     const { values } = settings;
     this.judged = settings;
     this.pools = this.pool.consistency;
+    this.poolBalances = this.pool.balancesLeadingReads;
     const own = CONSISTENCIES.get(values.get(CONSISTENCY_SETTING)?.toLowerCase() ?? '');
-    const isolation = values.get('default_transaction_isolation') ?? null;
-    const isElsewhere = values.get(ROUTE_SETTING)?.toLowerCase() === 'primary';
-    const isPrimarys = !tracksState || isElsewhere || isolation === 'serializable';
+    this.isolation = values.get('default_transaction_isolation') ?? READ_COMMITTED;
+    const route = values.get(ROUTE_SETTING)?.toLowerCase();
+    this.vouches = route === 'standby';
+    const isPrimarys = !tracksState || route === 'primary' || this.isolation === 'serializable';
     this.sessions = isPrimarys ? 'primary' : (own ?? this.pools);
     this.path = values.get('search_path') ?? this.pool.searchPath;
     const role = values.get(ROLE) ?? NO_ROLE;
     this.user = role === NO_ROLE ? (values.get(SESSION_AUTHORIZATION) ?? this.pool.user) : role;
-    this.readsCommitted = isolation === null || READS_COMMITTED.has(isolation);
+    const leading = values.get(LEADING_READS_SETTING);
+    this.balancesLeadingReads =
+      leading === undefined ? this.pool.balancesLeadingReads : TRUE_WORD.test(leading);
     this.explains = TRUE_WORD.test(values.get(EXPLAIN_SETTING) ?? '');
   }
 }
@@ -230,11 +282,13 @@ function endsTransaction(bytes: Uint8Array, start: number, end: number): boolean
 
 const ENDING_BYTES_MAX = 64;
 const ENDS_TRANSACTION = /^\s*(commit|end|rollback|abort)(\s+(work|transaction))?\s*;?\s*$/i;
-const READS_COMMITTED: ReadonlySet<string> = new Set(['read committed', 'read uncommitted']);
+const READ_COMMITTED = 'read committed';
+const READS_COMMITTED: ReadonlySet<string> = new Set([READ_COMMITTED, 'read uncommitted']);
 
 /** Settings that the gateway reads; servers take any name with a dot in it. */
 const CONSISTENCY_SETTING = 'sluice.consistency';
 const ROUTE_SETTING = 'sluice.route';
+const LEADING_READS_SETTING = 'sluice.balance_leading_reads';
 const EXPLAIN_SETTING = 'sluice.explain_route';
 const TRUE_WORD = /^(1|t|true|on|y|yes)$/i;
 
