@@ -34,6 +34,7 @@ import { openPostgresSide } from './postgres/local-postgres.js';
 import { CANARY_MS, type PostgresSettings } from './postgres/postgres-side.js';
 import { nodePaths } from './postgres/state-folder.js';
 import { readPostmasterFile } from './postmaster-file.js';
+import { monotonicMs } from './run-agent.js';
 import { readLogTail } from './server-log.js';
 import { handOver } from './server-user.js';
 
@@ -41,17 +42,14 @@ import { handOver } from './server-user.js';
 const CLUSTER = 'demo';
 /** Whom standbys log in as. */
 const REPLICATION = 'sluice_replication';
-/** How long nothing may happen on the way to a cluster that is whole. ms. */
-const START_MS = 120_000;
+/** How long nothing new may happen on the way to a cluster that is whole. ms. */
+const START_MS = 60_000;
 /** How long the last primary is waited for before another one may be elected. ms. */
 const LAST_PRIMARY_MS = 10_000;
 /** How long a PostgreSQL may take to stop in order. ms. */
 const STOP_MS = 10_000;
 const LOOK_MS = 100;
 const ANSWER_MS = 2_000;
-
-/** CLOCK_MONOTONIC, by which the guards go, too. ms. */
-const clock = () => Number(process.hrtime.bigint()) / 1e6;
 
 /** One node of the demo. */
 interface Node {
@@ -85,6 +83,8 @@ class AgentDemo {
   readonly #nodes: Node[] = [];
   #server: EmbeddedServer | null = null;
   #store: Store | null = null;
+  /** By node: the last that its agent has warned of. */
+  readonly #warnings = new Map<string, string>();
   #isReady = false;
   #isEnding = false;
 
@@ -157,8 +157,8 @@ class AgentDemo {
     const journalPath = join(path, 'store');
     // A store that remembers a cluster of which nothing is left would wait for it.
     if (!(await this.#hasData())) await rm(journalPath, { force: true });
-    this.#server = await EmbeddedServer.start({ socketPath, journalPath, clock, say: () => {} });
-    this.#store = openStore(access, clock);
+    this.#server = await EmbeddedServer.start({ socketPath, journalPath, clock: monotonicMs, say: () => {} });
+    this.#store = openStore(access, monotonicMs);
     return this.#store;
   }
 
@@ -201,13 +201,13 @@ class AgentDemo {
       await initializeData(postgres);
     }
     progress.begin(`starting the agent of ${name}`);
-    const logger = pino({ level: 'silent' });
+    const logger = pino({ level: 'warn' }, { write: (line: string) => this.#keepWarning(name, line) });
     const agent = await NodeAgent.start({
       settings: this.#clusterSettings(name, port, isFirst),
       life: randomBytes(8).toString('hex'),
-      store: openStore(access, clock),
+      store: openStore(access, monotonicMs),
       answerMs: ANSWER_MS,
-      clock,
+      clock: monotonicMs,
       logger,
       openPostgres: (world) => openPostgresSide(postgres, world),
       onReport: (report) => this.#report(name, report),
@@ -252,6 +252,11 @@ class AgentDemo {
     if (to === 'following') this.#note(`${node} follows`);
   }
 
+  #keepWarning(node: string, line: string): void {
+    const { msg, reason } = JSON.parse(line) as { readonly msg: string; readonly reason?: string };
+    this.#warnings.set(node, reason === undefined ? msg : `${msg}: ${reason}`);
+  }
+
   #note(text: string): void {
     if (this.#isReady && !this.#isEnding) this.#options.progress.note(text);
   }
@@ -260,9 +265,9 @@ class AgentDemo {
   async #untilWhole(store: Store): Promise<void> {
     const { progress, signal } = this.#options;
     progress.begin('waiting until one leads and the others follow');
-    let last = '';
-    let since = performance.now();
-    const began = since;
+    const seen = new Set<string>();
+    const began = performance.now();
+    let since = began;
     for (let isPaused = true; ; ) {
       signal.throwIfAborted();
       const states = this.#nodes.map(({ name, agent }) => {
@@ -270,8 +275,9 @@ class AgentDemo {
         return `${name} ${doing ?? agent.state.name}`;
       });
       const now = states.join(', ');
-      if (now !== last) since = performance.now();
-      last = now;
+      // What goes round in a circle gets nowhere.
+      if (!seen.has(now)) since = performance.now();
+      seen.add(now);
       progress.detail(now);
       const isLed = this.#nodes.some(({ agent }) => agent.state.holding !== null);
       if (isPaused && (isLed || performance.now() - began > LAST_PRIMARY_MS)) {
@@ -295,7 +301,11 @@ class AgentDemo {
       this.#nodes.map(async ({ name, postgres }) => {
         const { log } = nodePaths(postgres);
         const text = await readLogTail(log, 0).catch(() => '');
-        return [`The end of ${name}'s log, ${log}:`, ...lastLines(text)];
+        const warning = this.#warnings.get(name);
+        return [
+          ...(warning === undefined ? [] : [`${name}: ${warning}`]),
+          ...[`The end of ${name}'s log, ${log}:`, ...lastLines(text)],
+        ];
       }),
     );
     return new AgentError(`the cluster does not come up (${states})`, [
