@@ -1,4 +1,5 @@
 /** One node's PostgreSQL as an agent has it, for tests: commands are given by hand, and what it tells is kept. */
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
 import { pino } from 'pino';
@@ -13,6 +14,7 @@ import {
 } from '../../src/agent/postgres/postgres-side.js';
 import { stateFolder } from '../../src/agent/postgres/state-folder.js';
 import { findPostgres } from '../../src/agent/postgres-binaries.js';
+import { processesIn } from '../../src/agent/process-facts.js';
 import { chooseServerUser } from '../../src/agent/server-user.js';
 import type { Answer } from '../../src/cluster/inputs.js';
 import type { Position, TimelineOrigin } from '../../src/cluster/position.js';
@@ -81,6 +83,22 @@ export class TestNode {
     );
     await node.begin();
     return node;
+  }
+
+  /** An agent's life on the same data, in another process. */
+  static async adopt(settings: PostgresSettings, world: NodeWorld): Promise<TestNode> {
+    const node = new TestNode(settings.node, settings, world);
+    await node.begin();
+    return node;
+  }
+
+  /** Of all PostgreSQL processes that work in the data folder. */
+  get pids(): readonly number[] {
+    return processesIn(this.settings.data) ?? [];
+  }
+
+  get postmaster(): number {
+    return Number(readFileSync(join(this.settings.data, 'postmaster.pid'), 'utf8').split('\n')[0]);
   }
 
   get side(): PostgresSide {

@@ -2,7 +2,7 @@
  * Becoming as the primary is: by pg_rewind, which keeps what both have, or by a copy of everything. From the first change to
  * the last a mark stands beside the data, so that nobody takes what lies there for whole.
  */
-import { readdir, rm } from 'node:fs/promises';
+import { readlink, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Answer, Effect } from '../../cluster/inputs.js';
@@ -11,10 +11,11 @@ import { runToEnd } from '../child-process.js';
 import { lastPercent } from '../clone.js';
 import { lastLines } from '../node-folder.js';
 import { keepWal } from './kept-wal.js';
+import { readOwnConfiguration, restoreOwnConfiguration } from './own-configuration.js';
 import { withOwn } from './own-connection.js';
 import type { Server } from './server.js';
 import { AS_STARTED, conninfo } from './server-files.js';
-import { makeDataFolder, markDamaged, unmark } from './state-folder.js';
+import { emptyData, emptyFolder, makeDataFolder, markDamaged, unmark } from './state-folder.js';
 import type { TermLedger } from './term-ledger.js';
 
 type Command = Extract<Effect, { do: 'rewind' | 'clone' }>;
@@ -54,8 +55,10 @@ export async function replaceData(server: Server, ledger: TermLedger, order: Rep
   }
   if (order.keepFrom !== null) await keepOldWal(server, order, source.segmentBytes);
   await markDamaged(server.paths, `a ${order.do} from ${order.primary} has not come to its end.`);
+  const own = await readOwnConfiguration(server.paths.data);
   if (order.do === 'rewind') await rewind(server, order);
   else await copy(server, order, source);
+  await restoreOwnConfiguration(server.paths.data, own, server.settings.serverUser);
   await ledger.replace(order.epoch!.history);
   if (order.do === 'rewind') await finish(server, order);
   await unmark(server.paths);
@@ -123,11 +126,9 @@ async function copy(server: Server, order: Replacement, { tablespaces }: Source)
   order.onProgress('cloning');
   const { settings, paths } = server;
   await makeDataFolder(paths, settings.serverUser);
-  // The folder itself stays: it may be where a volume is mounted.
-  for (const name of await readdir(paths.data).catch(() => [])) {
-    if (name !== 'lost+found') await rm(join(paths.data, name), { recursive: true, force: true });
-  }
-  await rm(paths.tablespaces, { recursive: true, force: true });
+  const walFolder = await readlink(server.wal).catch(() => null);
+  if (walFolder !== null) await emptyFolder(walFolder);
+  await emptyData(paths);
   const source = copyConninfo(server, order);
   const escaped = (path: string) => path.replaceAll('=', '\\=');
   const mappings = tablespaces.map(
@@ -137,6 +138,7 @@ async function copy(server: Server, order: Replacement, { tablespaces }: Source)
   const args = [
     ...[`--pgdata=${paths.data}`, `--dbname=${source}`, '--wal-method=stream', '--checkpoint=fast'],
     ...['--progress', '--no-password', ...mappings],
+    ...(walFolder === null ? [] : [`--waldir=${walFolder}`]),
   ];
   await run(server, settings.binaries.pgBasebackup!, args, order);
 }

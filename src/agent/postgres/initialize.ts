@@ -7,14 +7,18 @@ import { runToEnd } from '../child-process.js';
 import { programFailed } from '../node-folder.js';
 import type { PostgresSettings } from './postgres-side.js';
 import {
+  emptyData,
   inspectStopped,
   makeDataFolder,
   makeStateFolder,
   markDamaged,
   nodePaths,
+  readMark,
   unmark,
   writeDurably,
 } from './state-folder.js';
+
+const WORK = 'initdb';
 
 /** What lies in the data folder, without changing anything. For data that nobody runs on. */
 export function inspectData(settings: Pick<PostgresSettings, 'node' | 'data'>): Promise<Stopped> {
@@ -30,10 +34,14 @@ export async function initializeData(settings: PostgresSettings): Promise<void> 
   const paths = nodePaths(settings);
   const { data } = await inspectStopped(paths);
   if (data === 'whole') throw new AgentError(`${paths.data} holds a PostgreSQL already`);
-  if (data === 'damaged') throw new AgentError(`${paths.data} is not empty`, ['Name an empty folder.']);
+  const wasInterrupted = (await readMark(paths))?.includes(WORK) ?? false;
+  if (data === 'damaged' && !wasInterrupted) {
+    throw new AgentError(`${paths.data} is not empty`, ['Name an empty folder.']);
+  }
   await makeStateFolder(paths, serverUser);
   await makeDataFolder(paths, serverUser);
-  await markDamaged(paths, 'initdb has not come to its end.');
+  if (wasInterrupted) await emptyData(paths);
+  await markDamaged(paths, `${WORK} has not come to its end.`);
   const passwordFile = join(paths.folder, 'initdb-password');
   try {
     const methods =

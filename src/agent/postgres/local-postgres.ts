@@ -4,6 +4,7 @@ import { AgentError } from '../agent-error.js';
 import { type FolderLock, lockFolder } from '../folder-lock.js';
 import { untilDrained } from './client-doors.js';
 import { replaceData } from './data-replacement.js';
+import { closeOwn } from './own-connection.js';
 import type {
   PostgresEffect,
   PostgresFacts,
@@ -21,6 +22,7 @@ import { Watch } from './watch.js';
 
 /** pg_wal_replay_pause says whether it has paused since then, and signal files replaced the old configuration before. */
 const OLDEST_MAJOR = 14;
+const CHECKPOINT_MS = 600_000;
 
 /**
  * Takes the data folder, which must be empty or PostgreSQL's own. Nothing is started or ended yet: that is the machine's.
@@ -163,6 +165,8 @@ class LocalPostgres implements PostgresSide {
         return async () => {
           await server.reload({ isOpen: true });
           this.#watch.beginLeading();
+          // Until it has ended pg_rewind takes this for a node of the old timeline. Nobody waits for it.
+          void this.#checkpoint();
           return null;
         };
       case 'rewind':
@@ -188,6 +192,15 @@ class LocalPostgres implements PostgresSide {
     this.#watch.stop();
     if (!(await this.#server.stop(mode, limitMs))) return { kind: 'failed' };
     return { kind: 'stopped', stopped: await inspectStopped(this.#server.paths) };
+  }
+
+  async #checkpoint(): Promise<void> {
+    try {
+      const client = await this.#server.connect({ patienceMs: CHECKPOINT_MS });
+      await client.query('CHECKPOINT').finally(() => closeOwn(client));
+    } catch (error) {
+      this.#world.logger.warn({ reason: (error as Error).message }, 'the first checkpoint was not made');
+    }
   }
 
   /** Lets no new clients in, and waits until those who are in have finished. */

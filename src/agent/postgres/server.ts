@@ -2,7 +2,7 @@
  * One PostgreSQL and its guard: starting, stopping, and changing its configuration, each with certainty of what has come of
  * it. It is always started as a standby.
  */
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type pg from 'pg';
@@ -138,8 +138,7 @@ export class Server {
     }
     await this.#process?.exited;
     this.#process = null;
-    // PostgreSQL would take the number in it for its own's if it has been given to another process since.
-    if (data !== null) await rm(join(data, 'postmaster.pid'), { force: true });
+    if (data !== null) await removeLocks(data, this.settings);
     this.#guard?.forget();
     return true;
   }
@@ -259,6 +258,25 @@ export class Server {
       void endProcessesIn(data);
     });
   }
+}
+
+/**
+ * Removes the lock files of a postmaster that has ended. PostgreSQL would take it for a living one if its number has been given
+ * to another process since, or as long as its parent has taken no notice of its end.
+ */
+async function removeLocks(data: string, { socketFolders, port }: PostgresSettings): Promise<void> {
+  const file = await readPostmasterFile(data);
+  if (file === null) return;
+  const folders = [file.socketFolder ?? '', ...(socketFolders ?? '').split(',')].map((folder) =>
+    folder.trim(),
+  );
+  for (const folder of new Set(folders)) {
+    if (folder === '') continue;
+    const lock = join(folder, `.s.PGSQL.${file.port ?? port}.lock`);
+    const holder = Number.parseInt(await readFile(lock, 'utf8').catch(() => ''), 10);
+    if (holder === file.pid) await rm(lock, { force: true });
+  }
+  await rm(join(data, 'postmaster.pid'), { force: true });
 }
 
 async function endsWithin(process: PostgresProcess, ms: number): Promise<void> {

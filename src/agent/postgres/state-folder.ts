@@ -2,8 +2,8 @@
  * What an agent keeps beside its PostgreSQL's data, in `DATA.sluice`: generated configuration, the terms of timelines, kept
  * WAL, the log, and the mark that says that the data isn't whole.
  */
-import { chmod, mkdir, open, readdir, realpath, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { chmod, mkdir, open, readdir, readFile, realpath, rename, rm } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import type { Stopped } from '../../cluster/inputs.js';
 import { AgentError, errorCode, explainFileError } from '../agent-error.js';
 import type { NodeFolder } from '../node-folder.js';
@@ -71,7 +71,7 @@ export async function makeDataFolder(paths: NodePaths, user: ServerUser | null):
 
 /** Looks at the data of a PostgreSQL that doesn't run. */
 export async function inspectStopped(paths: NodePaths): Promise<Stopped> {
-  if ((await namesIn(paths.folder)).includes(basename(paths.unfinishedMark))) {
+  if ((await readMark(paths)) !== null) {
     return { data: 'damaged', systemIdentifier: null };
   }
   const names = await namesIn(paths.data);
@@ -86,7 +86,7 @@ export async function inspectStopped(paths: NodePaths): Promise<Stopped> {
 export async function requireOwnData(paths: NodePaths): Promise<void> {
   const { data } = await inspectStopped(paths);
   if (data !== 'damaged') return;
-  if ((await namesIn(paths.folder)).includes(basename(paths.unfinishedMark))) return;
+  if ((await readMark(paths)) !== null) return;
   throw new AgentError(`${paths.data} holds files, and isn't a data folder of PostgreSQL`, [
     'Name another folder, or move those files away.',
   ]);
@@ -95,6 +95,26 @@ export async function requireOwnData(paths: NodePaths): Promise<void> {
 /** From now on, until {@link unmark}, the data counts as damaged, also after a crash of the machine. */
 export async function markDamaged(paths: NodePaths, what: string): Promise<void> {
   await writeDurably(paths.unfinishedMark, `The data beside this folder is not whole: ${what}\n`, null);
+}
+
+/** What is under way or was broken off; null: the data is whole. */
+export async function readMark(paths: NodePaths): Promise<string | null> {
+  return readFile(paths.unfinishedMark, 'utf8').catch((error) => {
+    if (errorCode(error) === 'ENOENT') return null;
+    throw error;
+  });
+}
+
+/** Takes everything out of the data folder, which stays: a volume may be mounted there. */
+export async function emptyData(paths: NodePaths): Promise<void> {
+  await emptyFolder(paths.data);
+  await rm(paths.tablespaces, { recursive: true, force: true });
+}
+
+export async function emptyFolder(folder: string): Promise<void> {
+  for (const name of await namesIn(folder)) {
+    if (name !== 'lost+found') await rm(join(folder, name), { recursive: true, force: true });
+  }
 }
 
 export async function unmark(paths: NodePaths): Promise<void> {
