@@ -64,6 +64,7 @@ test('a new life ends what an earlier one has left, its guard too', async () => 
   const { postmaster } = node;
   // The lock is a stopped process's: it has to be gone before another agent may begin.
   agent.kill('SIGKILL');
+  await once(agent, 'exit');
   await node.begin();
   await node.restart();
   assert.notEqual(node.postmaster, postmaster);

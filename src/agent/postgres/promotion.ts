@@ -32,12 +32,15 @@ export async function promote(
   ledger: TermLedger,
   { term, above }: { readonly term: number; readonly above: number },
 ): Promise<Position> {
-  await server.reload({ isOpen: false, synchronousStandbyNames: NOBODY });
-  await closeToClients(server);
   const { newest } = await findHistories(server.wal);
   const expected = Math.max(newest, above) + 1;
-  await ledger.beginPromotion({ timeline: expected, term });
-  await leaveOut(server, newest + 1, expected - 1);
+  const isShut = server
+    .reload({ isOpen: false, synchronousStandbyNames: NOBODY })
+    .then(() => closeToClients(server));
+  const isNoted = ledger
+    .beginPromotion({ timeline: expected, term })
+    .then(() => leaveOut(server, newest + 1, expected - 1));
+  await Promise.all([isShut, isNoted]);
   await server.query('SELECT pg_promote(false)');
   await untilPromoted(server);
   await server.markAsStandby();

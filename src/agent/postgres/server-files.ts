@@ -6,7 +6,7 @@ import { access, readFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import type { Login, PostgresSettings } from './postgres-side.js';
-import { type NodePaths, writeDurably } from './state-folder.js';
+import { type NodePaths, writeAtOnce, writeDurably } from './state-folder.js';
 
 /** What is changed while PostgreSQL runs. */
 export interface ChangingSettings {
@@ -87,10 +87,10 @@ export class ServerFiles {
     await this.#cleanAutoConf();
     const names = new Set([userInfo().username, serverUser?.name ?? userInfo().username]);
     const map = [...names].map((name) => `sluice ${quote(name)} ${quote(superuser.user)}\n`).join('');
-    await writeDurably(this.#paths.ident, map, serverUser);
+    await writeAtOnce(this.#paths.ident, map, serverUser);
     const password = replication.password ?? '';
     const escaped = password.replaceAll('\\', '\\\\').replaceAll(':', '\\:');
-    await writeDurably(this.#paths.passfile, `*:*:*:${replication.user}:${escaped}\n`, serverUser);
+    await writeAtOnce(this.#paths.passfile, `*:*:*:${replication.user}:${escaped}\n`, serverUser);
   }
 
   /** @returns the file's generation, as {@link GENERATION} will show it */
@@ -114,8 +114,8 @@ export class ServerFiles {
       ...lines(ours),
       '',
     ];
-    await writeDurably(this.#paths.hba, await this.#hba(changing.isOpen), serverUser);
-    await writeDurably(this.#paths.config, text.join('\n'), serverUser);
+    await writeAtOnce(this.#paths.hba, await this.#hba(changing.isOpen), serverUser);
+    await writeAtOnce(this.#paths.config, text.join('\n'), serverUser);
     return generation;
   }
 

@@ -15,7 +15,7 @@ import { readPostmasterFile } from '../postmaster-file.js';
 import { closeOwn, connectOwn, type OwnConnectionSettings } from './own-connection.js';
 import type { PostgresSettings } from './postgres-side.js';
 import { AS_STARTED, type ChangingSettings, GENERATION, ServerFiles } from './server-files.js';
-import { type NodePaths, nodePaths, realData, writeDurably } from './state-folder.js';
+import { type NodePaths, nodePaths, realData, writeAtOnce } from './state-folder.js';
 
 /** For sessions to end by themselves when everything is to end at once; then they are killed. */
 const IMMEDIATE_MS = 300;
@@ -107,7 +107,7 @@ export class Server {
 
   /** PostgreSQL removes the file when it is promoted: it is put back, so that no crash makes a start one of a primary. */
   async markAsStandby(): Promise<void> {
-    await writeDurably(join(this.paths.data, 'standby.signal'), '', this.settings.serverUser);
+    await writeAtOnce(join(this.paths.data, 'standby.signal'), '', this.settings.serverUser);
   }
 
   /**
@@ -154,48 +154,39 @@ export class Server {
    */
   async reload(change: Partial<ChangingSettings>): Promise<void> {
     this.#changing = { ...this.#changing, ...change };
-    await this.#adopt();
-    if (await this.#isOverruled()) {
-      await this.query('ALTER SYSTEM RESET primary_conninfo');
-      await this.query('ALTER SYSTEM RESET synchronous_standby_names');
-      await this.#adopt();
-      if (await this.#isOverruled()) throw new Error('PostgreSQL does not take the configuration');
-    }
+    if (await this.#adopt()) return;
+    await this.query('ALTER SYSTEM RESET primary_conninfo');
+    await this.query('ALTER SYSTEM RESET synchronous_standby_names');
+    if (!(await this.#adopt())) throw new Error('PostgreSQL does not take the configuration');
   }
 
-  async #adopt(): Promise<void> {
+  /** @returns false: ALTER SYSTEM has overruled it since the last start */
+  async #adopt(): Promise<boolean> {
     const generation = await this.#files.write(this.#changing);
     this.#process?.signal('SIGHUP');
     const deadline = performance.now() + RELOAD_MS;
     // The postmaster reads pg_hba.conf after its settings, and begins no session meanwhile: so the second of two
     // sessions, one after the other, has met both.
-    for (let seen = 0; seen < 2; ) {
-      if ((await this.#generation()) === generation) seen++;
+    let effective = await this.#effective();
+    for (let seen = 0; ; effective = await this.#effective()) {
+      if (effective.generation === generation) seen++;
       else if (performance.now() > deadline)
         throw new Error('PostgreSQL did not read its configuration again');
       else await pause(POLL_MS);
+      if (seen === 2) break;
     }
+    const { primaryConninfo, synchronousStandbyNames } = this.#changing;
+    return effective.conninfo === primaryConninfo && effective.names === synchronousStandbyNames;
   }
 
-  async #generation(): Promise<string> {
-    const client = await this.connect();
-    try {
-      const { rows } = await client.query(`SELECT current_setting('${GENERATION}') AS generation`);
-      return rows[0].generation;
-    } finally {
-      closeOwn(client);
-    }
-  }
-
-  /** By ALTER SYSTEM, since the last start. */
-  async #isOverruled(): Promise<boolean> {
+  async #effective(): Promise<{ generation: string; conninfo: string; names: string }> {
     const client = await this.connect();
     try {
       const { rows } = await client.query(
-        `SELECT current_setting('primary_conninfo') AS conninfo, current_setting('synchronous_standby_names') AS names`,
+        `SELECT current_setting('${GENERATION}') AS generation, current_setting('primary_conninfo') AS conninfo,
+                current_setting('synchronous_standby_names') AS names`,
       );
-      const { primaryConninfo, synchronousStandbyNames } = this.#changing;
-      return rows[0].conninfo !== primaryConninfo || rows[0].names !== synchronousStandbyNames;
+      return rows[0];
     } finally {
       closeOwn(client);
     }

@@ -2,7 +2,7 @@
  * What an agent keeps beside its PostgreSQL's data, in `DATA.sluice`: generated configuration, the terms of timelines, kept
  * WAL, the log, and the mark that says that the data isn't whole.
  */
-import { chmod, mkdir, open, readdir, readFile, realpath, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Stopped } from '../../cluster/inputs.js';
 import { AgentError, errorCode, explainFileError } from '../agent-error.js';
@@ -135,6 +135,14 @@ export async function writeDurably(path: string, text: string, user: ServerUser 
   await handOver(draft, user);
   await rename(draft, path);
   await syncFolder(dirname(path));
+}
+
+/** Replaces a file at once or not at all. What is written before each start need not survive a crash of the machine. */
+export async function writeAtOnce(path: string, text: string, user: ServerUser | null): Promise<void> {
+  const draft = `${path}.new`;
+  await writeFile(draft, text, { mode: 0o600 });
+  await handOver(draft, user);
+  await rename(draft, path);
 }
 
 /** Makes what was created, renamed or removed in a folder last. */

@@ -33,7 +33,9 @@ export async function synchronize(
 ): Promise<Lsn> {
   const wasUnwatched = server.changing.synchronousStandbyNames === '';
   const target = anyOf(quorum, standbys);
-  if (!wasUnwatched || target !== '') await server.reload({ synchronousStandbyNames: NOBODY });
+  const wasNobody = server.changing.synchronousStandbyNames === NOBODY;
+  if (!wasNobody && !(wasUnwatched && target === ''))
+    await server.reload({ synchronousStandbyNames: NOBODY });
   if (wasUnwatched && target !== '') await untilCommits(server, 'wait');
   await untilCounting(server, []);
   const [row] = await server.query<{ lsn: string }>(`SELECT ${lsnSql('pg_current_wal_flush_lsn()')} AS lsn`);
