@@ -10,7 +10,9 @@ import { SLUICE_VERSION } from '../control/version.js';
 import { registerCheck } from './check-command.js';
 import { registerAgent } from './cluster/agent-command.js';
 import { registerHistory } from './cluster/history-commands.js';
+import { registerReinit } from './cluster/reinit-command.js';
 import { registerStatus } from './cluster/status-command.js';
+import { registerStore } from './cluster/store-command.js';
 import { registerSwitchover } from './cluster/switchover-command.js';
 import { registerWishes } from './cluster/wish-commands.js';
 import { registerConfig } from './config-command.js';
@@ -54,7 +56,9 @@ async function main(argv: readonly string[]): Promise<number> {
   registerStatus(program);
   registerSwitchover(program);
   registerWishes(program);
+  registerReinit(program);
   registerHistory(program);
+  registerStore(program);
   if (argv.length <= 2) {
     program.outputHelp();
     return 0;

@@ -57,7 +57,7 @@ const postgresqlFields = z.strictObject(
     replication_password_file: key(
       name('a file').optional(),
       'file',
-      'The file with its password, the same on all nodes. Without it, standbys get in from anywhere without one: for one machine alone.',
+      'The file with its password, the same on all nodes. Without it, standbys of the same machine get in without one, and others not at all.',
     ),
     config_file: key(
       name('a file').optional(),

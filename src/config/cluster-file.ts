@@ -5,6 +5,7 @@ import { checkAgainst } from './check.js';
 import { type ClusterAccess, readClusterAccess } from './cluster-access.js';
 import { ConfigError, type Problem } from './problem.js';
 import { clusterFields } from './schema/cluster.js';
+import { Section } from './section.js';
 import { explainUnreadable } from './unreadable.js';
 import { readYaml } from './yaml-source.js';
 
@@ -30,6 +31,16 @@ export async function loadClusterFile(file: string): Promise<ClusterAccess> {
   );
   if (access === null) throw new ConfigError(problems);
   return access;
+}
+
+/** The file that holds the token of HTTP, by a configuration file that may name one; null: it names none. */
+export async function loadTokenFile(file: string): Promise<string | null> {
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw refusal(file, '', explainUnreadable(error));
+  });
+  const { values, origins } = readYaml(text, file);
+  const { http_token_file: token } = values;
+  return typeof token === 'string' ? new Section(origins, [], []).path(['http_token_file'], token) : null;
 }
 
 /** `http://10.0.0.1:2379,http://10.0.0.2:2379`, or the path of a socket. */
