@@ -26,9 +26,11 @@ export function registerConfig(program: Command): void {
   config
     .command('schema')
     .description('Prints the JSON Schema of the configuration file, for editors.')
-    .action(async () => {
-      const { configJsonSchema } = await import('../config/documentation.js');
-      process.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`);
+    .option('--agent', "that of an agent's file")
+    .action(async ({ agent }: { agent?: true }) => {
+      const { agentJsonSchema, configJsonSchema } = await import('../config/documentation.js');
+      const schema = agent === true ? agentJsonSchema() : configJsonSchema();
+      process.stdout.write(`${JSON.stringify(schema, null, 2)}\n`);
     });
 }
 

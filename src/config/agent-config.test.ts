@@ -8,7 +8,7 @@ import { type AgentIdentity, loadAgentConfig } from './agent-config.js';
 import { ConfigError } from './problem.js';
 
 const STORE = 'cluster: { store: { etcd: ["http://e:2379"] } }\n';
-const NODE = `node: db1\naddress: 10.0.0.11\n${STORE}postgresql: { data: pgdata }\n`;
+const NODE = `node: db1\naddress: 127.0.0.1\n${STORE}postgresql: { data: pgdata }\n`;
 let folder: string;
 
 before(async () => {
@@ -43,8 +43,8 @@ describe("an agent's file", () => {
 
   test('may leave the name and the address to flags, so that it is the same on all nodes', async () => {
     const shared = `${STORE}postgresql: { data: pgdata }\n`;
-    const { node, address } = await load(shared, { node: 'db2', address: 'db2.example' });
-    assert.deepEqual([node, address], ['db2', 'db2.example']);
+    const { node, address } = await load(shared, { node: 'db2', address: 'localhost' });
+    assert.deepEqual([node, address], ['db2', 'localhost']);
     assert.equal(
       await refusal(shared),
       [
@@ -85,8 +85,12 @@ describe("an agent's file", () => {
     assert.match(message, /settings\."a b": this is no name of a setting/);
     assert.match(await refusal(NODE.replace('db1', 'DB_1')), /node: found "DB_1", expected a name/);
     assert.match(
-      await refusal(NODE.replace('10.0.0.11', '/run/postgresql')),
+      await refusal(NODE.replace('127.0.0.1', '/run/postgresql')),
       /reached from this machine alone/,
+    );
+    assert.match(
+      await refusal(NODE.replace('127.0.0.1', '10.0.0.11')),
+      /postgresql: .* add replication_password_file/,
     );
     assert.match(await refusal(`${NODE}priorty: 1\n`), /priorty: no such setting; did you mean priority\?/);
   });

@@ -21,7 +21,7 @@ export interface AgentConfig {
   /** 0: never leads. */
   readonly priority: number;
   readonly timing: ClusterTiming;
-  /** ms; 0: never. */
+  /** How long a primary's own write may take before it gives way. ms. */
   readonly wedgedMs: number;
   /** Paths are absolute, or relative to the process's folder if the file was given so. */
   readonly postgresql: AgentValues['postgresql'];
@@ -96,7 +96,10 @@ async function readTree(file: string): Promise<ConfigTree> {
   return tree;
 }
 
-function checkIdentity({ node, address, cluster }: AgentValues, section: Section): void {
+/** Reached from the same machine alone. */
+const LOCAL = /^(127\.|localhost$|::1$|\/)/;
+
+function checkIdentity({ node, address, cluster, postgresql }: AgentValues, section: Section): void {
   if (node === undefined)
     section.refuse(['node'], 'no name: write it here, or use --node NAME or SLUICE_NODE');
   if (address === undefined) {
@@ -109,6 +112,12 @@ function checkIdentity({ node, address, cluster }: AgentValues, section: Section
     section.refuse(
       ['address'],
       'a unix socket is reached from this machine alone: name the host or an address',
+    );
+  }
+  if (address !== undefined && !LOCAL.test(address) && postgresql.replication_password_file === undefined) {
+    section.refuse(
+      ['postgresql'],
+      'standbys on other machines log in with a password: add replication_password_file',
     );
   }
   if (address === '0.0.0.0' || address === '*' || address === '::') {
@@ -175,6 +184,8 @@ function timingOf({ timing, cluster }: AgentValues, section: Section): ClusterTi
   atMost('renew_retry', leaseMs / 5, 'a fifth');
   atMost('fence', leaseMs / 3, 'a third');
   atMost('register', leaseMs / 2, 'half');
+  if (timing.wedged < WEDGED_MS_MIN)
+    section.refuse(['timing', 'wedged'], 'a busy disk can take so long: at least 2s');
   if (timing.retry < SHORTEST_MS) section.refuse(['timing', 'retry'], `at least ${SHORTEST_MS} ms`);
   if (timing.grace > timing.patience)
     section.refuse(['timing', 'grace'], 'longer than patience, which it is a part of');
@@ -183,6 +194,7 @@ function timingOf({ timing, cluster }: AgentValues, section: Section): ClusterTi
 
 /** The machine is told the time each 100 ms. */
 const SHORTEST_MS = 50;
+const WEDGED_MS_MIN = 2000;
 
 function withPaths(postgresql: AgentValues['postgresql'], section: Section): AgentValues['postgresql'] {
   const path = (key: 'bin' | 'socket_dir' | 'config_file' | 'hba_file') => {

@@ -124,7 +124,7 @@ const timingFields = z.strictObject(
     wedged: key(
       duration().prefault(10),
       'duration',
-      'A primary gives way when its own small write has not come back for so long, though it runs. 0: never.',
+      'A primary gives way when its own small write has not come back for so long, though it runs. At least 2s.',
     ),
   },
   { error: 'a mapping like { drain: 5s }' },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { configJsonSchema, configMarkdown } from './documentation.js';
+import { agentJsonSchema, configJsonSchema, configMarkdown } from './documentation.js';
 import { CLUSTER_KEYS, DATABASE_KEYS, PEER_KEYS, SETTING_NAMES, SETTINGS, USER_KEYS } from './schema.js';
 
 /** Settings that PgBouncer lacks. */
@@ -46,6 +46,20 @@ test('every setting is documented, with a type and a default', () => {
   for (const name of CLUSTER_KEYS) assert.match(page, new RegExp(`^\\| \`${name}(\\.\\w+)?\` \\| \\w`, 'm'));
   assert.doesNotMatch(page, /undefined|\[object/);
   assert.match(page, /### query_wait_timeout\n\nType: duration .*\. Default: `120`\./);
+});
+
+test("each key of an agent's file is documented, and unknown ones are refused", () => {
+  const { additionalProperties, properties } = agentJsonSchema() as {
+    additionalProperties: unknown;
+    properties: Record<string, { properties?: object }>;
+  };
+  assert.equal(additionalProperties, false);
+  const page = configMarkdown();
+  for (const [name, { properties: inner }] of Object.entries(properties)) {
+    const keys =
+      inner === undefined || name === 'cluster' ? [name] : Object.keys(inner).map((key) => `${name}.${key}`);
+    for (const key of keys) assert.ok(page.includes(`\n| \`${key}\` | `), key);
+  }
 });
 
 test('the JSON Schema refuses unknown keys and knows the defaults', () => {

@@ -1,5 +1,6 @@
 /** docs/configuration.md and the JSON Schema, made from the schema so that they can't disagree with it. */
 import * as z from 'zod';
+import { agentSchema } from './agent-schema.js';
 import { configSchema } from './schema.js';
 
 /** The part of a property's JSON Schema that the documentation uses. */
@@ -39,7 +40,19 @@ export function configMarkdown(): string {
     ([name, introduction]) => `## ${name}\n\n${introduction}\n\n${keyTable(entrySchema(schema, name))}`,
   );
   const cluster = `## cluster\n\n${CLUSTER_TEXT}\n\n${keyTable(schema.properties.cluster as ObjectSchema)}`;
-  return `${[INTRODUCTION, ...sections, ...lists, cluster].join('\n\n')}\n`;
+  return `${[INTRODUCTION, ...sections, ...lists, cluster, agentFile()].join('\n\n')}\n`;
+}
+
+/** The JSON Schema of an agent's file. */
+export function agentJsonSchema(): Record<string, unknown> {
+  return z.toJSONSchema(agentSchema, { io: 'input', target: 'draft-2020-12' }) as Record<string, unknown>;
+}
+
+function agentFile(): string {
+  const { properties, ...schema } = agentJsonSchema() as unknown as ObjectSchema;
+  const cluster: PropertySchema = { 'x-type': 'mapping', description: 'The section `cluster`, as above.' };
+  const table = keyTable({ ...schema, properties: { ...properties, cluster } });
+  return `## The agent's file\n\n${AGENT_TEXT}\n\n${table}`;
 }
 
 /** The mapping form of an entry of one of the lists. */
@@ -63,7 +76,8 @@ function describe([name, property]: [string, PropertySchema]): string {
 }
 
 function showDefault({ default: value }: PropertySchema): string {
-  return value === '' ? 'empty' : `\`${String(value)}\``;
+  const isEmpty = value === '' || (typeof value === 'object' && Object.keys(value as object).length === 0);
+  return isEmpty ? 'empty' : `\`${String(value)}\``;
 }
 
 function keyTable(schema: ObjectSchema): string {
@@ -145,5 +159,26 @@ cluster:
 \`\`\`
 
 Relative paths of files count from the folder of the configuration file.`;
+
+const AGENT_TEXT = `\`sluice agent -c FILE\` reads a YAML file of its own (see [availability.md](availability.md)). An unknown key is an error, and
+\`--dry-run\` says what the agent would do. \`sluice config schema --agent\` prints its JSON Schema. A change takes effect when the agent
+is started again.
+
+\`\`\`yaml
+node: db1
+address: 10.0.0.11
+cluster:
+  name: main
+  store: { etcd: [http://10.0.0.21:2379, http://10.0.0.22:2379, http://10.0.0.23:2379] }
+durability: durable
+postgresql:
+  data: /var/lib/postgresql/17/main
+  bootstrap: initdb            # on one node
+  replication_password_file: replication-password
+  settings: { max_connections: 200, shared_buffers: 4GB }
+  client_rules: ["host all all 10.0.0.0/8 scram-sha-256"]
+http_listen: 10.0.0.11:8008
+http_token_file: token
+\`\`\``;
 
 const PEERS_TEXT = `Other processes that share the clients, by their \`peer_id\`: cancel requests with their number are passed on to them.`;
