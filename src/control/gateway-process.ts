@@ -73,6 +73,8 @@ export interface RunningGateway {
    * @throws when PostgreSQL's grammar can't be loaded
    */
   explainRoute(database: string, sql: string): Promise<Explanation>;
+  /** How often the parser of statements was made anew. */
+  readonly parserReplacements: number;
   /** Carries out an operator's command; resolves when it has taken effect. */
   execute(command: GatewayCommand): Promise<CommandOutcome>;
   /** What another process of this machine can be given to go on with. */
@@ -267,6 +269,10 @@ class GatewayProcess implements RunningGateway {
 
   explainRoute(database: string, sql: string): Promise<Explanation> {
     return this.#verdicts.explain(database, sql);
+  }
+
+  get parserReplacements(): number {
+    return this.#verdicts.parserReplacements;
   }
 
   execute(command: GatewayCommand): Promise<CommandOutcome> {

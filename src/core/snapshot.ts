@@ -56,6 +56,8 @@ export interface Counters {
   notificationsOverrun: number;
   /** Reads that a standby could not carry out, and the primary did. */
   readsRepeated: number;
+  /** Requests outside of transactions that went to the primary since they are longer than `UNIT_BYTES_MAX`. */
+  longUnits: number;
   /** How often clients of a database had to wait for a primary, and for how long in all, in ms; those that still do not counted. */
   holds: number;
   holdMs: number;
@@ -107,6 +109,8 @@ export interface RoutedDatabaseSnapshot {
   readonly database: string;
   readonly nodes: readonly NodeSnapshot[];
   readonly reads: Readonly<RouteCounters>;
+  /** How many users the watching of its nodes doesn't log in as any more: `NODE_LOGINS_MAX` are kept. */
+  readonly loginsForgotten: number;
   /** Null: nothing has been asked about yet. */
   readonly shapes: ShapeFigures | null;
 }

@@ -77,6 +77,7 @@ export function takeSnapshot(gateway: Observed, detail: SnapshotDetail): Snapsho
       database: database.name,
       nodes: cluster.snapshot(),
       reads: { ...cluster.counters },
+      loginsForgotten: cluster.loginsForgotten,
       shapes: gateway.shapes.find(database)?.figures ?? null,
     })),
     shapes: detail === 'shapes' ? gateway.shapes.routed.flatMap(shapesOf) : null,

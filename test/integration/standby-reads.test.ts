@@ -133,6 +133,8 @@ describe('a database with standbys', () => {
         // It goes on with the server connection that it has until that has told what was set.
         await until('an explanation', async () => why.test(noticeOf(await client.query('SELECT place()'))));
         assert.match(noticeOf(await client.query('DELETE FROM facts WHERE n = 7')), /routed to the primary/);
+        const long = `SELECT '${'x'.repeat(70_000)}'`;
+        assert.match(noticeOf(await client.query(long)), /primary: it is longer than 65536 bytes/);
         await client.query("SET sluice.consistency = 'primary'; SET sluice.explain_route = 'off'");
         await until('the primary', async () => (await place(client)) === onPrimary);
         for (let count = 0; count < 10; count += 1) assert.equal(await place(client), onPrimary);

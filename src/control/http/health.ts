@@ -33,6 +33,8 @@ export interface Health extends Readiness {
   readonly cluster: (ClusterStatus & { readonly state: string }) | null;
   /** The nodes of databases that are routed, while these have clients, and where their reads have gone. */
   readonly routed: Snapshot['routed'] | null;
+  /** How often PostgreSQL's parser was made anew, since a text had broken it or its memory had grown too large. */
+  readonly parserReplacements: number;
 }
 
 /** Asks the data plane; null when it has ended or is silent. */
@@ -76,6 +78,7 @@ export async function readHealth(operator: Operator): Promise<Health> {
     pins: snapshot?.pins ?? null,
     cluster: clusterOf(operator),
     routed: snapshot?.routed ?? null,
+    parserReplacements: operator.gateway.parserReplacements,
   };
 }
 

@@ -57,6 +57,12 @@ describe('the verdicts for reactors', () => {
     return facts;
   }
 
+  test('the parser is not made anew without need', async () => {
+    await load();
+    await ask('SELECT 1');
+    assert.equal(verdicts.parserReplacements, 0);
+  });
+
   test('nothing is said of a database whose catalogue is not known', async () => {
     assert.deepEqual(await ask('SELECT 1'), { kind: 'statement', version: 0, facts: null });
     await load('other');

@@ -6,6 +6,7 @@ import type {
   ShapeFacts,
   StatementQuestion,
 } from '../../core/route/route-questions.js';
+import type { PostgresParser } from '../../grammar/postgres-parser.js';
 import { type Catalogue, NO_CATALOGUE, type SearchPath } from '../../routing/catalogue.js';
 import { CATALOGUE_ROWS_MAX, type CataloguePart } from '../../routing/catalogue-queries.js';
 import { catalogueRows, loadedCatalogue } from '../../routing/loaded-catalogue.js';
@@ -50,10 +51,16 @@ export class Verdicts {
   readonly #databases = new Map<string, KnownDatabase>();
   readonly #warn: (message: string) => void;
   #judge: Promise<StatementJudge> | null = null;
+  #parser: PostgresParser | null = null;
   #lastVersion = 0;
 
   constructor(warn: (message: string) => void) {
     this.#warn = warn;
+  }
+
+  /** How often the parser was made anew, since a text had broken it or its memory had grown too large. */
+  get parserReplacements(): number {
+    return this.#parser?.replaced ?? 0;
   }
 
   /** Never rejects. */
@@ -95,11 +102,18 @@ export class Verdicts {
 
   /** The parser is loaded for the first statement: it takes tens of megabytes. */
   #open(): Promise<StatementJudge> {
-    this.#judge ??= openJudge();
+    this.#judge ??= this.#openJudge();
     this.#judge.catch(() => {
       this.#judge = null;
     });
     return this.#judge;
+  }
+
+  async #openJudge(): Promise<StatementJudge> {
+    const { PostgresParser } = await import('../../grammar/postgres-parser.js');
+    this.#parser = await PostgresParser.open();
+    const seed = randomBytes(8);
+    return new StatementJudge(this.#parser, [seed.readInt32LE(0), seed.readInt32LE(4)]);
   }
 
   #load(database: string, parts: readonly CataloguePart[]): number {
@@ -130,13 +144,6 @@ export class Verdicts {
     this.#databases.set(database, known);
     return known;
   }
-}
-
-async function openJudge(): Promise<StatementJudge> {
-  const { PostgresParser } = await import('../../grammar/postgres-parser.js');
-  const parser = await PostgresParser.open();
-  const seed = randomBytes(8);
-  return new StatementJudge(parser, [seed.readInt32LE(0), seed.readInt32LE(4)]);
 }
 
 function decide(verdict: StatementVerdict, { catalogue }: KnownDatabase, path: SearchPath): StandbyDecision {

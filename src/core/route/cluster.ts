@@ -410,6 +410,11 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
     this.stir();
   }
 
+  /** Of users whose pools there are, how many it doesn't log in as any more, for there are too many. */
+  get loginsForgotten(): number {
+    return this.shared.logins.forgotten;
+  }
+
   /** Nobody waits for anything. */
   get isIdle(): boolean {
     return this.strong.isEmpty && this.queries.isIdle;

@@ -10,6 +10,8 @@ interface Login {
 }
 
 export class Logins {
+  /** How many users had to leave for others: {@link NODE_LOGINS_MAX} are kept. */
+  forgotten = 0;
   private logins: Login[];
 
   constructor(user: UserSettings, limits: PoolLimits) {
@@ -38,6 +40,7 @@ export class Logins {
     const others = this.logins.filter((login) => login !== known);
     // Who is known to be let in stays in front; room is made by those who were refused.
     const isFull = others.length >= NODE_LOGINS_MAX;
+    if (isFull) this.forgotten += 1;
     const leaves = isFull ? (others.find(({ isRefused }) => isRefused) ?? others.at(-1)) : undefined;
     this.logins = [...others.filter((login) => login !== leaves), { user, limits, isRefused: false }];
     return hadNone;

@@ -5,6 +5,8 @@ import { SEARCH_PATHS_MAX } from '../limits.js';
 const USER = '$user';
 
 export class SearchPaths {
+  /** How often all were forgotten, since there were {@link SEARCH_PATHS_MAX}. */
+  overflows = 0;
   private readonly ofAll = new Map<string, number>();
   private readonly ofUsers = new Map<string, Map<string, number>>();
   private last = 0;
@@ -21,6 +23,7 @@ export class SearchPaths {
       this.ofAll.clear();
       this.ofUsers.clear();
       this.count = 0;
+      this.overflows += 1;
     }
     this.count += 1;
     const number = ++this.last;

@@ -49,6 +49,8 @@ export interface ShapeFigures {
   readonly questions: number;
   /** How many it was not asked about, for there were too many questions (`QuestionBudget`). */
   readonly deferred: number;
+  /** How often the search_paths were forgotten, and with them all that is known: there were {@link SEARCH_PATHS_MAX}. */
+  readonly pathOverflows: number;
   /** 0: the catalogue has not been read yet. */
   readonly catalogueVersion: number;
 }
@@ -153,7 +155,11 @@ export class Shapes {
   get figures(): ShapeFigures {
     const { hits, misses, evictions, size } = this.cache;
     const { questions, deferred, version } = this;
-    return { known: size, hits, misses, evictions, questions, deferred, catalogueVersion: version };
+    const { overflows: pathOverflows } = this.paths;
+    return {
+      ...{ known: size, hits, misses, evictions, questions, deferred, pathOverflows },
+      catalogueVersion: version,
+    };
   }
 
   /** All of which something is known, in no order. */

@@ -22,7 +22,7 @@ import type { Exchange } from '../server/exchange.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { KnownShape } from '../statements.js';
 import { PASS } from './message-handler.js';
-import { eachPreparedName, UNIT_BYTES_MAX } from './routed-unit.js';
+import { eachPreparedName, TOO_LONG, UNIT_BYTES_MAX } from './routed-unit.js';
 import { giveBack, takeBuffer } from './unit-copies.js';
 import { type JudgedClient, type JudgedPool, type TransactionStart, UnitJudge } from './unit-judge.js';
 
@@ -168,6 +168,7 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     if (!judgement.mayRead) return this.toPrimary();
     if (isQuery && isIncomplete(total, position, end)) return WHOLE;
     const unitEnd = judgement.read(type, total, bytes, position, end, false);
+    if (unitEnd === TOO_LONG) this.context.counters.longUnits += 1;
     if (unitEnd < 0) return this.toPrimary();
     this.unitBytes = unitEnd - position;
     this.shape = judgement.shape;

@@ -10,7 +10,7 @@ import {
   buildQuery,
   buildSync,
 } from '../../wire/client-messages.js';
-import { eachPreparedName, readBatch, UNIT_BYTES_MAX, type UnitReader } from './routed-unit.js';
+import { eachPreparedName, readBatch, TOO_LONG, UNIT_BYTES_MAX, type UnitReader } from './routed-unit.js';
 
 /** Takes every text that begins with `select`, and every statement that is named in `known`. */
 class Reader implements UnitReader {
@@ -84,7 +84,10 @@ describe('a batch', () => {
 
   test('with anything else in it is not one', () => {
     assert.equal(lengthRead([...READ, buildQuery('select 1'), SYNC]), -1);
-    assert.equal(lengthRead([...READ, buildParse('', `select ${' '.repeat(UNIT_BYTES_MAX)}`), SYNC]), -1);
+    const long = buildParse('', `select ${' '.repeat(UNIT_BYTES_MAX)}`);
+    assert.equal(lengthRead([...READ, long, SYNC]), TOO_LONG);
+    // That is known before all of it is there.
+    assert.equal(lengthRead([...READ, long.subarray(0, 100)]), TOO_LONG);
   });
 
   test('must leave no portal where none may be left', () => {
@@ -103,7 +106,8 @@ describe('a batch', () => {
         let at = 0;
         for (let skipped = 0; skipped < place; skipped += 1) at += bytes.readInt32BE(at + 1) + 1;
         bytes.writeInt32BE(lie, at + 1);
-        assert.equal(readBatch(bytes, 0, bytes.length, new Reader()), -1);
+        const expected = lie > UNIT_BYTES_MAX ? TOO_LONG : -1;
+        assert.equal(readBatch(bytes, 0, bytes.length, new Reader()), expected);
       }
     }
   });

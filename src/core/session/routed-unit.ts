@@ -19,6 +19,8 @@ export interface UnitReader {
 
 /** Longer units, in bytes, are not kept to be repeated: they go to the primary. */
 export const UNIT_BYTES_MAX = 65_536;
+/** In place of where a unit ends: it is longer than {@link UNIT_BYTES_MAX}. */
+export const TOO_LONG = -2;
 
 /** The messages of which a batch consists that can be judged. */
 const PARTS: ReadonlySet<number> = new Set([
@@ -44,7 +46,8 @@ class BatchReader {
       const type = bytes[at]!;
       const length = readInt32(bytes, at + 1);
       const next = at + 1 + length;
-      if (length < 4 || next > end || next - start > UNIT_BYTES_MAX) return -1;
+      if (length >= 4 && next - start > UNIT_BYTES_MAX) return TOO_LONG;
+      if (length < 4 || next > end) return -1;
       if (type === Frontend.Sync) return this.usesStatement ? next : -1;
       if (!PARTS.has(type) || !this.admits(type, bytes, at + HEADER_BYTES, next, reader)) return -1;
       at = next;
@@ -84,7 +87,7 @@ const batchReader = new BatchReader();
 
 /**
  * Reads the batch at `start`. Returns where it ends, behind its Sync; -1: not all of it is there, the reader has refused it,
- * it is malformed, holds something else, or only prepares statements. Allocates nothing.
+ * it is malformed, holds something else, or only prepares statements; {@link TOO_LONG}. Allocates nothing.
  */
 export function readBatch(bytes: Uint8Array, start: number, end: number, reader: UnitReader): number {
   return batchReader.read(bytes, start, end, reader);

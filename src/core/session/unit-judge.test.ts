@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { buildBind, buildExecute, buildParse, buildSync } from '../../wire/client-messages.js';
 import { Parse, Query } from '../../wire/frontend.js';
 import type { ParameterSet } from '../parameters.js';
+import { TOO_LONG, UNIT_BYTES_MAX } from './routed-unit.js';
 import { UnitJudge } from './unit-judge.js';
 
 const setOf = (values: Record<string, string>): ParameterSet =>
@@ -70,6 +71,14 @@ describe('where a unit may run', () => {
   test('a batch may, if the names of its statements are not the concern of one server connection', () => {
     assert.ok(newJudge().readBatch(true));
     assert.ok(!newJudge().readBatch(false));
+  });
+
+  test('what is too long is not looked at', () => {
+    const { judge, asked } = newJudge();
+    const text = Buffer.from(`Q\0\0\0\0SELECT '${'x'.repeat(UNIT_BYTES_MAX)}'\0`);
+    assert.equal(judge.read(Query, text.length, text, 0, 100, false), TOO_LONG);
+    assert.deepEqual(asked, []);
+    assert.match(judge.reason, /it is longer than/);
   });
 
   test('what keeps reads on the primary', () => {

@@ -7,7 +7,7 @@ import type { ParameterSet } from '../parameters.js';
 import { NO_ROLE, ROLE, SESSION_AUTHORIZATION } from '../session-state.js';
 import type { Consistency } from '../settings.js';
 import type { KnownShape, Statement } from '../statements.js';
-import { readBatch, UNIT_BYTES_MAX, type UnitReader } from './routed-unit.js';
+import { readBatch, TOO_LONG, UNIT_BYTES_MAX, type UnitReader } from './routed-unit.js';
 import { textRules } from './text-rules.js';
 
 /** What is known of the statements of a database. */
@@ -54,6 +54,7 @@ export interface JudgedPool {
 
 const NOT_YET_KNOWN = 'what it does is not known yet';
 const NOT_WHOLE = 'not all of it was in sight, or it does not consist of reads alone';
+const LONG = `it is longer than ${UNIT_BYTES_MAX} bytes`;
 const UNREADABLE = 'texts in this client_encoding are not read';
 const BY_COMMENT = 'a comment asks for the primary';
 const BY_COMMENT_STANDBY = 'a comment asks for a standby';
@@ -135,7 +136,7 @@ export class UnitJudge implements UnitReader {
 
   /**
    * Reads the unit at `position`, a simple Query of `total` bytes or a batch. Returns where it ends if it may run on a
-   * standby; else -1.
+   * standby; else -1, or {@link TOO_LONG}.
    * @param inTransaction it belongs to a transaction that runs on one
    */
   read(
@@ -153,11 +154,19 @@ export class UnitJudge implements UnitReader {
     this.begins = null;
     this.reads = false;
     if (type !== Frontend.Query) {
-      return this.client.statements?.renames === true ? readBatch(bytes, position, end, this) : -1;
+      const unitEnd = this.client.statements?.renames === true ? readBatch(bytes, position, end, this) : -1;
+      return unitEnd === TOO_LONG ? this.tooLong() : unitEnd;
     }
+    if (total > UNIT_BYTES_MAX) return this.tooLong();
     const unitEnd = position + total;
-    if (total > UNIT_BYTES_MAX || total <= HEADER_BYTES || unitEnd > end) return -1;
+    if (total <= HEADER_BYTES || unitEnd > end) return -1;
     return this.text(bytes, position + HEADER_BYTES, unitEnd - 1) ? unitEnd : -1;
+  }
+
+  private tooLong(): number {
+    this.shape = null;
+    this.reason = LONG;
+    return TOO_LONG;
   }
 
   /** How much the unit that was read last must see. */
