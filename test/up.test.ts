@@ -17,6 +17,7 @@ import { forgetProcess, freePort, noteProcess, scratchFolder } from './harness/s
 import { until, within } from './harness/until.js';
 
 const END_LIMIT_MS = 30_000;
+const START_LIMIT_MS = 60_000;
 const NODES = ['node1', 'node2'];
 
 /** Those that a failed test left; they would keep the test process waiting. */
@@ -58,10 +59,14 @@ class UpRun {
   }
 
   async ready(): Promise<number[]> {
-    await until('readiness', () => {
-      if (this.child.exitCode !== null) assert.fail(`it ended:\n${this.output}`);
-      return /Sluice is ready/.test(this.output);
-    });
+    await until(
+      'readiness',
+      () => {
+        if (this.child.exitCode !== null) assert.fail(`it ended:\n${this.output}`);
+        return /Sluice is ready/.test(this.output);
+      },
+      START_LIMIT_MS,
+    );
     const pids = await postmasters(this.folder);
     pids.forEach(noteProcess);
     return pids;
@@ -150,7 +155,11 @@ describe('sluice up', { skip: missingPostgres() }, () => {
 
   test('interrupted while it starts, it leaves nothing', async () => {
     const run = new UpRun(folder, port);
-    await until('the first node', () => /starting the agent of node1|starting node1/.test(run.output));
+    await until(
+      'the first node',
+      () => /starting the agent of node1|starting node1/.test(run.output),
+      START_LIMIT_MS,
+    );
     run.child.kill('SIGINT');
     assert.equal(await run.end(), 130, run.output);
     await assertNothingLeft(folder, port, []);

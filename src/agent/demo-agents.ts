@@ -28,7 +28,7 @@ import {
 import { eventOf } from './event-journal.js';
 import { NodeAgent } from './node-agent.js';
 import { inspectData, lastLines, nodeFolder } from './node-folder.js';
-import { LOOPBACK } from './ports.js';
+import { LOOPBACK, probePort } from './ports.js';
 import { initializeData, inspectData as inspectStopped } from './postgres/initialize.js';
 import { openPostgresSide } from './postgres/local-postgres.js';
 import { CANARY_MS, type PostgresSettings } from './postgres/postgres-side.js';
@@ -58,6 +58,13 @@ interface Node {
   readonly agent: NodeAgent;
 }
 
+/** What all agents stand on. */
+interface Base {
+  readonly ready: ReadyGround;
+  readonly access: ClusterAccess;
+  readonly store: Store;
+}
+
 /** Whether agents can run here. */
 export function canRunAgents(): boolean {
   return process.platform === 'linux';
@@ -83,6 +90,7 @@ class AgentDemo {
   readonly #nodes: Node[] = [];
   #server: EmbeddedServer | null = null;
   #store: Store | null = null;
+  #readyBase: Base | null = null;
   /** By node: the last that its agent has warned of. */
   readonly #warnings = new Map<string, string>();
   #isReady = false;
@@ -93,8 +101,13 @@ class AgentDemo {
     this.#ground = ground;
   }
 
+  /** What is there once the store is open. */
+  get #base(): Base {
+    return this.#readyBase!;
+  }
+
   async run(): Promise<DemoCluster> {
-    const { progress, signal } = this.#options;
+    const { progress } = this.#options;
     const ready = await this.#ground.prepare(false);
     const { path } = this.#ground.folder;
     if (ready.sockets === null) {
@@ -107,11 +120,9 @@ class AgentDemo {
       store: { kind: 'embedded', socketPath },
     };
     const store = await this.#openStore(access, socketPath);
+    this.#readyBase = { ready, access, store };
     await this.#requireLastPrimary(store);
-    for (const [index, port] of this.#ground.ports.entries()) {
-      signal.throwIfAborted();
-      await this.#startNode(index, port, ready, access, store);
-    }
+    for (const index of this.#ground.ports.keys()) await this.#startNode(index);
     await this.#untilWhole(store);
     progress.end(this.#summary());
     this.#isReady = true;
@@ -179,21 +190,16 @@ class AgentDemo {
     ]);
   }
 
-  async #startNode(
-    index: number,
-    port: number,
-    ready: ReadyGround,
-    access: ClusterAccess,
-    store: Store,
-  ): Promise<void> {
-    const { progress } = this.#options;
+  /** Makes the data of the very first node, and starts its agent. */
+  async #startNode(index: number): Promise<void> {
+    const { progress, signal } = this.#options;
+    signal.throwIfAborted();
     const name = nodeName(index);
-    const postgres = this.#settingsOf(name, port, ready);
+    const postgres = this.#settingsOf(index);
     const { folder } = nodeFolder(this.#ground.folder.path, name);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await handOver(folder, postgres.serverUser);
-    const isNew = !(await store.read()).values.has(EPOCH);
-    const isFirst = index === 0 && isNew;
+    const isFirst = index === 0 && !(await this.#base.store.read()).values.has(EPOCH);
     if (isFirst && (await inspectStopped(postgres)).data !== 'whole') {
       progress.begin(`creating ${name}, the first primary`);
       await rm(nodePaths(postgres).folder, { recursive: true, force: true });
@@ -201,31 +207,39 @@ class AgentDemo {
       await initializeData(postgres);
     }
     progress.begin(`starting the agent of ${name}`);
-    const logger = pino({ level: 'warn' }, { write: (line: string) => this.#keepWarning(name, line) });
+    this.#nodes.push(await this.#startAgent(index, isFirst));
+  }
+
+  async #startAgent(index: number, mayBegin: boolean): Promise<Node> {
+    const name = nodeName(index);
+    const postgres = this.#settingsOf(index);
     const agent = await NodeAgent.start({
-      settings: this.#clusterSettings(name, port, isFirst),
+      settings: this.#clusterSettings(name, postgres.port, mayBegin),
       life: randomBytes(8).toString('hex'),
-      store: openStore(access, monotonicMs),
+      store: openStore(this.#base.access, monotonicMs),
       answerMs: ANSWER_MS,
       clock: monotonicMs,
-      logger,
+      logger: pino({ level: 'warn' }, { write: (line: string) => this.#keepWarning(name, line) }),
       openPostgres: (world) => openPostgresSide(postgres, world),
       onReport: (report) => this.#report(name, report),
       onStoreTrouble: (error) => error !== null && this.#note(`${name}: ${error.message}`),
       onLate: () => {},
       onBroken: (error) => this.#note(`the agent of ${name} has failed: ${(error as Error).message}`),
     });
-    this.#nodes.push({ name, postgres, agent });
+    return { name, postgres, agent };
   }
 
-  #settingsOf(name: string, port: number, { binaries, sockets }: ReadyGround): PostgresSettings {
-    const { path, user } = this.#ground.folder;
+  #settingsOf(index: number): PostgresSettings {
+    const { folder, ports } = this.#ground;
+    const { path, user } = folder;
+    const { binaries, sockets } = this.#base.ready;
+    const name = nodeName(index);
     return {
       node: name,
       data: nodeFolder(path, name).data,
       binaries,
       serverUser: user,
-      ...{ listen: LOOPBACK, port, socketFolders: sockets!.path, canaryMs: CANARY_MS },
+      ...{ listen: LOOPBACK, port: ports[index]!, socketFolders: sockets!.path, canaryMs: CANARY_MS },
       superuser: { user: SUPERUSER, password: null },
       replication: { user: REPLICATION, password: null },
       ...{ configFile: null, hbaFile: null },
@@ -285,8 +299,22 @@ class AgentDemo {
         isPaused = false;
       }
       if (this.#isWhole()) return;
+      await this.#leaveBusyPorts();
       if (performance.now() - since > START_MS) throw await this.#stuck(now);
       await pause(LOOK_MS);
+    }
+  }
+
+  /** Ports were found free some time ago; a node that has cloned its data first may find that another has come before it. */
+  async #leaveBusyPorts(): Promise<void> {
+    for (const [index, { name, postgres, agent }] of this.#nodes.entries()) {
+      if (agent.state.name !== 'fenced' || !this.#warnings.has(name)) continue;
+      const problem = await probePort(postgres.port);
+      if (problem === null) continue;
+      await agent.end('immediate', STOP_MS);
+      await this.#ground.replacePort(index, problem);
+      this.#warnings.delete(name);
+      this.#nodes[index] = await this.#startAgent(index, false);
     }
   }
 

@@ -112,21 +112,26 @@ export class DemoGround {
 
   /** Ports were found free some time ago. If one isn't any more, and nobody insisted on it, another one does as well. */
   async onFreePort(index: number, start: () => Promise<void>): Promise<void> {
-    const { firstPort, avoidPorts, progress } = this.#options;
     for (let attempt = 1; ; attempt++) {
       try {
         return await start();
       } catch (error) {
         if (!(error instanceof AgentError) || error.kind !== 'port-busy') throw error;
-        if (firstPort !== null || attempt === PORT_ATTEMPTS)
-          throw portUnusable(this.ports[index]!, 'EADDRINUSE', '--pg-port');
+        if (attempt === PORT_ATTEMPTS) throw portUnusable(this.ports[index]!, 'EADDRINUSE', '--pg-port');
       }
-      const avoid = [...avoidPorts, ...this.ports];
-      const [port] = await choosePorts({ count: 1, first: null, previous: [], avoid });
-      progress.note(`port ${this.ports[index]} was taken in the meantime: ${nodeName(index)} gets ${port}`);
-      this.ports[index] = port ?? this.ports[index]!;
-      await this.#remember();
+      await this.replacePort(index, 'EADDRINUSE');
     }
+  }
+
+  /** Another port for a node that does not run. Throws if the operator insists on this one. */
+  async replacePort(index: number, problem: string): Promise<void> {
+    const { firstPort, avoidPorts, progress } = this.#options;
+    if (firstPort !== null) throw portUnusable(this.ports[index]!, problem, '--pg-port');
+    const avoid = [...avoidPorts, ...this.ports];
+    const [port] = await choosePorts({ count: 1, first: null, previous: [], avoid });
+    progress.note(`port ${this.ports[index]} was taken in the meantime: ${nodeName(index)} gets ${port}`);
+    this.ports[index] = port ?? this.ports[index]!;
+    await this.#remember();
   }
 
   /** Gives the folder back. No node runs any more. */
