@@ -9,10 +9,9 @@ import { join } from 'node:path';
 import type pg from 'pg';
 import { AgentError, errorCode } from './agent-error.js';
 import { runToEnd } from './child-process.js';
-import type { CloneOrder } from './clone-order.js';
+import type { CopyOrder } from './clone-order.js';
 import { writeServerFile } from './data-directory.js';
 import { programFailed } from './node-folder.js';
-import { withConnection } from './replication.js';
 import { handOver, type ServerUser } from './server-user.js';
 
 /** Before this version the functions are called pg_start_backup and pg_stop_backup. */
@@ -46,10 +45,10 @@ const LEFT_OUT_AT_TOP = new Set([
 ]);
 
 /** Copies the running primary's data to the standby's folder, together with the files that recovery starts from. */
-export async function copyOnline(order: CloneOrder): Promise<void> {
+export async function copyOnline(order: CopyOrder): Promise<void> {
   const { standby, binaries, user, signal } = order;
   // PostgreSQL ends the backup when this connection ends, so it stays open all the while.
-  const files = await withConnection(order.primaryPort, async (client) => {
+  const files = await order.withPrimary(async (client) => {
     await startBackup(client, binaries.major, `sluice clone ${standby.name}`);
     const tablespaces = await copyFiles(order);
     return { ...(await stopBackup(client, binaries.major)), tablespaces };
@@ -93,29 +92,29 @@ async function stopBackup(client: pg.Client, major: number): Promise<BackupFiles
 }
 
 /** Returns the new locations of tablespaces by their object id. */
-async function copyFiles(order: CloneOrder): Promise<ReadonlyMap<string, string>> {
-  const { primary, standby, user, signal } = order;
-  const copy: CopyRun = { user, signal, copied: 0, total: await countFiles(primary.data), order };
-  await copyFolder(primary.data, standby.data, copy, true);
+async function copyFiles(order: CopyOrder): Promise<ReadonlyMap<string, string>> {
+  const { primaryData, standby, user, signal } = order;
+  const copy: CopyRun = { user, signal, copied: 0, total: await countFiles(primaryData), order };
+  await copyFolder(primaryData, standby.data, copy, true);
   await makeFolder(join(standby.data, 'pg_wal', 'archive_status'), user);
 
   const moved = new Map<string, string>();
-  for (const oid of await readdir(join(primary.data, 'pg_tblspc'))) {
-    const location = await linkTarget(join(primary.data, 'pg_tblspc', oid));
+  for (const oid of await readdir(join(primaryData, 'pg_tblspc'))) {
+    const location = await linkTarget(join(primaryData, 'pg_tblspc', oid));
     if (location === null) continue;
     await makeFolder(standby.tablespaces, user);
     moved.set(oid, join(standby.tablespaces, oid));
     await copyFolder(location, join(standby.tablespaces, oid), copy, false);
   }
   // As pg_basebackup does it: the control file comes last, so that it isn't older than anything copied.
-  await copyOne(join(primary.data, 'global', 'pg_control'), join(standby.data, 'global', 'pg_control'), copy);
+  await copyOne(join(primaryData, 'global', 'pg_control'), join(standby.data, 'global', 'pg_control'), copy);
   return moved;
 }
 
 interface CopyRun {
   readonly user: ServerUser | null;
   readonly signal: AbortSignal;
-  readonly order: CloneOrder;
+  readonly order: CopyOrder;
   copied: number;
   /** As of the start; the number may change while we copy. */
   readonly total: number;

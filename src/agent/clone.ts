@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { AgentError, saysDiskFull } from './agent-error.js';
 import { runToEnd } from './child-process.js';
 import { copyOnline } from './clone-by-copy.js';
-import type { CloneOrder } from './clone-order.js';
+import type { CloneOrder, CopyOrder } from './clone-order.js';
 import { markAsStandby, SUPERUSER } from './data-directory.js';
 import { makeData, programFailed } from './node-folder.js';
 import { LOOPBACK } from './ports.js';
@@ -17,7 +17,9 @@ export async function cloneStandby(order: CloneOrder): Promise<void> {
   const { standby, user, primaryPort, slot } = order;
   await makeData(standby, user, async () => {
     await withConnection(primaryPort, (client) => recreateSlot(client, slot));
-    if (order.binaries.pgBasebackup === null) await copyOnline(order);
+    const withPrimary: CopyOrder['withPrimary'] = (work) => withConnection(primaryPort, work);
+    const copyOrder = { ...order, primaryData: order.primary.data, withPrimary };
+    if (order.binaries.pgBasebackup === null) await copyOnline(copyOrder);
     else await runBaseBackup(order, order.binaries.pgBasebackup);
     await markAsStandby(standby.data, user);
   });

@@ -79,3 +79,18 @@ describe('a primary and its standby', () => {
     });
   });
 });
+
+test('without pg_basebackup a primary of the same machine is copied by its files', async () => {
+  const world = new NodeWorld();
+  const a = await TestNode.open('a', world);
+  const { binaries } = a.settings;
+  const b = await TestNode.open('b', world, { binaries: { ...binaries, pgBasebackup: null } });
+  try {
+    await a.lead(1);
+    await a.query('CREATE TABLE t AS SELECT 1 AS n');
+    await b.join(a, 1);
+    await until('the table on b', async () => (await b.query('SELECT n FROM t')).length === 1);
+  } finally {
+    await Promise.all([a.close(), b.close()]);
+  }
+});

@@ -9,7 +9,9 @@ import type { Answer, Effect } from '../../cluster/inputs.js';
 import type { Contact, Epoch } from '../../cluster/records.js';
 import { runToEnd } from '../child-process.js';
 import { lastPercent } from '../clone.js';
+import { copyOnline } from '../clone-by-copy.js';
 import { lastLines } from '../node-folder.js';
+import { readControlFile } from './control-file.js';
 import { keepWal } from './kept-wal.js';
 import { readOwnConfiguration, restoreOwnConfiguration } from './own-configuration.js';
 import { withOwn } from './own-connection.js';
@@ -31,6 +33,8 @@ const STOP_MS = 10_000;
 /** A primary's checkpoint after its promotion: before, pg_rewind would see its old timeline. */
 const CHECKPOINT_MS = 60_000;
 const POLL_MS = 100;
+/** The backup begins with a checkpoint. */
+const COPY_MS = 600_000;
 
 /** Source of a copy. */
 interface Source {
@@ -60,7 +64,8 @@ export async function replaceData(server: Server, ledger: TermLedger, order: Rep
   else await copy(server, order, source);
   await restoreOwnConfiguration(server.paths.data, own, server.settings.serverUser);
   await ledger.replace(order.epoch!.history);
-  if (order.do === 'rewind') await finish(server, order);
+  const hasAllWal = order.do === 'clone' && server.settings.binaries.pgBasebackup !== null;
+  if (!hasAllWal) await finish(server, order);
   await unmark(server.paths);
   if (order.do === 'rewind') return { kind: 'rewound' };
   return { kind: 'cloned', systemIdentifier: order.epoch!.systemIdentifier };
@@ -129,6 +134,8 @@ async function copy(server: Server, order: Replacement, { tablespaces }: Source)
   const walFolder = await readlink(server.wal).catch(() => null);
   if (walFolder !== null) await emptyFolder(walFolder);
   await emptyData(paths);
+  const program = settings.binaries.pgBasebackup;
+  if (program === null) return copyFiles(server, order);
   const source = copyConninfo(server, order);
   const escaped = (path: string) => path.replaceAll('=', '\\=');
   const mappings = tablespaces.map(
@@ -140,7 +147,31 @@ async function copy(server: Server, order: Replacement, { tablespaces }: Source)
     ...['--progress', '--no-password', ...mappings],
     ...(walFolder === null ? [] : [`--waldir=${walFolder}`]),
   ];
-  await run(server, settings.binaries.pgBasebackup!, args, order);
+  await run(server, program, args, order);
+}
+
+/** Where there is no pg_basebackup: from a primary on this machine, whose files can be read. */
+async function copyFiles(server: Server, order: Replacement): Promise<void> {
+  const { settings, paths } = server;
+  const { host, port } = order.contact!;
+  const login = settings.replication;
+  const reach = { host, port, login, patienceMs: COPY_MS };
+  const primaryData = await withOwn(reach, async (client) => {
+    const { rows } = await client.query(`SELECT current_setting('data_directory') AS data`);
+    return rows[0].data as string;
+  });
+  const control = await readControlFile(primaryData);
+  if (control?.systemIdentifier !== order.epoch!.systemIdentifier) {
+    throw new Error(
+      `${settings.binaries.binDirectory} has no pg_basebackup, which a clone from another machine needs: install it there`,
+    );
+  }
+  await copyOnline({
+    ...{ standby: paths, primaryData, binaries: settings.binaries, user: settings.serverUser },
+    withPrimary: (work) => withOwn(reach, work),
+    signal: server.closing,
+    onPercent: (percent) => order.onProgress(`cloning ${percent} %`),
+  });
 }
 
 /** Under a name that no commit waits for: what has come to a copy that isn't whole is not on a standby. */
@@ -166,7 +197,7 @@ async function run(
 }
 
 /**
- * Replays what the primary wrote while it was rewound, some of which has yet to come: before, the data isn't consistent, and
+ * Replays what the primary wrote while its files were copied, some of which has yet to come: before, the data isn't consistent, and
  * PostgreSQL would not answer.
  */
 async function finish(server: Server, order: Replacement): Promise<void> {

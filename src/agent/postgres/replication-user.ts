@@ -4,13 +4,18 @@ import { deriveVerifier } from '../../config/gateway-settings.js';
 import { formatScramVerifier } from '../../wire/scram.js';
 import type { Server } from './server.js';
 
-/** What pg_rewind reads a primary's files by (its documentation, "Notes"). */
-const FUNCTIONS = [
+/** What pg_rewind reads a primary's files by (its documentation, "Notes"); and a copy without pg_basebackup. */
+const functionsOf = (major: number) => [
   'pg_catalog.pg_ls_dir(text, boolean, boolean)',
   'pg_catalog.pg_stat_file(text, boolean)',
   'pg_catalog.pg_read_binary_file(text)',
   'pg_catalog.pg_read_binary_file(text, bigint, bigint, boolean)',
+  ...(major >= 15
+    ? ['pg_catalog.pg_backup_start(text, boolean)', 'pg_catalog.pg_backup_stop(boolean)']
+    : ['pg_catalog.pg_start_backup(text, boolean, boolean)', 'pg_catalog.pg_stop_backup(boolean, boolean)']),
 ];
+/** Where the data lies, for that copy. */
+const ROLES = ['pg_read_all_settings'];
 /** PostgreSQL's own count. */
 const SCRAM_ITERATIONS = 4096;
 
@@ -23,7 +28,11 @@ export async function ensureReplicationUser(server: Server): Promise<void> {
     password === null ? null : formatScramVerifier(await deriveVerifier(password, SCRAM_ITERATIONS));
   const secret = verifier === null ? '' : ` PASSWORD ${pg.escapeLiteral(verifier)}`;
   const name = pg.escapeIdentifier(user);
-  const grants = FUNCTIONS.map((signature) => `GRANT EXECUTE ON FUNCTION ${signature} TO ${name}`);
+  const { major } = server.settings.binaries;
+  const grants = [
+    ...functionsOf(major).map((signature) => `GRANT EXECUTE ON FUNCTION ${signature} TO ${name}`),
+    ...ROLES.map((role) => `GRANT ${role} TO ${name}`),
+  ];
   // One message is one transaction.
   await server.query([`CREATE ROLE ${name} LOGIN REPLICATION${secret}`, ...grants].join('; '));
 }
