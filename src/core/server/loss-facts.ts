@@ -39,7 +39,8 @@ export class LossFacts {
   of(server: LostServer, beganAt: number) {
     const { exchange } = server;
     return {
-      requestInFlight: exchange.outstanding > 0,
+      // The question what its session holds is nothing of the client's.
+      requestInFlight: exchange.outstanding > 0 && !server.isProbing,
       mayStay: this.mayBeOutlived(server),
       mayHaveCommitted: this.mayHaveCommitted(exchange),
       parametersBefore: this.beganAt === beganAt ? this.before : null,
