@@ -25,7 +25,7 @@ export interface Fault {
   readonly takesOver?: boolean;
   /** The primary is cut off with clients of its own, which go on writing as long as it lets them. */
   readonly isolates?: boolean;
-  /** The primary doesn't end, but falls silent, to all or to some. */
+  /** The primary doesn't end at once: it falls silent, to all or to some, or ends later. */
   readonly isSilent?: boolean;
   /** No statement of anybody may fail. */
   readonly isPlanned?: boolean;
@@ -205,6 +205,7 @@ export const FAULTS = {
   },
   store: {
     what: 'all members of the store are killed, and start again after 15 s',
+    isSilent: true,
     passesAfterMs: 15_000,
     begin: async ({ cluster }) => {
       await Promise.all((cluster.store?.names ?? []).map((name) => cluster.store?.kill(name)));

@@ -3,14 +3,15 @@ import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { APPLICATIONS, type ClusterUnderTest, DATABASES, GATEWAYS } from './clusters/cluster-under-test.js';
-import { missingPrograms, STORES } from './clusters/etcd.js';
-import { FAULTS, type Fault, type FaultName } from './faults.js';
+import { type ClusterUnderTest, machines } from './clusters/cluster-under-test.js';
+import { missingPrograms } from './clusters/etcd.js';
+import { FAULTS, type FaultName } from './faults.js';
 import { NamespaceGround, whyNoNamespaces } from './ground/namespaces.js';
 import { writeHistory } from './load/history.js';
 import { roundLines, summary } from './report.js';
-import { prepareSet, type Round, runRound, startLoad } from './round.js';
+import { ORDINARY_LIMITS, prepareSet, type Round, runRound, startLoad } from './round.js';
 import { STACKS, type Stack, type StackName } from './stacks.js';
+import { broken } from './verdict.js';
 
 const HELP = `
 Three database nodes, two gateways, a store and two machines of clients, each a network namespace of its own. Clients add unique
@@ -68,26 +69,6 @@ function readOptions(): Parsed {
     .opts<Parsed>();
 }
 
-/** What a round shows against what the stack promises. */
-function broken(stack: Stack, fault: Fault, round: Round): string[] {
-  if (stack.promises === 'nothing') return [];
-  const against: string[] = [];
-  if (round.twoPrimaries.length > 0) against.push('two primaries acknowledged writes at one time');
-  if (!Number.isFinite(round.gapMs)) against.push('nothing was acknowledged after the fault');
-  if (stack.promises === 'everything') {
-    if (round.lost.length > 0) against.push(`${round.lost.length} acknowledged writes are lost`);
-    if (round.rejoinedMs === null) against.push('the old primary did not come back');
-    if (round.writable.length !== 1) against.push(`there are ${round.writable.length} writable primaries`);
-    if (round.insideMs !== null && round.insideMs >= round.takenOverMs)
-      against.push('a cut-off primary acknowledged a write after another one had');
-    const hasChanged = Number.isFinite(round.takenOverMs);
-    if (fault.takesOver !== undefined && fault.takesOver !== hasChanged)
-      against.push(hasChanged ? 'another node took over' : 'nobody took over');
-    if (fault.isPlanned && round.failures.length > 0) against.push('statements failed');
-  }
-  return against;
-}
-
 const options = readOptions();
 const stack: Stack = STACKS[options.only];
 const folder = mkdtempSync(join(tmpdir(), 'sluice-chaos-'));
@@ -99,9 +80,8 @@ async function withCluster(
   index: number,
   use: (cluster: ClusterUnderTest, ground: NamespaceGround) => Promise<void>,
 ) {
-  const names = [...DATABASES, ...GATEWAYS, ...APPLICATIONS, ...STORES.slice(0, Number(options.stores))];
-  const ground = await NamespaceGround.create(names);
   const stores = options.stores === '3' ? 3 : 1;
+  const ground = await NamespaceGround.create(machines(stores));
   const home = join(folder, `cluster-${index}`);
   mkdirSync(home, { mode: 0o777 });
   chmodSync(home, 0o777);
@@ -123,12 +103,12 @@ async function run(count: number, index: number): Promise<void> {
     const load = startLoad(ground, cluster);
     try {
       for (let i = 0; i < count; i++) {
-        const limits = { takeOverMs: 180_000, rejoinMs: stack.isFreshEachRound ? 30_000 : 60_000 };
+        const limits = stack.isFreshEachRound ? { ...ORDINARY_LIMITS, rejoinMs: 30_000 } : ORDINARY_LIMITS;
         const round = await runRound(ground, cluster, load, FAULTS[options.fault], limits);
         rounds.push(round);
         console.log(`round ${rounds.length}`);
         for (const line of roundLines(round)) console.log(`  ${line}`);
-        const found = broken(stack, FAULTS[options.fault], round);
+        const found = broken(stack.promises, FAULTS[options.fault], round);
         for (const line of found) console.log(`  BROKEN: ${line}`);
         against.push(...found);
         writeFileSync(join(folder, `history-${rounds.length}.jsonl`), writeHistory(round.history));

@@ -24,10 +24,6 @@ const PACE_MS = 50;
 /** Machines inside count from here. */
 const FIRST_INSIDE = 1_000;
 let rounds = 0;
-/** How much is acknowledged before the fault. */
-const WARM_WRITES = 300;
-/** How long the load goes on after the fault has been undone, in ms. */
-const AFTERWARDS_MS = 3_000;
 
 export interface Round {
   readonly history: readonly Operation[];
@@ -55,7 +51,18 @@ export interface RoundLimits {
   readonly takeOverMs: number;
   /** How long the old primary's return is waited for, in ms. */
   readonly rejoinMs: number;
+  /** How much is acknowledged before the fault. */
+  readonly warmWrites: number;
+  /** How long the load goes on when everything is well again, in ms. */
+  readonly afterwardsMs: number;
 }
+
+export const ORDINARY_LIMITS: RoundLimits = {
+  takeOverMs: 180_000,
+  rejoinMs: 60_000,
+  warmWrites: 300,
+  afterwardsMs: 3_000,
+};
 
 /** The load that a cluster has through all of its rounds. */
 export function startLoad(ground: Ground, cluster: ClusterUnderTest): LoadMachines {
@@ -107,7 +114,7 @@ export async function runRound(
 ): Promise<Round> {
   const begin = load.history.length;
   const current = () => load.history.slice(begin);
-  await until('the load to run', () => acknowledged(current()).length >= WARM_WRITES, 30_000);
+  await until('the load to run', () => acknowledged(current()).length >= limits.warmWrites, 30_000);
   const { node: primary, write } = lastWriter(cluster, current());
   const old = { server: write.server!, timeline: write.timeline! };
   const stricken: Stricken = { ground, cluster, primary };
@@ -135,7 +142,7 @@ export async function runRound(
     },
     limits.rejoinMs,
   ).catch(() => {});
-  await pause(AFTERWARDS_MS);
+  await pause(limits.afterwardsMs);
   const states = await Promise.all(
     cluster.nodes.map(async (node) => ((await node.isWritable()) ? node.name : null)),
   );

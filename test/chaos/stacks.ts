@@ -3,6 +3,7 @@ import type { Building, ClusterUnderTest } from './clusters/cluster-under-test.j
 import { PATRONI_CHAIN_PROGRAMS, PATRONI_PROGRAMS, PatroniCluster } from './clusters/patroni-cluster.js';
 import { PGPOOL_PROGRAMS, REPMGR_PROGRAMS, RepmgrCluster } from './clusters/repmgr-cluster.js';
 import { SLUICE_PROGRAMS, SluiceCluster } from './clusters/sluice-cluster.js';
+import type { Promises } from './verdict.js';
 
 export interface Stack {
   readonly what: string;
@@ -11,7 +12,7 @@ export interface Stack {
   /** Each round needs a new cluster: this one doesn't heal. */
   readonly isFreshEachRound: boolean;
   /** What is expected of it: a violation makes the run fail. Of others it is only told. */
-  readonly promises: 'everything' | 'one primary through the gateway' | 'nothing';
+  readonly promises: Promises;
   readonly build: (building: Building) => ClusterUnderTest;
 }
 

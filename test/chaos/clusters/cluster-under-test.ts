@@ -7,6 +7,7 @@ import type { DatabaseNode } from './database-node.js';
 export const DATABASES = ['db1', 'db2', 'db3'] as const;
 export const GATEWAYS = ['gw1', 'gw2'] as const;
 export const APPLICATIONS = ['app1', 'app2'] as const;
+export const STORES = ['store1', 'store2', 'store3'] as const;
 
 /** Where clients connect. */
 export const FRONT_PORT = 6432;
@@ -53,4 +54,11 @@ export interface Building {
   readonly stores: 1 | 3;
   /** Timeouts as far down as the programs go, in place of their defaults. */
   readonly tuned: boolean;
+  /** Of Sluice's own clusters, in seconds. Default: Sluice's. */
+  readonly leaseSeconds?: number;
+}
+
+/** The names of all machines. */
+export function machines(stores: 1 | 3): string[] {
+  return [...DATABASES, ...GATEWAYS, ...APPLICATIONS, ...STORES.slice(0, stores)];
 }

@@ -3,10 +3,9 @@ import { join } from 'node:path';
 import { run } from '../../harness/command.js';
 import { until } from '../../harness/until.js';
 import { Program } from '../ground/program.js';
-import type { Building, StoreUnderTest } from './cluster-under-test.js';
+import { type Building, STORES, type StoreUnderTest } from './cluster-under-test.js';
 import { serverFolder } from './database-node.js';
 
-export const STORES = ['store1', 'store2', 'store3'] as const;
 const CLIENT_PORT = 2379;
 const PEER_PORT = 2380;
 

@@ -79,7 +79,7 @@ export class SluiceCluster implements ClusterUnderTest {
   readonly switchOver = async (): Promise<void> => {
     const place = gatewayPlaces(this.#building)[0]!;
     const log = join(this.#building.folder, 'switchover.log');
-    const args = [GATEWAY_PROGRAM, 'switchover', '--config', this.#file(this.nodes[0]!)];
+    const args = [GATEWAY_PROGRAM, 'switchover', '--yes', '--config', this.#file(this.nodes[0]!)];
     const command = new Program(place, 'sluice switchover', log, { program: process.execPath, args });
     await until('the switchover to end', () => command.ended, COMMAND_LIMIT_MS);
     if (command.exitCode !== 0) throw new Error(`the switchover failed:\n${command.printed.slice(-2_000)}`);
@@ -100,7 +100,9 @@ export class SluiceCluster implements ClusterUnderTest {
   /** The section that agents, gateways and commands share. */
   #section(): string[] {
     const urls = this.store.endpoints.map((endpoint) => `"http://${endpoint}"`);
-    return ['cluster:', `  name: ${CLUSTER}`, `  store: { etcd: [${urls.join(', ')}] }`];
+    const { leaseSeconds } = this.#building;
+    const lease = leaseSeconds === undefined ? [] : [`  lease: ${leaseSeconds}s`];
+    return ['cluster:', `  name: ${CLUSTER}`, `  store: { etcd: [${urls.join(', ')}] }`, ...lease];
   }
 
   #passwordFile(): string {

@@ -32,7 +32,7 @@ export interface Operation {
   readonly dropped: boolean;
   /** When the statement was sent that failed, or that ended it. */
   readonly sent: number;
-  /** It was inside a transaction that a server had begun to carry out. */
+  /** Its transaction had begun. */
   readonly inside: boolean;
 }
 

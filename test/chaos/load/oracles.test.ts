@@ -76,19 +76,26 @@ describe('the oracles of the chaos harness', () => {
     );
   });
 
-  test('who is harmed: not what was under way, nor what was inside a transaction', () => {
-    const failed = { outcome: 'failed', code: '57P01' } as const;
-    const underWay = write(90, 120, 'a', 1, failed);
-    const inside = write(300, 330, 'a', 1, { ...failed, inside: true });
-    const harmed = write(300, 330, 'a', 1, failed);
-    assert.deepEqual(harmedBystanders([underWay, inside, harmed], 100, false), [harmed]);
-    const unknown = write(300, 330, 'a', 1, { outcome: 'unknown', code: '08007' });
-    assert.deepEqual(harmedBystanders([unknown], 100, true), []);
-    assert.deepEqual(harmedBystanders([unknown], 100, false), [unknown]);
-    const counts = failures([underWay, inside, harmed], 100).map(({ underWay: early, count }) => [
-      early,
-      count,
-    ]);
+  test('who is harmed: nobody whose server died with its statement, or inside a transaction', () => {
+    const refused = { outcome: 'failed', code: '57P03' } as const;
+    const unknown = { outcome: 'unknown', code: '08007' } as const;
+    const died = write(90, 120, 'a', 1, unknown);
+    const late = write(5_000, 5_100, 'a', 1, unknown);
+    const inside = write(300, 330, 'a', 1, { ...refused, inside: true });
+    const harmed = write(90, 330, 'a', 1, refused);
+    const history = [write(0, 50, 'a', 1, refused), died, late, inside, harmed];
+    assert.deepEqual(harmedBystanders(history, 100, false), [late, harmed]);
+    assert.deepEqual(harmedBystanders(history, 100, true), [harmed]);
+  });
+
+  test('failures are counted by what they were, and whether they were under way', () => {
+    const failed = { outcome: 'failed', code: '57P03' } as const;
+    const history = [
+      write(90, 120, 'a', 1, failed),
+      write(300, 330, 'a', 1, failed),
+      write(310, 330, 'a', 1, failed),
+    ];
+    const counts = failures(history, 100).map(({ underWay, count }) => [underWay, count]);
     assert.deepEqual(counts, [
       [false, 2],
       [true, 1],

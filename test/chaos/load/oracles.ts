@@ -1,6 +1,8 @@
 /** Judges a history. Nothing here does I/O. */
 import type { ClientKind, Operation } from './history.js';
 
+/** By then everybody must have noticed that a server has died, in ms. */
+const NOTICED_MS = 1_000;
 /** How long a server that was killed may still take statements, in ms: its processes notice one after the other. */
 const DYING_MS = 100;
 
@@ -107,19 +109,24 @@ export function failures(history: readonly Operation[], since: number): Failures
 }
 
 /**
- * Clients between transactions who were told of an error: a statement failed that was sent after the fault, or a connection was
- * refused. With a gateway that holds its clients there are none.
- * @param isSilent the server fell silent: what it is sent until that is noticed is under way, too, and its outcome is not known
+ * Clients between transactions who were told of an error, or whose connection was refused. With a gateway that holds its clients
+ * there are none, but for those whose statement a server had when it died: they are told that its outcome is not known.
+ * @param isSilent the server fell silent: it was given statements until that was noticed
  */
 export function harmedBystanders(
   history: readonly Operation[],
   since: number,
   isSilent: boolean,
 ): Operation[] {
-  return history.filter(
-    ({ outcome, sent, inside, code }) =>
-      outcome !== 'ok' && !inside && !isUnderWay(sent, since) && !(isSilent && code === '08007'),
-  );
+  return history.filter((operation) => {
+    const { outcome, ended, sent, inside } = operation;
+    if (outcome === 'ok' || inside || ended < since) return false;
+    return !(diedWithItsServer(operation) && (isSilent || sent < since + NOTICED_MS));
+  });
+}
+
+function diedWithItsServer({ code, message }: Operation): boolean {
+  return code === '08007' || /unexpected postmaster exit|server conn crashed/.test(message ?? '');
 }
 
 /** A server that is being killed still takes statements for a moment. */

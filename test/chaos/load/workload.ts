@@ -155,8 +155,8 @@ class Client {
         return;
       }
       await send('BEGIN');
-      await send(WRITE_SQL, [numbers[0], this.#name]);
       inside = true;
+      await send(WRITE_SQL, [numbers[0], this.#name]);
       if (this.#kind === 'open') await pause(OPEN_REST_MS);
       const row = await send(WRITE_SQL, [numbers[1], this.#name]);
       committing = true;
