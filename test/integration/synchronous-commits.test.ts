@@ -65,6 +65,27 @@ describe('a commit that waits for synchronous standbys', () => {
     });
   }
 
+  for (const mode of ['immediate', 'fast'] as const) {
+    for (const [what, messages] of Object.entries(ways)) {
+      test(`${what}: a server that ends meanwhile (${mode}) leaves the outcome unknown`, async () => {
+        const client = await RawClient.login(gateway);
+        for (const [at, message] of messages.entries()) {
+          client.send(message);
+          if (at < messages.length - 1) await client.untilReady();
+        }
+        await until('the commit to wait', waiting);
+        await server.stop(mode);
+        const answers = await client.untilReady();
+        assert.equal(firstError(answers).code, '08007', typesOf(answers));
+        assert.match(typesOf(answers), /EZ$/);
+        assert.equal(answers.at(-1)!.body.toString(), 'I');
+        await server.restart();
+        assert.equal(singleValue(await client.query('SELECT 7')), '7');
+        await client.close();
+      });
+    }
+  }
+
   test('what else runs can be cancelled', async () => {
     const client = await RawClient.login(gateway);
     client.send(send.query('SELECT pg_sleep(60)'));

@@ -48,6 +48,8 @@ export class UnservedRequests implements MessageHandler {
         if (!isOurs) this.whole();
         exchange.complete();
       } else if (firstKind === Request.SYNC) {
+        // PostgreSQL commits at the Sync: what has been answered before it is nothing to rely on.
+        if (!isOurs && !this.isSkipping) this.refuse();
         if (!isOurs) this.sync();
         exchange.complete();
       } else {
