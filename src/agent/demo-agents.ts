@@ -56,6 +56,7 @@ interface Node {
   readonly name: string;
   readonly postgres: PostgresSettings;
   readonly agent: NodeAgent;
+  readonly mayBegin: boolean;
 }
 
 /** What all agents stand on. */
@@ -226,7 +227,7 @@ class AgentDemo {
       onLate: () => {},
       onBroken: (error) => this.#note(`the agent of ${name} has failed: ${(error as Error).message}`),
     });
-    return { name, postgres, agent };
+    return { name, postgres, agent, mayBegin };
   }
 
   #settingsOf(index: number): PostgresSettings {
@@ -307,14 +308,14 @@ class AgentDemo {
 
   /** Ports were found free some time ago; a node that has cloned its data first may find that another has come before it. */
   async #leaveBusyPorts(): Promise<void> {
-    for (const [index, { name, postgres, agent }] of this.#nodes.entries()) {
+    for (const [index, { name, postgres, agent, mayBegin }] of this.#nodes.entries()) {
       if (agent.state.name !== 'fenced' || !this.#warnings.has(name)) continue;
       const problem = await probePort(postgres.port);
       if (problem === null) continue;
       await agent.end('immediate', STOP_MS);
       await this.#ground.replacePort(index, problem);
       this.#warnings.delete(name);
-      this.#nodes[index] = await this.#startAgent(index, false);
+      this.#nodes[index] = await this.#startAgent(index, mayBegin);
     }
   }
 
