@@ -1,6 +1,11 @@
 /** What the machine of a cluster relies on when a real PostgreSQL carries its decisions out. */
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { inspectData } from '../../src/agent/postgres/initialize.js';
+import { stateFolder } from '../../src/agent/postgres/state-folder.js';
 import { commonWith } from '../../src/cluster/position.js';
 import { NodeWorld, TestNode } from '../harness/postgres-node.js';
 import { until } from '../harness/until.js';
@@ -88,9 +93,36 @@ test('without pg_basebackup a primary of the same machine is copied by its files
   try {
     await a.lead(1);
     await a.query('CREATE TABLE t AS SELECT 1 AS n');
+    await breakCloneOff(b, a);
+    assert.equal((await inspectData(b.settings)).data, 'damaged');
+    await b.begin();
     await b.join(a, 1);
     await until('the table on b', async () => (await b.query('SELECT n FROM t')).length === 1);
+    await killAndFind(a);
   } finally {
     await Promise.all([a.close(), b.close()]);
   }
 });
+
+/** The agent ends in the middle of a clone. */
+async function breakCloneOff(node: TestNode, primary: TestNode): Promise<void> {
+  node.side.carryOut({ do: 'clone', id: 0, primary: primary.name, keepFrom: null });
+  const mark = join(stateFolder(node.settings.data), 'unfinished');
+  while (!existsSync(mark)) await turn();
+  await node.close();
+}
+
+/** A primary that was killed is found to have all that was on its disk, on the same timelines. */
+async function killAndFind(primary: TestNode): Promise<void> {
+  await primary.query('INSERT INTO t VALUES (2)');
+  const [row] = await primary.query(`SELECT (pg_current_wal_flush_lsn() - '0/0')::text AS lsn`);
+  process.kill(primary.postmaster, 'SIGKILL');
+  await until('its end to be told', () => primary.told.some(({ kind }) => kind === 'ended'));
+  assert.deepEqual(primary.pids, []);
+  const { lsn, history } = await primary.restart();
+  assert.ok(lsn >= Number(row?.lsn), `${lsn} of ${row?.lsn}`);
+  assert.deepEqual(
+    history.map(({ term }) => term),
+    [0, 1],
+  );
+}

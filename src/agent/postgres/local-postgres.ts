@@ -119,7 +119,7 @@ class LocalPostgres implements PostgresSide {
       answer = await work();
     } catch (error) {
       this.#world.logger.warn(
-        { command: command.do, reason: (error as Error).message },
+        { command: command.do, reason: (error as Error).message, ...adviceOf(error) },
         'a command has failed',
       );
       answer = { kind: 'failed' };
@@ -163,7 +163,7 @@ class LocalPostgres implements PostgresSide {
         return async () => ({ kind: 'synchronized', lsn: await synchronize(server, command) });
       case 'open':
         return async () => {
-          await server.reload({ isOpen: true });
+          await server.reloadSoon({ isOpen: true });
           this.#watch.beginLeading();
           // Until it has ended pg_rewind takes this for a node of the old timeline. Nobody waits for it.
           void this.#checkpoint();
@@ -210,4 +210,9 @@ class LocalPostgres implements PostgresSide {
     const isDrained = await untilDrained(this.#server, () => this.#world.heldByGateways(), isWanted);
     return isDrained ? { kind: 'drained' } : { kind: 'failed' };
   }
+}
+
+/** e.g. the last lines of PostgreSQL's log. */
+function adviceOf(error: unknown): { readonly advice?: readonly string[] } {
+  return error instanceof AgentError && error.advice.length > 0 ? { advice: error.advice } : {};
 }

@@ -94,14 +94,14 @@ export class ServerFiles {
   }
 
   /** @returns the file's generation, as {@link GENERATION} will show it */
-  async write(changing: ChangingSettings): Promise<string> {
+  async write(changing: ChangingSettings): Promise<number> {
     const { serverUser, parameters } = this.#settings;
-    const generation = String(++this.#generation);
+    const generation = ++this.#generation;
     const ours = {
       ...OWNED,
       primary_conninfo: changing.primaryConninfo,
       synchronous_standby_names: changing.synchronousStandbyNames,
-      [GENERATION]: generation,
+      [GENERATION]: String(generation),
     };
     const operators = this.#settings.configFile ?? join(this.#paths.data, 'postgresql.conf');
     const text = [

@@ -22,6 +22,13 @@ const IMMEDIATE_MS = 300;
 const RELOAD_MS = 3_000;
 const POLL_MS = 3;
 
+/** Settings as a session goes by them. */
+interface Effective {
+  readonly generation: string;
+  readonly conninfo: string;
+  readonly names: string;
+}
+
 type Options = Partial<Pick<OwnConnectionSettings, 'patienceMs' | 'isSynchronous'>>;
 
 export class Server {
@@ -37,6 +44,7 @@ export class Server {
   #changing: ChangingSettings = AS_STARTED;
   #socketFolder: string | null = null;
   #kept: Promise<pg.Client> | null = null;
+  #lastChange: Promise<void> = Promise.resolve();
 
   /** @param onEnded PostgreSQL has ended for certain, and nobody has asked for that */
   constructor(settings: PostgresSettings, logger: Logger, onEnded: () => void) {
@@ -153,40 +161,67 @@ export class Server {
    * take it when they next look.
    */
   async reload(change: Partial<ChangingSettings>): Promise<void> {
-    this.#changing = { ...this.#changing, ...change };
-    if (await this.#adopt()) return;
-    await this.query('ALTER SYSTEM RESET primary_conninfo');
-    await this.query('ALTER SYSTEM RESET synchronous_standby_names');
-    if (!(await this.#adopt())) throw new Error('PostgreSQL does not take the configuration');
+    await this.#change(change, async (generation) => {
+      const deadline = performance.now() + RELOAD_MS;
+      // The postmaster reads pg_hba.conf after its settings, and begins no session meanwhile: so the second of two
+      // sessions, one after the other, has met both. By then it has told all its processes, too.
+      for (let seen = 0; seen < 2; ) {
+        if ((await this.#generationOfNewSession()) >= generation) seen++;
+        else if (performance.now() > deadline) throw unread();
+        else await pause(POLL_MS);
+      }
+    });
   }
 
-  /** @returns false: ALTER SYSTEM has overruled it since the last start */
-  async #adopt(): Promise<boolean> {
-    const generation = await this.#files.write(this.#changing);
-    this.#process?.signal('SIGHUP');
-    const deadline = performance.now() + RELOAD_MS;
-    // The postmaster reads pg_hba.conf after its settings, and begins no session meanwhile: so the second of two
-    // sessions, one after the other, has met both.
-    let effective = await this.#effective();
-    for (let seen = 0; ; effective = await this.#effective()) {
-      if (effective.generation === generation) seen++;
-      else if (performance.now() > deadline)
-        throw new Error('PostgreSQL did not read its configuration again');
-      else await pause(POLL_MS);
-      if (seen === 2) break;
-    }
-    const { primaryConninfo, synchronousStandbyNames } = this.#changing;
-    return effective.conninfo === primaryConninfo && effective.names === synchronousStandbyNames;
+  /** Changes the configuration where it doesn't matter when exactly it is taken: in some milliseconds. */
+  async reloadSoon(change: Partial<ChangingSettings>): Promise<void> {
+    await this.#change(change, async (generation) => {
+      const deadline = performance.now() + RELOAD_MS;
+      while (Number((await this.#effective()).generation) < generation) {
+        if (performance.now() > deadline) throw unread();
+        await pause(POLL_MS);
+      }
+    });
   }
 
-  async #effective(): Promise<{ generation: string; conninfo: string; names: string }> {
+  /** One change after the other. What ALTER SYSTEM has overruled since the last start is set back. */
+  #change(
+    change: Partial<ChangingSettings>,
+    untilTaken: (generation: number) => Promise<void>,
+  ): Promise<void> {
+    const apply = async () => {
+      this.#changing = { ...this.#changing, ...change };
+      for (let attempt = 0; attempt < 2; attempt++) {
+        const generation = await this.#files.write(this.#changing);
+        this.#process?.signal('SIGHUP');
+        await untilTaken(generation);
+        const { conninfo, names } = await this.#effective();
+        const { primaryConninfo, synchronousStandbyNames } = this.#changing;
+        if (conninfo === primaryConninfo && names === synchronousStandbyNames) return;
+        await this.query('ALTER SYSTEM RESET primary_conninfo');
+        await this.query('ALTER SYSTEM RESET synchronous_standby_names');
+      }
+      throw new Error('PostgreSQL does not take the configuration');
+    };
+    const changed = this.#lastChange.then(apply);
+    this.#lastChange = changed.catch(() => {});
+    return changed;
+  }
+
+  /** As the kept session has it, which looks before each statement. */
+  async #effective(): Promise<Effective> {
+    const [row] = await this.query<Effective>(
+      `SELECT current_setting('${GENERATION}') AS generation, current_setting('primary_conninfo') AS conninfo,
+              current_setting('synchronous_standby_names') AS names`,
+    );
+    return row!;
+  }
+
+  async #generationOfNewSession(): Promise<number> {
     const client = await this.connect();
     try {
-      const { rows } = await client.query(
-        `SELECT current_setting('${GENERATION}') AS generation, current_setting('primary_conninfo') AS conninfo,
-                current_setting('synchronous_standby_names') AS names`,
-      );
-      return rows[0];
+      const { rows } = await client.query(`SELECT current_setting('${GENERATION}') AS generation`);
+      return Number(rows[0].generation);
     } finally {
       closeOwn(client);
     }
@@ -268,6 +303,10 @@ async function removeLocks(data: string, { socketFolders, port }: PostgresSettin
     if (holder === file.pid) await rm(lock, { force: true });
   }
   await rm(join(data, 'postmaster.pid'), { force: true });
+}
+
+function unread(): Error {
+  return new Error('PostgreSQL did not read its configuration again');
 }
 
 async function endsWithin(process: PostgresProcess, ms: number): Promise<void> {

@@ -35,7 +35,7 @@ export async function follow(
 ): Promise<void> {
   await ledger.learn(history);
   const target = contact === null ? '' : conninfo(server.settings, contact, server.paths.passfile);
-  await server.reload({ primaryConninfo: target });
+  await server.reloadSoon({ primaryConninfo: target });
 }
 
 /**

@@ -39,7 +39,8 @@ export async function synchronize(
   if (wasUnwatched && target !== '') await untilCommits(server, 'wait');
   await untilCounting(server, []);
   const [row] = await server.query<{ lsn: string }>(`SELECT ${lsnSql('pg_current_wal_flush_lsn()')} AS lsn`);
-  await server.reload({ synchronousStandbyNames: target });
+  // Where that is late commits wait for nobody's standby a little longer, and that is all.
+  await server.reloadSoon({ synchronousStandbyNames: target });
   if (target === '') await untilCommits(server, 'pass');
   else await untilCounting(server, standbys);
   return Number(row!.lsn);

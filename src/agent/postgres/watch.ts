@@ -10,6 +10,8 @@ import { isWalGone } from './stream-probe.js';
 
 /** Of a primary: what has become of the last commits is told so often. */
 const PRIMARY_MS = 50;
+/** As long as nobody is let in before standbys have come: more often. */
+const OPENING_MS = 15;
 const STANDBY_MS = 250;
 /** A standby that doesn't stream for so long asks its primary why. */
 const SILENCE_MS = 1_500;
@@ -66,16 +68,25 @@ export class Watch {
 
   /** It follows nobody. */
   beginStandby(): void {
-    this.#begin(STANDBY_MS, () => this.#lookAtStandby(null));
+    this.#begin(
+      () => STANDBY_MS,
+      () => this.#lookAtStandby(null),
+    );
   }
 
   beginFollowing(primary: string, contact: Contact | null): void {
     const following: Following = { primary, contact, seenAt: performance.now() };
-    this.#begin(STANDBY_MS, () => this.#lookAtStandby(following));
+    this.#begin(
+      () => STANDBY_MS,
+      () => this.#lookAtStandby(following),
+    );
   }
 
   beginPrimary(): void {
-    this.#begin(PRIMARY_MS, () => this.#lookAtPrimary());
+    this.#begin(
+      () => (this.#canary === null ? OPENING_MS : PRIMARY_MS),
+      () => this.#lookAtPrimary(),
+    );
   }
 
   /** Clients are let in: from now on something must get to the disk. */
@@ -84,7 +95,7 @@ export class Watch {
     this.#canary = new Canary(this.#server, () => this.#tell({ kind: 'wedged' }));
   }
 
-  #begin(everyMs: number, look: () => Promise<void>): void {
+  #begin(everyMs: () => number, look: () => Promise<void>): void {
     this.stop();
     const round = this.#round;
     const again = async () => {
@@ -93,7 +104,7 @@ export class Watch {
       await look().catch((error) =>
         this.#server.logger.debug({ reason: error.message }, 'a look has failed'),
       );
-      setTimeout(again, everyMs).unref();
+      setTimeout(again, everyMs()).unref();
     };
     void again();
   }
