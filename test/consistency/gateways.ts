@@ -44,6 +44,8 @@ export async function startGateways(
     `default_pool_size: ${POOL_SIZE}`,
     `bounded_staleness: ${BOUND_MS}ms`,
     `standby_wait: ${WAIT_MS}ms`,
+    // What is off by default must keep the promise, too.
+    'balance_leading_reads: on',
   ];
   writeFileSync(file, `${lines.join('\n')}\n`);
   const gateways: GatewayUnderTest[] = [];

@@ -81,7 +81,8 @@ export function standInDoor(cluster: Cluster, policy: StandIn, random: SeededRan
   };
 }
 
-const READ = /^(SELECT (?!bump)|BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY)/;
+const READ = /^(SELECT (?!bump)|(\/\*.*\*\/ )?BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY)/;
+const BEGIN = /^(\/\*.*\*\/ )?BEGIN/;
 
 class StandInSession implements Session {
   readonly #clients: readonly pg.Client[];
@@ -100,7 +101,7 @@ class StandInSession implements Session {
 
   async run(request: Request): Promise<Row[]> {
     const client = this.#transaction ?? (await this.#choose(request.text));
-    if (request.text.startsWith('BEGIN')) this.#transaction = client;
+    if (BEGIN.test(request.text)) this.#transaction = client;
     if (/^(COMMIT|ROLLBACK)/.test(request.text)) this.#transaction = null;
     return ask(client, request);
   }
