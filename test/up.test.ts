@@ -206,7 +206,7 @@ describe('sluice up', { skip: missingPostgres() }, () => {
     assert.equal(await second.end(), 1);
     assert.match(
       second.output,
-      new RegExp(`another sluice up \\(pid ${first.child.pid}\\).*\n.*kill ${first.child.pid}`),
+      new RegExp(`another process of sluice \\(pid ${first.child.pid}\\).*\n.*kill ${first.child.pid}`),
     );
     assert.equal(await value(port, 'SELECT answer FROM kept'), 42);
     first.child.kill('SIGTERM');

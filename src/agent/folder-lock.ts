@@ -83,10 +83,13 @@ function refuseIfLiving(holder: Holder | null, path: string): void {
   // A process that began at another moment only inherited the number.
   const known = holder.startIdentity !== null && startIdentity(holder.pid) !== null;
   if (known && startIdentity(holder.pid) !== holder.startIdentity) return;
-  throw new AgentError(`another sluice up (pid ${holder.pid}) runs on this folder since ${holder.since}`, [
-    `Stop it with Ctrl-C in its terminal or with: kill ${holder.pid}`,
-    'Or give this one a folder and a port of its own: --data DIR --port N',
-  ]);
+  throw new AgentError(
+    `another process of sluice (pid ${holder.pid}) uses this folder since ${holder.since}`,
+    [
+      `Stop it with Ctrl-C in its terminal or with: kill ${holder.pid}`,
+      'Or give this one a folder and a port of its own (of sluice up: --data DIR --port N).',
+    ],
+  );
 }
 
 async function releaseOwn(path: string, own: Holder): Promise<void> {

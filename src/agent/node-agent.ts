@@ -49,7 +49,9 @@ export class NodeAgent {
   #view: StoreView | null = null;
   readonly #first: Step;
   #isStepping: boolean;
-  #isEnded = false;
+  #ending: Promise<void> | null = null;
+  /** It ends, or the machine has failed. */
+  #decidesNothing = false;
   /** Answers to commands of ours, and not of the machine's: those have numbers below zero. */
   readonly #ownAnswers = new Map<number, () => void>();
   #lastOwn = 0;
@@ -148,12 +150,17 @@ export class NodeAgent {
   }
 
   /**
-   * Decides nothing any more, stops PostgreSQL, and gives back what is held. Resolves when PostgreSQL has stopped or
-   * could not be stopped within twice the limit; what still runs then is the guard's to end.
+   * Decides nothing any more, stops PostgreSQL, and gives back what is held. Resolves when PostgreSQL has ended. Called again
+   * with `immediate`, it hurries.
    */
-  async end(mode: 'fast' | 'immediate', limitMs: number): Promise<void> {
-    if (this.#isEnded) return;
-    this.#isEnded = true;
+  end(mode: 'fast' | 'immediate', limitMs: number): Promise<void> {
+    if (this.#ending === null) this.#ending = this.#end(mode, limitMs);
+    else if (mode === 'immediate') void this.#stopPostgres(mode, limitMs);
+    return this.#ending;
+  }
+
+  async #end(mode: 'fast' | 'immediate', limitMs: number): Promise<void> {
+    this.#decidesNothing = true;
     this.#tick.close();
     await this.#stopPostgres(mode, limitMs);
     this.#store.close();
@@ -164,6 +171,7 @@ export class NodeAgent {
     await store.withdraw(settings.node).catch(() => {});
   }
 
+  /** Resolves when it has stopped, or after twice the limit: what still runs then is ended when this side is closed. */
   #stopPostgres(mode: 'fast' | 'immediate', limitMs: number): Promise<void> {
     const id = --this.#lastOwn;
     return new Promise((resolve) => {
@@ -202,10 +210,11 @@ export class NodeAgent {
     try {
       for (;;) {
         const input = this.#inputs.shift();
-        if (input === undefined || this.#isEnded) break;
+        if (input === undefined || this.#decidesNothing) break;
         this.#carryOut(step(this.#state, { ...input, at: this.#parts.clock() } as Input));
       }
     } catch (error) {
+      this.#decidesNothing = true;
       this.#inputs.length = 0;
       this.#parts.onBroken(error);
     } finally {

@@ -157,7 +157,9 @@ async function untilEnd(
   const hurry = signals.next().then(() => 'hurry' as const);
   const handed = handOver(agent, store, logger).then(() => 'handed' as const);
   const isHurried = (await Promise.race([handed, hurry, failure])) !== 'handed';
-  await Promise.race([agent.end(isHurried ? 'immediate' : 'fast', STOP_MS), hurry]);
+  const ended = agent.end(isHurried ? 'immediate' : 'fast', STOP_MS);
+  void hurry.then(() => agent.end('immediate', STOP_MS));
+  await ended;
   return 0;
 }
 

@@ -64,6 +64,10 @@ describe("agents' loops", () => {
     await cluster.settled();
     agent.tell({ kind: 'replication', streaming: null as never });
     assert.equal(cluster.broken.length, 1);
+    cluster.postgres('a').kill();
+    assert.equal(agent.state.name, 'leading');
+    agent.tell({ kind: 'tick' });
+    assert.equal(agent.state.name, 'leading');
     cluster.broken.length = 0;
   });
 });
