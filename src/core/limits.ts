@@ -125,6 +125,9 @@ export const NODE_OPENING_MS_MAX = 5000;
 export const NODE_RETRY_MS_MIN = 100;
 export const NODE_RETRY_MS_MAX = 1000;
 
+/** The shortest pause where the node is there, and closed to everybody: one of a cluster that is about to be opened, in ms. */
+export const CLOSED_NODE_RETRY_MS_MIN = 15;
+
 /** How long a cancel request waits to be told whether a commit waits for standbys, in ms. */
 export const COMMIT_ANSWER_MS_MAX = 1000;
 

@@ -9,9 +9,14 @@ import { CONFIGURATION_CHANGED } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
 import { configuredAddress, type Hosts } from '../hosts.js';
-import { NODE_OPENING_MS_MAX, NODE_RETRY_MS_MAX, NODE_RETRY_MS_MIN } from '../limits.js';
+import {
+  CLOSED_NODE_RETRY_MS_MIN,
+  NODE_OPENING_MS_MAX,
+  NODE_RETRY_MS_MAX,
+  NODE_RETRY_MS_MIN,
+} from '../limits.js';
 import { Launching, type NewLogin } from '../pool/launching.js';
-import { passesByItself } from '../pool/login-failure.js';
+import { isTemporary, passesByItself } from '../pool/login-failure.js';
 import type { PoolLimits } from '../pool/pool-limits.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import { connectionFailure } from '../server/server-errors.js';
@@ -72,6 +77,8 @@ export class NodeConnection implements ServerOwner<ServerConnection> {
   private retryAt = 0;
   /** Since when it has been lost, in ms. */
   private lostSince: number;
+  /** When it was last to be tried at once, in ms. */
+  private hurriedAt = 0;
 
   constructor(
     shared: NodeConnections,
@@ -112,6 +119,7 @@ export class NodeConnection implements ServerOwner<ServerConnection> {
   /** Tries at once. */
   hurry(): void {
     this.retryAt = 0;
+    this.hurriedAt = this.shared.context.io.now();
     this.open();
   }
 
@@ -183,7 +191,11 @@ export class NodeConnection implements ServerOwner<ServerConnection> {
     const now = context.io.now();
     const passes = passesByItself(error, this.database);
     const others = passes ? false : logins.refused(this.identity.user);
-    const pause = Math.max(NODE_RETRY_MS_MIN, (now - this.lostSince) / RETRY_PARTS);
+    // A node that a store has named a moment ago opens any moment now.
+    const isClosed = passes && !isTemporary(error.code);
+    const since = isClosed ? Math.max(this.lostSince, this.hurriedAt) : this.lostSince;
+    const shortest = isClosed ? CLOSED_NODE_RETRY_MS_MIN : NODE_RETRY_MS_MIN;
+    const pause = Math.max(shortest, (now - since) / RETRY_PARTS);
     this.retryAt = others ? now : now + Math.min(NODE_RETRY_MS_MAX, pause);
     if (!others && !passes) this.retryAt = now + context.settings.serverLoginRetryMs;
     this.user.lost(error);
