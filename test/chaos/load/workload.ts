@@ -28,7 +28,7 @@ export const SET_SQL = 'CREATE TABLE IF NOT EXISTS chaos_set (number bigint NOT 
 export const READ_SQL = 'SELECT number FROM chaos_set';
 
 const WRITE_SQL = `INSERT INTO chaos_set VALUES ($1, $2)
-  RETURNING host(inet_server_addr()) || ':' || inet_server_port() AS server,
+  RETURNING coalesce(host(inet_server_addr()), 'local') || ':' || current_setting('port') AS server,
     ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int AS timeline`;
 
 const NUMBERS_OF_A_MACHINE = 1e9;
