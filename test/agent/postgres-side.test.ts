@@ -87,7 +87,7 @@ describe('a primary and its standby', () => {
 
 test('without pg_basebackup a primary of the same machine is copied by its files', async () => {
   const world = new NodeWorld();
-  const a = await TestNode.open('a', world);
+  const a = await TestNode.open('a', world, { canaryMs: 1000 });
   const { binaries } = a.settings;
   const b = await TestNode.open('b', world, { binaries: { ...binaries, pgBasebackup: null } });
   try {
@@ -98,6 +98,7 @@ test('without pg_basebackup a primary of the same machine is copied by its files
     await b.begin();
     await b.join(a, 1);
     await until('the table on b', async () => (await b.query('SELECT n FROM t')).length === 1);
+    await standStill(a);
     await killAndFind(a);
   } finally {
     await Promise.all([a.close(), b.close()]);
@@ -110,6 +111,18 @@ async function breakCloneOff(node: TestNode, primary: TestNode): Promise<void> {
   const mark = join(stateFolder(node.settings.data), 'unfinished');
   while (!existsSync(mark)) await turn();
   await node.close();
+}
+
+/** A primary whose processes run, and get nothing to the disk, is told of. */
+async function standStill(primary: TestNode): Promise<void> {
+  const { pids } = primary;
+  for (const pid of pids) process.kill(pid, 'SIGSTOP');
+  primary.told.length = 0;
+  try {
+    await until('a wedged primary to be told of', () => primary.told.some(({ kind }) => kind === 'wedged'));
+  } finally {
+    for (const pid of pids) process.kill(pid, 'SIGCONT');
+  }
 }
 
 /** A primary that was killed is found to have all that was on its disk, on the same timelines. */

@@ -56,6 +56,8 @@ class LocalPostgres implements PostgresSide {
   readonly #watch: Watch;
   #queue: Promise<void> = Promise.resolve();
   #isClosed = false;
+  /** An end that didn't wait for its turn: nothing may be started before it is complete. */
+  #interrupted: Promise<unknown> = Promise.resolve();
   /** Which `hold` is in force; another command ends it. */
   #hold = 0;
   #doing: string | null = null;
@@ -80,7 +82,8 @@ class LocalPostgres implements PostgresSide {
     if (effect.do === 'permit') return this.#server.permit(effect.until);
     if (effect.do === 'stop' || effect.do === 'open') this.#hold++;
     // What is under way, and may hang, fails by that.
-    if (effect.do === 'stop' && effect.mode === 'immediate') void this.#server.stop('immediate', 0);
+    if (effect.do === 'stop' && effect.mode === 'immediate')
+      this.#interrupted = this.#server.stop('immediate', 0).catch(() => false);
     if (effect.do === 'hold') {
       const hold = ++this.#hold;
       void this.#attempt(effect, () => this.#drain(hold));
@@ -190,6 +193,7 @@ class LocalPostgres implements PostgresSide {
 
   async #stop({ mode, limitMs }: Extract<Command, { do: 'stop' }>): Promise<Answer> {
     this.#watch.stop();
+    await this.#interrupted;
     if (!(await this.#server.stop(mode, limitMs))) return { kind: 'failed' };
     return { kind: 'stopped', stopped: await inspectStopped(this.#server.paths) };
   }

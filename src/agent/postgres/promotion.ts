@@ -77,10 +77,6 @@ async function untilPromoted(server: Server): Promise<void> {
  * number. To be called before a start.
  */
 export async function undoUnfinished({ wal, paths }: Server, ledger: TermLedger): Promise<void> {
-  const { newest, placeholders } = await findHistories(wal);
-  // Behind the newest timeline one would be taken for the timeline to recover to.
-  const stray = placeholders.filter((timeline) => timeline > newest);
-  for (const timeline of stray) await rm(historyPath(wal, timeline));
   const promotion = await ledger.promotion();
   const known = (await readControlFile(paths.data))?.timeline ?? null;
   const isVoid = promotion !== null && known !== null && known < promotion.timeline;
@@ -89,6 +85,10 @@ export async function undoUnfinished({ wal, paths }: Server, ledger: TermLedger)
       if (name.startsWith(timelineName(promotion.timeline))) await rm(join(wal, name));
     }
   }
+  const { newest, placeholders } = await findHistories(wal);
+  // Behind the newest timeline one would be taken for the timeline to recover to.
+  const stray = placeholders.filter((timeline) => timeline > newest);
+  for (const timeline of stray) await rm(historyPath(wal, timeline));
   if (stray.length > 0 || isVoid) await syncFolder(wal);
   if (promotion === null) return;
   if (isVoid || promotion.timeline > newest) return ledger.forgetPromotion();

@@ -80,6 +80,7 @@ export class Server {
   /** Starts it as a standby, and returns when it answers; rejects when it doesn't, and then nothing runs. */
   async start(changing: ChangingSettings = AS_STARTED): Promise<void> {
     const { binaries, serverUser } = this.settings;
+    if (!(await this.stop('immediate', 0))) throw new AgentError('what runs in the data folder does not end');
     await this.#ensureGuard();
     await this.prepare();
     this.#changing = changing;
@@ -267,7 +268,8 @@ export class Server {
     this.logger.warn({ exit: ended.exit }, 'PostgreSQL has ended');
     // As long as something is left that may act, nothing is said.
     while (!(await this.#endAll())) if (this.#isStopping) return;
-    this.#onEnded();
+    // Whoever has asked for a stop meanwhile is answered by that.
+    if (!this.#isStopping) this.#onEnded();
   }
 
   async #ensureGuard(): Promise<void> {
