@@ -69,7 +69,7 @@ export function judgeCluster(cluster: string, store: string, stored: StoreView):
     .map(([name, member]) => nodeStatus(view, facts, name, member, leader))
     .sort(byName);
   const problems = [
-    ...aboutLeader(view, leader),
+    ...aboutLeader(view, leader, leader === null ? NO_FACTS : (facts.get(leader) ?? NO_FACTS)),
     ...aboutCommits(view, facts, leader),
     ...nodes.flatMap((node) => aboutNode(view, node)),
     ...aboutMissing(view),
@@ -133,7 +133,7 @@ function commitsText({ epoch }: ClusterView, leader: NodeFacts | null): string {
   return `${durability}: each is on the primary and on ${quorum} of ${standbys.join(', ')}`;
 }
 
-function aboutLeader(view: ClusterView, leader: string | null): ClusterProblem[] {
+function aboutLeader(view: ClusterView, leader: string | null, facts: NodeFacts): ClusterProblem[] {
   const problems: ClusterProblem[] = [];
   if (view.control.paused) {
     problems.push({
@@ -149,14 +149,27 @@ function aboutLeader(view: ClusterView, leader: string | null): ClusterProblem[]
       advice: 'It is lost, or cut off: another one is elected when the lease has run out.',
     });
   } else if (!isOpen(view.members.get(leader))) {
-    const waits = state === 'opening' ? ': it waits for standbys to have what was acknowledged before' : '';
-    problems.push({ text: `${leader} is about to be the primary (${state})${waits}`, advice: null });
+    problems.push(state === 'opening' ? aboutOpening(leader, facts) : aboutToLead(leader, state));
   }
   const { switchover } = view.control;
   if (switchover !== null && switchover.term === view.term) {
     problems.push({ text: `${leader} hands over to ${switchover.to ?? 'a standby'}`, advice: null });
   }
   return problems;
+}
+
+function aboutToLead(leader: string, state: string): ClusterProblem {
+  return { text: `${leader} is about to be the primary (${state})`, advice: null };
+}
+
+/** Clients are let in when enough standbys have what was acknowledged before. */
+function aboutOpening(leader: string, { quorum, durability, streaming }: NodeFacts): ClusterProblem {
+  const { text } = aboutToLead(leader, 'opening');
+  const isAlone = durability === 'durable' && streaming.length < (quorum ?? 0);
+  return {
+    text: `${text}: standbys must have what was acknowledged before, and ${streaming.length} stream`,
+    advice: isAlone ? 'Bring a standby back. With "durability: available" it would not wait for one.' : null,
+  };
 }
 
 function aboutVacancy(view: ClusterView): ClusterProblem {

@@ -91,6 +91,11 @@ healthy
   db2 does not follow (standing)
 `,
     );
+    const alone = member('db1', 'opening');
+    assert.match(
+      wrong(view([alone, NODES[0]!])),
+      /^no primary\n {2}db1 is about to be the primary \(opening\): standbys must have .*, and 0 stream\n {4}-> Bring a standby back/,
+    );
     const foreign = member('db3', 'fenced', {}, { systemIdentifier: '88' });
     const paused = { paused: true, switchover: null, failover: null };
     assert.equal(
