@@ -183,6 +183,13 @@ describe('documents', () => {
     }
   });
 
+  test('none holds the marks of a merge that was not finished', () => {
+    const marked = documents.filter((path) =>
+      /^(?:<{7}|={7}|>{7})(?: |$)/m.test(readFileSync(join(PROJECT, path), 'utf8')),
+    );
+    assert.deepEqual(marked, []);
+  });
+
   test('every link leads somewhere', () => {
     const broken = documents.flatMap(linksOf).filter((link) => !resolves(link));
     assert.deepEqual(broken, []);
