@@ -6,12 +6,14 @@ import { AgentError } from '../agent-error.js';
 import { runToEnd } from '../child-process.js';
 import { programFailed } from '../node-folder.js';
 import type { PostgresSettings } from './postgres-side.js';
+import { AS_STARTED, ServerFiles } from './server-files.js';
 import {
   emptyData,
   inspectStopped,
   makeDataFolder,
   makeStateFolder,
   markDamaged,
+  type NodePaths,
   nodePaths,
   readMark,
   unmark,
@@ -58,5 +60,20 @@ export async function initializeData(settings: PostgresSettings): Promise<void> 
   } finally {
     await rm(passwordFile, { force: true });
   }
+  await noteSettings(settings, paths);
   await unmark(paths);
+}
+
+/**
+ * A standby refuses limits that are lower than those of the last primary, and every start is one of a standby. So the new data
+ * are opened once as a primary's, by nobody else, with the limits that they are to have.
+ */
+async function noteSettings(settings: PostgresSettings, paths: NodePaths): Promise<void> {
+  const files = new ServerFiles(settings, paths);
+  await files.prepare();
+  await files.write(AS_STARTED);
+  const args = ['--single', '-D', paths.data, ...files.arguments, 'postgres'];
+  const { code, output } = await runToEnd(settings.binaries.postgres, args, { user: settings.serverUser });
+  if (code !== 0)
+    throw programFailed('postgres', `opening the data of ${settings.node}`, output, paths.folder);
 }
