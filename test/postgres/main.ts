@@ -59,7 +59,7 @@ async function runSuite(
       : await openTarget(route, server, folder, options.pgbouncer);
   const neighbours =
     (route.mode === 'transaction' || route.mode === 'routing') && options.neighbours
-      ? new Neighbours(target.port, suites[name].database)
+      ? new Neighbours(target.port, suites[name].database, server)
       : null;
   const trouble: string[] = [];
   let done = 0;

@@ -4,7 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
-import { SUPERUSER } from '../harness/postgres-server.js';
+import { type PostgresServer, SUPERUSER } from '../harness/postgres-server.js';
 
 /** A setting that is odd: no test would run with it. */
 interface OddSetting {
@@ -26,7 +26,7 @@ const ODD: readonly OddSetting[] = [
 ];
 /** Between two rounds of one neighbour: they are to be there, not to take the machine. */
 const PACE_MS = 20;
-/** After which a neighbour that couldn't connect tries again: a suite makes its database first. */
+/** After which a neighbour looks again for the suite's database, or that couldn't connect tries again. */
 const RETRY_MS = 200;
 const CONNECT_LIMIT_MS = 5000;
 
@@ -44,11 +44,21 @@ export class Neighbours {
   readonly #database: string;
   readonly #lives: Promise<void>[];
 
-  /** Lets one for each odd setting loose. */
-  constructor(port: number, database: string) {
+  /**
+   * Lets one for each odd setting loose, once there is the database: who asks a pooler for it before that may get the suite's
+   * first client refused, which shares what the server says to any login of that moment.
+   * @param server the server itself
+   */
+  constructor(port: number, database: string, server: PostgresServer) {
     this.#port = port;
     this.#database = database;
-    this.#lives = ODD.map((setting) => this.#live(setting));
+    const isThere = this.#appears(server);
+    this.#lives = ODD.map((setting) => isThere.then(() => this.#live(setting)));
+  }
+
+  async #appears(server: PostgresServer): Promise<void> {
+    const query = `SELECT FROM pg_database WHERE datname = '${this.#database}'`;
+    while (!this.#stopping && (await server.query(query)).length === 0) await pause(RETRY_MS);
   }
 
   /** Ends them, and resolves when they have gone. */
@@ -74,7 +84,7 @@ export class Neighbours {
         await client.connect();
         await this.#stay(client, setting);
       } catch {
-        // The database is not there yet, or a test ended everybody's connections.
+        // A test ended everybody's connections.
         await pause(RETRY_MS);
       }
       await Promise.race([client.end(), pause(RETRY_MS)]).catch(() => {});
