@@ -1,4 +1,4 @@
-/** Agents in one process, with an embedded store and PostgreSQLs that are fakes. */
+/** Agents in one process, with a real store and PostgreSQLs that are fakes. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +16,12 @@ const LEASE_MS = 2000;
 /** Nothing here takes longer, on a busy machine either. ms. */
 const LIMIT_MS = 20_000;
 
+/** What agents agree in. */
+export interface StoreServer {
+  open(leaseMs: number): Store;
+  close(): Promise<void>;
+}
+
 /** A cluster of agents. */
 export class FakeCluster {
   readonly network = new FakeNetwork();
@@ -23,28 +29,17 @@ export class FakeCluster {
   readonly reports: (Report & { readonly node: string })[] = [];
   readonly broken: unknown[] = [];
   readonly store: Store;
-  readonly #folder: string;
-  readonly #server: EmbeddedServer;
+  readonly #server: StoreServer;
   #lives = 0;
 
-  private constructor(folder: string, server: EmbeddedServer, store: Store) {
-    this.#folder = folder;
+  private constructor(server: StoreServer) {
     this.#server = server;
-    this.store = store;
+    this.store = server.open(LEASE_MS);
   }
 
-  static async start(): Promise<FakeCluster> {
-    const folder = await mkdtemp(join(tmpdir(), 'sluice-agents-'));
-    const socketPath = join(folder, 'store.sock');
-    const server = await EmbeddedServer.start({
-      ...{ socketPath, clock, journalPath: join(folder, 'store') },
-      say: () => {},
-    });
-    return new FakeCluster(folder, server, FakeCluster.#open(socketPath));
-  }
-
-  static #open(socketPath: string): Store {
-    return openStore({ name: 'main', leaseMs: LEASE_MS, store: { kind: 'embedded', socketPath } }, clock);
+  /** Around that store; by default an embedded one. */
+  static async start(server?: StoreServer): Promise<FakeCluster> {
+    return new FakeCluster(server ?? (await startEmbedded()));
   }
 
   /** The first node begins the cluster. */
@@ -67,7 +62,7 @@ export class FakeCluster {
         ...change,
       },
       life: `${++this.#lives}`,
-      store: FakeCluster.#open(join(this.#folder, 'store.sock')),
+      store: this.#server.open(LEASE_MS),
       answerMs: 800,
       clock,
       logger: pino({ level: 'silent' }),
@@ -108,6 +103,21 @@ export class FakeCluster {
     for (const agent of this.agents.values()) await agent.end('immediate', 100);
     await this.store.close();
     await this.#server.close();
-    await rm(this.#folder, { recursive: true, force: true });
   }
+}
+
+async function startEmbedded(): Promise<StoreServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-agents-'));
+  const socketPath = join(folder, 'store.sock');
+  const server = await EmbeddedServer.start({
+    ...{ socketPath, clock, journalPath: join(folder, 'store') },
+    say: () => {},
+  });
+  return {
+    open: (leaseMs) => openStore({ name: 'main', leaseMs, store: { kind: 'embedded', socketPath } }, clock),
+    async close() {
+      await server.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
 }
