@@ -165,6 +165,8 @@ export class NodeAgent {
     await this.#stopPostgres(mode, limitMs);
     this.#store.close();
     await this.#postgres?.close();
+    // Whoever hurried is answered, too.
+    for (const settle of [...this.#ownAnswers.values()]) settle();
     const { holding, settings } = this.#state;
     const { store } = this.#parts;
     if (holding !== null) await store.release(holding).catch(() => {});
