@@ -141,6 +141,16 @@ describe('an election', () => {
     assert.equal(reason(electNow(view({ a: member(20), b: member(20) }, {}, leader))), 'somebody leads');
   });
 
+  test('is not won at once by a primary that has just handed over, while a standby has not answered', () => {
+    const asked = { control: { ...NO_CONTROL, switchover: { term: 3, to: null } } };
+    const early = view({ p: member(20), a: member(null, { state: 'starting' }) }, {}, asked);
+    assert.equal(reason(electNow(early)), 'others are about to answer');
+    assert.equal(electNow(early, DEFAULT_TIMING.patienceMs).winner, 'p');
+    assert.equal(electNow(view({ p: member(20) }, {}, asked)).winner, 'p', 'nobody else is there');
+    const later = view({ p: member(20), a: member(20) }, {}, asked);
+    assert.equal(electNow(later).winner, 'a');
+  });
+
   test('obeys an operator who takes the loss upon himself, and of this term alone', () => {
     const order = (afterTerm: number, to: string, paused = false) =>
       view(

@@ -139,7 +139,21 @@ function prefer(
       b.priority - a.priority ||
       (a.name < b.name ? -1 : 1),
   );
+  // Who has just handed over comes back sooner than others have left him, and would take the lease again.
+  if (isHandover(view) && isLast(best!) === 1 && !isPatienceOver) {
+    const others = [...view.members].filter(([, member]) => !hasAnswered(view, member));
+    if (others.length > 0)
+      return wait(
+        'others are about to answer',
+        others.map(([name]) => name),
+      );
+  }
   return { winner: best!.name };
+}
+
+/** The last primary has given way because an operator asked for that. */
+function isHandover({ control, term }: ClusterView): boolean {
+  return control.switchover?.term === term;
 }
 
 function chosenByOperator({ control, term }: ClusterView): string | null {
