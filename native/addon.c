@@ -521,6 +521,15 @@ static napi_value js_listening_place(napi_env env, napi_callback_info info) {
   return text_result(env, place[0] ? place : NULL);
 }
 
+/* For listeners of other drivers: the descriptor, or a negative errno. */
+static napi_value js_bind_socket_file(napi_env env, napi_callback_info info) {
+  struct call call;
+  begin(env, info, &call);
+  char path[256];
+  text_argument(&call, 0, path, sizeof path);
+  return int_result(env, listen_unix(path, int_argument(&call, 1), int_argument(&call, 2)));
+}
+
 static napi_value js_send_descriptors(napi_env env, napi_callback_info info) {
   struct call call;
   begin(env, info, &call);
@@ -561,6 +570,7 @@ NAPI_MODULE_INIT() {
       {"probe", js_probe},
       {"createWakeDescriptor", js_create_wake_descriptor},
       {"listeningPlace", js_listening_place},
+      {"bindSocketFile", js_bind_socket_file},
       {"sendDescriptors", js_send_descriptors},
       {"receiveDescriptors", js_receive_descriptors},
       {"notify", js_notify}};

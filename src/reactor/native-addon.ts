@@ -133,6 +133,8 @@ export interface NativeAddon {
   createWakeDescriptor(): number;
   /** `ip:port`, `[ip]:port` or the path of the socket file; null: the descriptor is no listening socket. */
   listeningPlace(descriptor: number): string | null;
+  /** Listens on a socket file, in place of one that nobody listens on; mode -1: as it comes. A descriptor, or a negative errno. */
+  bindSocketFile(path: string, mode: number, backlog: number): number;
   /** Over a connected unix socket. 0, or a negative errno. */
   sendDescriptors(socket: number, descriptors: readonly number[], text: string): number;
   /** Blocks. The connection, the text, and the descriptors; or a negative errno. */

@@ -288,22 +288,25 @@ export class NodeIo implements Driver {
       this.#deliver((core) => core.accepted(connection, listener.index));
       if (this.#connections[connection]?.socket === socket && !socket.destroyed) socket.resume();
     });
-    await this.#openListener(server, listener);
-    const isInherited = 'descriptor' in listener;
+    const isOfLibuv = await this.#openListener(server, listener);
     this.#listeners.push({
       server,
       socketPath: 'socketPath' in listener ? listener.socketPath : null,
-      isInherited,
-      shared: isInherited && listener.shared,
+      isOfLibuv,
+      shared: 'descriptor' in listener && listener.shared,
     });
     const address = server.address();
     const port = address !== null && typeof address === 'object' ? address.port : 0;
     return { port, descriptor: descriptorOf(server) };
   }
 
-  #openListener(server: net.Server, listener: Listener): Promise<void> {
+  /** Whether libuv has opened it. */
+  async #openListener(server: net.Server, listener: Listener): Promise<boolean> {
     const { backlog = LISTEN_BACKLOG } = listener;
-    if ('descriptor' in listener) return listenOnDescriptor(server, listener.descriptor, backlog);
+    if ('descriptor' in listener) {
+      await listenOnDescriptor(server, listener.descriptor, backlog);
+      return false;
+    }
     if ('socketPath' in listener) {
       return listenOnSocketFile(server, listener.socketPath, listener.mode, backlog);
     }
@@ -311,7 +314,8 @@ export class NodeIo implements Driver {
       const message = `so_reuseport has no effect without the native addon: Node.js ${process.versions.node} can't, 22.12 can`;
       this.report({ level: 'warn', message });
     }
-    return listenOnTcp(server, listener, backlog);
+    await listenOnTcp(server, listener, backlog);
+    return true;
   }
 
   closeListeners(which: ListenersEnd = 'all'): void {

@@ -2,7 +2,8 @@
 import { chmodSync, linkSync, lstatSync, renameSync, rmSync, unlinkSync } from 'node:fs';
 import net from 'node:net';
 
-import { SystemError, shortMessage } from './system-errors.js';
+import { loadAddon } from './load-addon.js';
+import { SystemError, shortMessage, systemError } from './system-errors.js';
 
 /** node:net ignores the option `reusePort` before these versions. */
 export const KNOWS_REUSE_PORT =
@@ -33,17 +34,17 @@ export interface NodeListener {
   readonly server: net.Server;
   /** Its socket file; null: TCP. */
   readonly socketPath: string | null;
-  /** Opened by another process. libuv removes the files of the others itself. */
-  readonly isInherited: boolean;
+  /** libuv has opened its socket file, and removes that when it is closed. */
+  readonly isOfLibuv: boolean;
   /** Others go on with it when it is closed here. */
   readonly shared: boolean;
 }
 
 /** Stops accepting; the socket file goes or stays. */
-export function closeListener({ server, socketPath, isInherited }: NodeListener, keepsFile: boolean): void {
-  if (socketPath === null || isInherited === keepsFile) {
+export function closeListener({ server, socketPath, isOfLibuv }: NodeListener, keepsFile: boolean): void {
+  if (socketPath === null || isOfLibuv !== keepsFile) {
     server.close();
-  } else if (isInherited) {
+  } else if (!isOfLibuv) {
     server.close();
     rmSync(socketPath, { force: true });
   } else {
@@ -56,10 +57,29 @@ export function closeListener({ server, socketPath, isInherited }: NodeListener,
 }
 
 /**
- * Listens on a socket file, replacing one on which nobody listens any more. `mode`: its permission bits.
+ * Listens on a socket file, replacing one on which nobody listens any more. `mode`: its permission bits. With the addon it is
+ * not libuv's: libuv would remove it when a successor has it, and for an instant clients would find none.
+ * @returns whether libuv has opened it
  * @throws {SystemError}
  */
 export async function listenOnSocketFile(
+  server: net.Server,
+  path: string,
+  mode: number | null,
+  backlog: number,
+): Promise<boolean> {
+  const loaded = loadAddon();
+  if ('reason' in loaded) {
+    await listenByLibuv(server, path, mode, backlog);
+    return true;
+  }
+  const descriptor = loaded.addon.bindSocketFile(path, mode ?? -1, backlog);
+  if (descriptor < 0) throw systemError(-descriptor);
+  await listenOnDescriptor(server, descriptor, backlog);
+  return false;
+}
+
+async function listenByLibuv(
   server: net.Server,
   path: string,
   mode: number | null,
