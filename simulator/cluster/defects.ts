@@ -133,7 +133,7 @@ export const DEFECTS: Readonly<Record<string, Defect & { readonly shownBy: numbe
   },
 
   'data that is half rewound counts as whole': {
-    shownBy: 434,
+    shownBy: 484,
     ...told((input) => {
       if (input.kind !== 'answer' || input.answer.kind !== 'stopped') return input;
       return { ...input, answer: { kind: 'stopped', stopped: { ...input.answer.stopped, data: 'whole' } } };

@@ -24,6 +24,7 @@ type Command = Extract<
       | 'promote'
       | 'synchronize'
       | 'open'
+      | 'checkpoint'
       | 'hold'
       | 'rewind'
       | 'clone';
@@ -117,6 +118,11 @@ export class PostgresWork {
         });
       case 'open':
         return after(0, () => this.#open());
+      case 'checkpoint':
+        return after(random.int(1, 200), () => {
+          // On a disk that is stuck it comes to no end.
+          if (!node.isDiskStuck) node.answer(command.id, { kind: 'checkpointed' });
+        });
       case 'hold':
         return after(random.int(0, 5), () =>
           postgres.hold(() => node.inAgent(() => node.answer(command.id, { kind: 'drained' }))),

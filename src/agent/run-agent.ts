@@ -166,11 +166,12 @@ async function untilEnd(
 /** A leader that ends gives way to a standby first, if one can take over. */
 async function handOver(agent: NodeAgent, store: Store, logger: Logger): Promise<void> {
   if (!HOLDING_STATES.has(agent.state.name)) return;
-  const { drainMs, yieldMs, patienceMs } = agent.state.settings.timing;
+  const { checkpointMs, drainMs, yieldMs, patienceMs } = agent.state.settings.timing;
   try {
     await askSwitchover(store, null);
     logger.info('handing over to a standby');
-    const hasYielded = await agent.until(({ name }) => !HOLDING_STATES.has(name), drainMs + 2 * yieldMs);
+    const limitMs = checkpointMs + drainMs + 2 * yieldMs;
+    const hasYielded = await agent.until(({ name }) => !HOLDING_STATES.has(name), limitMs);
     // The standby takes over while we are still there to vote.
     if (hasYielded) {
       await agent.until(

@@ -21,6 +21,7 @@ export type Answer =
   | { readonly kind: 'at'; readonly position: Position }
   /** After `synchronize`: from `lsn` on commits wait for these standbys. */
   | { readonly kind: 'synchronized'; readonly lsn: Lsn }
+  | { readonly kind: 'checkpointed' }
   /** After `hold`: no transaction runs any more. */
   | { readonly kind: 'drained' }
   | { readonly kind: 'rewound' }
@@ -103,6 +104,8 @@ export type Effect =
     }
   /** Lets clients in; again after `hold`. */
   | { readonly do: 'open' }
+  /** Gets what is dirty to the disk while clients go on; the stop that follows has little left to write. Is begun, as `hold`. */
+  | { readonly do: 'checkpoint'; readonly id: number }
   /** No new transactions; the answer comes when the running ones have ended. */
   | { readonly do: 'hold'; readonly id: number }
   /** The PostgreSQL may be a primary until then. Whoever guards it ends it at that moment, whatever became of us. */

@@ -82,13 +82,27 @@ export function opening(turn: Turn): void {
 }
 
 export function enterLeading(turn: Turn): void {
+  turn.set({ checkpointSince: null });
   turn.effects.push({ do: 'open' });
 }
 
 export function leading(turn: Turn): void {
   if (turn.takes('wedged')) return turn.go('nothing can be written');
   maintainList(turn);
-  if (isSwitchoverAsked(turn)) turn.go('a switchover is asked for');
+  if (!isSwitchoverAsked(turn)) {
+    if (turn.state.checkpointSince !== null) turn.set({ checkpointSince: null });
+  } else if (isCheckpointWritten(turn)) turn.go('a switchover is asked for');
+}
+
+/** Whether the checkpoint before a switchover is written, or its time is over. Clients write all the while. */
+function isCheckpointWritten(turn: Turn): boolean {
+  const { checkpointSince, at, settings } = turn.state;
+  if (checkpointSince !== null) {
+    return turn.answer('postgres') !== null || at - checkpointSince >= settings.timing.checkpointMs;
+  }
+  turn.set({ checkpointSince: at });
+  turn.command('postgres', { do: 'checkpoint' });
+  return false;
 }
 
 function isSwitchoverAsked({ state }: Turn): boolean {

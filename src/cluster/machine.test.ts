@@ -361,6 +361,8 @@ describe('a leader', () => {
     node.see({ control: { ...NO_CONTROL, switchover: { term: 4, to: 'nobody' } } });
     assert.equal(node.state.name, 'leading');
     node.see({ control: { ...NO_CONTROL, switchover: { term: 4, to: 'b' } } });
+    assert.equal(node.state.name, 'leading', 'clients go on while the checkpoint is written');
+    node.answer('checkpoint', { kind: 'checkpointed' });
     node.answer('hold', { kind: 'drained' });
     assert.equal(node.wanted('stop').mode, 'fast');
     node.answer('stop', { kind: 'stopped', stopped: { data: 'whole', systemIdentifier: '7' } });
@@ -371,9 +373,27 @@ describe('a leader', () => {
     const node = new Node();
     node.open();
     node.see({ control: { ...NO_CONTROL, switchover: { term: 4, to: null } } });
+    node.answer('checkpoint', { kind: 'failed' });
     assert.ok(node.wants('hold'));
     node.see({ control: NO_CONTROL });
     assert.ok(node.wants('open'));
     assert.equal(node.state.name, 'leading');
+  });
+
+  test('waits for a checkpoint before it hands over, for so long, and for each switchover anew', () => {
+    const node = new Node();
+    node.open();
+    const asked = { control: { ...NO_CONTROL, switchover: { term: 4, to: null } } };
+    node.see(asked);
+    const first = node.wanted('checkpoint').id;
+    node.see({ control: NO_CONTROL });
+    node.tell({ kind: 'answer', id: first, answer: { kind: 'checkpointed' } });
+    node.see(asked);
+    assert.notEqual(node.wanted('checkpoint').id, first);
+    assert.ok(!node.wants('hold'), 'the answer to the one before is none to this');
+    node.state = { ...node.state, holding: { ...node.state.holding!, since: node.at + 60_000 } };
+    node.at += DEFAULT_TIMING.checkpointMs;
+    node.tell({ kind: 'tick' });
+    assert.equal(node.state.name, 'draining');
   });
 });

@@ -77,7 +77,7 @@ export function begin(settings: ClusterSettings, life: string, at: number): Step
     },
     awaited: { postgres: null, list: null, acquire: null, publish: null, renew: null },
     stopped: { data: 'none', systemIdentifier: null },
-    ...{ retryAt: 0, vacancy: null, list: UNKNOWN_LIST, sent: null, releasedAt: 0 },
+    ...{ retryAt: 0, vacancy: null, list: UNKNOWN_LIST, sent: null, releasedAt: 0, checkpointSince: null },
     registered: { text: '', at: Number.NEGATIVE_INFINITY },
   };
   const turn = new Turn(state, { kind: 'tick', at }, ENTER);

@@ -73,6 +73,8 @@ export interface NodeState {
   /** The epoch that was published last, whatever became of it. */
   readonly sent: Epoch | null;
   readonly registered: { readonly text: string; readonly at: number };
+  /** Since when a leader that is asked to hand over writes a checkpoint; null: it isn't asked. */
+  readonly checkpointSince: number | null;
   /** The revision at which a lease of ours was last given back. */
   readonly releasedAt: number;
 }

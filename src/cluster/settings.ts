@@ -30,6 +30,8 @@ export interface ClusterTiming {
   readonly patienceMs: number;
   /** A standby that doesn't stream is taken off the list after so long (with `available`, and while others are there). */
   readonly dropMs: number;
+  /** How long the checkpoint may take that a primary writes before it hands over, so that its end takes less. */
+  readonly checkpointMs: number;
   /** How long running transactions may take to end in a switchover, and then how long PostgreSQL may. */
   readonly drainMs: number;
   readonly yieldMs: number;
@@ -59,6 +61,7 @@ export const DEFAULT_TIMING: ClusterTiming = {
   graceMs: 300,
   patienceMs: 2000,
   dropMs: 2000,
+  checkpointMs: 5000,
   drainMs: 1000,
   yieldMs: 2000,
 };

@@ -168,6 +168,7 @@ function timingOf({ timing, cluster }: AgentValues, section: Section): ClusterTi
     graceMs: timing.grace,
     patienceMs: timing.patience,
     dropMs: timing.drop,
+    checkpointMs: timing.checkpoint,
     drainMs: timing.drain,
     yieldMs: timing.yield,
   };

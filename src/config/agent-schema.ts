@@ -115,6 +115,11 @@ const timingFields = z.strictObject(
       'duration',
       'Commits stop waiting for a standby that has not streamed for so long, if others are there (or with `available`).',
     ),
+    checkpoint: key(
+      duration().prefault(5),
+      'duration',
+      'How long the checkpoint may take that a primary writes before it hands over, so that it stops sooner. Clients go on meanwhile.',
+    ),
     drain: key(
       duration().prefault(1),
       'duration',

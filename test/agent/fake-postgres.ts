@@ -105,6 +105,8 @@ export class FakePostgres implements PostgresSide {
       case 'open':
         this.isOpen = true;
         return;
+      case 'checkpoint':
+        return this.#answer(effect.id, { kind: 'checkpointed' });
       case 'hold':
         this.isOpen = false;
         return this.#answer(effect.id, { kind: 'drained' });

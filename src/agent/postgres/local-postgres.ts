@@ -22,6 +22,7 @@ import { Watch } from './watch.js';
 
 /** pg_wal_replay_pause says whether it has paused since then, and signal files replaced the old configuration before. */
 const OLDEST_MAJOR = 14;
+/** For one of a large and busy database. ms. */
 const CHECKPOINT_MS = 600_000;
 
 /**
@@ -89,6 +90,10 @@ class LocalPostgres implements PostgresSide {
       void this.#attempt(effect, () => this.#drain(hold));
       return;
     }
+    if (effect.do === 'checkpoint') {
+      void this.#attempt(effect, () => this.#checkpoint());
+      return;
+    }
     const work = this.#workOf(effect);
     this.#queue = this.#queue.then(() => (this.#isClosed ? undefined : this.#attempt(effect, work)));
   }
@@ -131,7 +136,7 @@ class LocalPostgres implements PostgresSide {
   }
 
   /** What the store shows when the command is given belongs to it. */
-  #workOf(command: Exclude<Command, { do: 'hold' }>): () => Promise<Answer | null> {
+  #workOf(command: Exclude<Command, { do: 'hold' | 'checkpoint' }>): () => Promise<Answer | null> {
     const server = this.#server;
     const ledger = this.#ledger;
     switch (command.do) {
@@ -169,7 +174,7 @@ class LocalPostgres implements PostgresSide {
           await server.reloadSoon({ isOpen: true });
           this.#watch.beginLeading();
           // Until it has ended pg_rewind takes this for a node of the old timeline. Nobody waits for it.
-          void this.#checkpoint();
+          void this.#firstCheckpoint();
           return null;
         };
       case 'rewind':
@@ -198,13 +203,23 @@ class LocalPostgres implements PostgresSide {
     return { kind: 'stopped', stopped: await inspectStopped(this.#server.paths) };
   }
 
-  async #checkpoint(): Promise<void> {
+  async #firstCheckpoint(): Promise<void> {
     try {
-      const client = await this.#server.connect({ patienceMs: CHECKPOINT_MS });
-      await client.query('CHECKPOINT').finally(() => closeOwn(client));
+      await this.#checkpoint();
     } catch (error) {
       this.#world.logger.warn({ reason: (error as Error).message }, 'the first checkpoint was not made');
     }
+  }
+
+  /** On a connection of its own: the kept one is looked at the standbys with. */
+  async #checkpoint(): Promise<Answer> {
+    const client = await this.#server.connect({ patienceMs: CHECKPOINT_MS });
+    try {
+      await client.query('CHECKPOINT');
+    } finally {
+      closeOwn(client);
+    }
+    return { kind: 'checkpointed' };
   }
 
   /** Lets no new clients in, and waits until those who are in have finished. */

@@ -21,6 +21,7 @@ export type PostgresEffect = Extract<
       | 'synchronize'
       | 'open'
       | 'hold'
+      | 'checkpoint'
       | 'permit'
       | 'rewind'
       | 'clone';
@@ -106,7 +107,7 @@ export interface PostgresFacts {
 /** One node's PostgreSQL. */
 export interface PostgresSide {
   /**
-   * Begins a command, or puts it behind those that are under way (`permit` and `hold` never wait). Never throws: what
+   * Begins a command, or puts it behind those that are under way (`permit`, `hold` and `checkpoint` never wait). Never throws: what
    * goes wrong is an answer.
    */
   carryOut(effect: PostgresEffect): void;
