@@ -28,7 +28,8 @@ type Target = { readonly port: number } | { readonly path: string };
 async function answers(target: Target): Promise<void> {
   const socket = net.connect({ host: '127.0.0.1', ...target } as net.NetConnectOpts);
   socket.write('hello');
-  const [answer] = await once(socket, 'data');
+  const closed = once(socket, 'close').then(() => ['closed without an answer']);
+  const [answer] = await Promise.race([once(socket, 'data'), closed]);
   assert.equal(String(answer), 'hello');
   socket.destroy();
 }
@@ -98,7 +99,9 @@ async function takesOver(driver: DriverName): Promise<void> {
   const child: ChildProcess = spawn(process.execPath, [FILE, driver, folder], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
-  await once(child.stdout!, 'data');
+  const died = once(child, 'exit').then(([code]) => Promise.reject(new Error(`it ended: ${code}`)));
+  await Promise.race([once(child.stdout!, 'data'), died]);
+  died.catch(() => {});
   const path = clientsPath(driver);
 
   // As with socket activation: the sockets outlive who was given them.
