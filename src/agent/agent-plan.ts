@@ -1,11 +1,11 @@
 /** What an agent would do, without doing it. */
 import type { ClusterView } from '../cluster/records.js';
 import type { AgentConfig } from '../config/agent-config.js';
+import { sharedClock } from '../reactor/shared-clock.js';
 import { openStore } from '../stores/open-store.js';
 import type { StoreError } from '../stores/store.js';
 import { leaderName, understood } from '../stores/wishes.js';
 import { type Preparation, prepareAgent, refuseData } from './agent-preparation.js';
-import { monotonicMs } from './run-agent.js';
 
 /** Lines for people, and whether it could run. */
 export interface AgentPlan {
@@ -18,7 +18,7 @@ export async function planAgent(config: AgentConfig): Promise<AgentPlan> {
   const preparation = await prepareAgent(config);
   const { postgres, settings, data } = preparation;
   const { contact } = settings;
-  const store = openStore(config.cluster, monotonicMs);
+  const store = openStore(config.cluster, sharedClock);
   const lines = [
     `node      ${config.node} of cluster ${config.cluster.name}`,
     `programs  PostgreSQL ${postgres.binaries.version} in ${postgres.binaries.binDirectory} (${postgres.binaries.origin})`,

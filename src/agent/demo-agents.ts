@@ -11,6 +11,7 @@ import type { Report } from '../cluster/inputs.js';
 import { EPOCH, understand } from '../cluster/records.js';
 import { type ClusterSettings, DEFAULT_TIMING, type Durability } from '../cluster/settings.js';
 import type { ClusterAccess } from '../config/cluster-access.js';
+import { sharedClock } from '../reactor/shared-clock.js';
 import { EmbeddedServer } from '../stores/embedded/embedded-server.js';
 import { openStore } from '../stores/open-store.js';
 import type { Store } from '../stores/store.js';
@@ -34,7 +35,6 @@ import { openPostgresSide } from './postgres/local-postgres.js';
 import { CANARY_MS, type PostgresSettings } from './postgres/postgres-side.js';
 import { nodePaths } from './postgres/state-folder.js';
 import { readPostmasterFile } from './postmaster-file.js';
-import { monotonicMs } from './run-agent.js';
 import { readLogTail } from './server-log.js';
 import { handOver } from './server-user.js';
 
@@ -169,8 +169,8 @@ class AgentDemo {
     const journalPath = join(path, 'store');
     // A store that remembers a cluster of which nothing is left would wait for it.
     if (!(await this.#hasData())) await rm(journalPath, { force: true });
-    this.#server = await EmbeddedServer.start({ socketPath, journalPath, clock: monotonicMs, say: () => {} });
-    this.#store = openStore(access, monotonicMs);
+    this.#server = await EmbeddedServer.start({ socketPath, journalPath, clock: sharedClock, say: () => {} });
+    this.#store = openStore(access, sharedClock);
     return this.#store;
   }
 
@@ -217,9 +217,9 @@ class AgentDemo {
     const agent = await NodeAgent.start({
       settings: this.#clusterSettings(name, postgres.port, mayBegin),
       life: randomBytes(8).toString('hex'),
-      store: openStore(this.#base.access, monotonicMs),
+      store: openStore(this.#base.access, sharedClock),
       answerMs: ANSWER_MS,
-      clock: monotonicMs,
+      clock: sharedClock,
       logger: pino({ level: 'warn' }, { write: (line: string) => this.#keepWarning(name, line) }),
       openPostgres: (world) => openPostgresSide(postgres, world),
       onReport: (report) => this.#report(name, report),

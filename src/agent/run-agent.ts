@@ -10,6 +10,7 @@ import { EPOCH } from '../cluster/records.js';
 import { HOLDING_STATES } from '../cluster/states.js';
 import type { AgentConfig } from '../config/agent-config.js';
 import { SignalQueue } from '../control/signal-queue.js';
+import { sharedClock } from '../reactor/shared-clock.js';
 import { openStore } from '../stores/open-store.js';
 import type { Store, StoreError } from '../stores/store.js';
 import { askSwitchover, recordEvent } from '../stores/wishes.js';
@@ -28,9 +29,6 @@ const STOP_MS = 30_000;
 /** Requests to a store may be made twice, to two of its members. */
 const ANSWER_PARTS = 2;
 const REQUEST_PART = 5;
-
-/** A clock that no correction of the time of day moves, the same in all processes of the machine. ms. */
-export const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 
 /** What is opened beside a running agent. */
 export interface AgentSurface {
@@ -56,7 +54,7 @@ export async function runAgent(
   openSurface: OpenSurface,
 ): Promise<number> {
   const signals = new SignalQueue(['SIGTERM', 'SIGINT']);
-  const store = openStore(config.cluster, monotonicMs);
+  const store = openStore(config.cluster, sharedClock);
   try {
     const preparation = await prepareAgent(config);
     warnOf(preparation, logger);
@@ -114,7 +112,7 @@ async function run(
     life: `${Date.now().toString(36)}-${randomBytes(4).toString('hex')}`,
     store,
     answerMs: (ANSWER_PARTS * settings.timing.leaseMs) / REQUEST_PART,
-    clock: monotonicMs,
+    clock: sharedClock,
     logger,
     openPostgres: (world) => openPostgresSide(postgres, world),
     onReport: (report, state) => journal.report(report, state),

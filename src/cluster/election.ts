@@ -43,8 +43,8 @@ export function elect(view: ClusterView, vacantMs: number, timing: ClusterTiming
   if (view.epoch === null) return electFirst(view);
   const { epoch } = view;
   const voters = votersOf(view, epoch);
-  if (voters.some(({ name }) => name === orderedByOperator(view)))
-    return { winner: orderedByOperator(view)! };
+  const ordered = voters.find(({ name }) => name === orderedByOperator(view));
+  if (ordered !== undefined) return { winner: ordered.name };
   if (view.control.paused) {
     const last = voters.find(({ name }) => name === epoch.rule.primary);
     return last === undefined ? wait('the cluster is paused', [epoch.rule.primary]) : { winner: last.name };
@@ -161,7 +161,7 @@ function chosenByOperator({ control, term }: ClusterView): string | null {
 }
 
 /** Who is to lead whatever is lost by it. */
-export function orderedByOperator({ control, term }: ClusterView): string | null {
+function orderedByOperator({ control, term }: ClusterView): string | null {
   return control.failover?.afterTerm === term ? control.failover.to : null;
 }
 
