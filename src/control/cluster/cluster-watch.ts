@@ -3,6 +3,7 @@
  * every gateway holds new transactions.
  */
 import { hostname } from 'node:os';
+import { GATEWAY_PREFIX } from '../../cluster/node-facts.js';
 import { type ClusterView, understand } from '../../cluster/records.js';
 import type { StoreView } from '../../cluster/store-view.js';
 import type { ClusterAccess } from '../../config/cluster-access.js';
@@ -14,8 +15,6 @@ import { KnownNodes, newsOf } from './cluster-news.js';
 /** Between two registrations. A member is forgotten after a lease. */
 const REGISTRATIONS_PER_LEASE = 4;
 const NAME_CHARACTERS_MAX = 63;
-/** In front of the names under which gateways register: they are no nodes. */
-export const GATEWAY_PREFIX = 'gateway.';
 
 /** What it has to do with. */
 export interface ClusterWatchWorld {
