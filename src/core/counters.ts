@@ -22,5 +22,6 @@ export function newCounters(): Counters {
     holdMs: 0,
     failoverTimeouts: 0,
     serversCut: 0,
+    primaryChanges: 0,
   };
 }

@@ -65,6 +65,8 @@ export interface Counters {
   failoverTimeouts: number;
   /** Server connections that were closed because the term of their primary was over. */
   serversCut: number;
+  /** How often another node than before became the primary of a database that has clients. */
+  primaryChanges: number;
 }
 
 /** What is asked for beside the figures, since there may be much of it: every connection, or every shape. */

@@ -56,6 +56,14 @@ describe('HTTP', () => {
     assert.equal(counters.loginsThrottled, 0);
   });
 
+  test('has metrics for Prometheus', async () => {
+    const answer = await get('/metrics');
+    assert.equal(answer.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8');
+    const page = await answer.text();
+    assert.match(page, /^sluice_ready 1$/m);
+    assert.match(page, /^sluice_clients_accepted_total [1-9]/m);
+  });
+
   test('is not ready while it is paused, and lives', async () => {
     const admin = new pg.Client({ connectionString: gateway.url('op', 'pgbouncer') });
     await admin.connect();

@@ -6,6 +6,7 @@ import { availableDrivers } from '../harness/drivers.js';
 import { GatewayUnderTest } from '../harness/gateway-under-test.js';
 import { PostgresServer } from '../harness/postgres-server.js';
 import { RawClient } from '../harness/raw-client.js';
+import { freePort } from '../harness/scratch.js';
 import { until } from '../harness/until.js';
 
 const GROUND = `
@@ -17,6 +18,7 @@ for (const io of availableDrivers) {
     let first: PostgresServer;
     let second: PostgresServer;
     let gateway: GatewayUnderTest;
+    let http = '';
     const value = async (client: RawClient, sql: string) => singleValue(await client.query(sql));
 
     before(async () => {
@@ -25,6 +27,7 @@ for (const io of availableDrivers) {
       second = await first.startStandby();
       await first.replayedBy(second);
       const nodes = `${second.host}:${second.port},${first.host}:${first.port}`;
+      http = `127.0.0.1:${await freePort()}`;
       gateway = await GatewayUnderTest.start({
         io,
         server: [
@@ -33,7 +36,7 @@ for (const io of availableDrivers) {
           `odd=postgres:///app?nodes=${nodes}`,
           `any=postgres:///app?nodes=${nodes}&target_session_attrs=prefer-standby`,
         ],
-        settings: { query_wait_timeout: 30, server_login_retry: '100ms' },
+        settings: { http_listen: http, query_wait_timeout: 30, server_login_retry: '100ms' },
         expectedTrouble: [/node .* is (unknown|not used)/, /server connection failed/],
       });
     });
@@ -97,6 +100,13 @@ for (const io of availableDrivers) {
       await busy.close();
       await late.close();
       await idle.close();
+    });
+
+    test('which is counted, for whoever looks from outside', async () => {
+      const page = await (await fetch(`http://${http}/metrics`)).text();
+      assert.match(page, /^sluice_primary_changes_total [1-9]/m);
+      const place = `database="app",node="${second.host}:${second.port}"`;
+      assert.match(page, new RegExp(`^sluice_node_role\\{${place},role="primary"\\} 1$`, 'm'));
     });
 
     test('where no standby is left, reads go to the primary, and who prefers a standby gets it', async () => {

@@ -5,6 +5,7 @@ import * as z from 'zod';
 import { HISTORY, readHistory } from '../../cluster/history.js';
 import type { AgentConfig } from '../../config/agent-config.js';
 import { checkToken, refusalOf } from '../../control/http/bearer-token.js';
+import { EXPOSITION_TYPE } from '../../control/metrics/exposition.js';
 import type { Store } from '../../stores/store.js';
 import { askFailover, askSwitchover, setPaused, type Wish, WishRefused } from '../../stores/wishes.js';
 import { judgeCluster } from '../cluster-status.js';
@@ -71,7 +72,9 @@ function addQuestions(app: Hono, { agent, config, store }: RoutedAgent): void {
   answer('/health', ({ isRunning }) => isRunning);
   answer('/readiness', ({ role }) => role !== 'none');
   answer('/liveness', ({ isAlive }) => isAlive);
-  app.get('/metrics', (context) => context.text(agentMetrics(agent, config)));
+  app.get('/metrics', (context) =>
+    context.body(agentMetrics(agent, config), 200, { 'Content-Type': EXPOSITION_TYPE }),
+  );
   app.get('/cluster', (context) => {
     if (agent.view === null) return context.json({ error: 'the store has not been seen yet' }, 503);
     return context.json(judgeCluster(config.cluster.name, store.description, agent.view));

@@ -10,7 +10,7 @@ export const httpSettings = {
     group: HTTP,
     type: 'HOST:PORT',
     description:
-      'Where health checks and POST /reload are answered by HTTP, without encryption: `127.0.0.1:8432`, or an address that only probes can reach. Empty: nowhere.',
+      'Where health checks, metrics and POST /reload are answered by HTTP, without encryption: `127.0.0.1:8432`, or an address that only probes can reach. Empty: nowhere.',
     pgbouncer: OURS,
     reload: false,
   }),

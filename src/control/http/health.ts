@@ -38,7 +38,7 @@ export interface Health extends Readiness {
 }
 
 /** Asks the data plane; null when it has ended or is silent. */
-async function look({ gateway }: Operator): Promise<Snapshot | null> {
+export async function look({ gateway }: Operator): Promise<Snapshot | null> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<null>((resolve) => {
     timer = setTimeout(() => resolve(null), ANSWER_MS_MAX);
@@ -86,7 +86,8 @@ function clusterOf({ gateway: { cluster } }: Operator): Health['cluster'] {
   return cluster === null ? null : { ...cluster, state: stateOf(cluster) };
 }
 
-function judge(operator: Operator, snapshot: Snapshot | null): Readiness {
+/** @param snapshot what {@link look} has brought */
+export function judge(operator: Operator, snapshot: Snapshot | null): Readiness {
   const reasons: string[] = [];
   if (operator.isShuttingDown) reasons.push('the gateway is being drained before it ends');
   if (snapshot === null) reasons.push('the data plane does not answer');

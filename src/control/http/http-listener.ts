@@ -36,7 +36,7 @@ export async function openHttp(operator: Operator): Promise<HttpListener | null>
   // What most gateways never need isn't loaded at their start.
   const { makeRoutes } = await import('./routes.js');
   const listener = await listenHttp(place, makeRoutes(operator));
-  operator.log.logger.info(`HTTP on ${listener.address}: /liveness, /readiness, /health, /reload`);
+  operator.log.logger.info(`HTTP on ${listener.address}: /liveness, /readiness, /health, /metrics, /reload`);
   return listener;
 }
 

@@ -1,10 +1,12 @@
-/** What is answered by HTTP. Everything is JSON; an error says what to do. */
+/** What is answered by HTTP. Everything but /metrics is JSON; an error says what to do. */
 import { Hono } from 'hono';
+import { EXPOSITION_TYPE } from '../metrics/exposition.js';
+import { GatewayMetrics } from '../metrics/gateway-metrics.js';
 import type { Operator } from '../operator.js';
 import { checkToken, refusalOf } from './bearer-token.js';
 import { isAlive, readHealth, readReadiness } from './health.js';
 
-const PATHS = 'GET /liveness, GET /readiness, GET /health, POST /reload';
+const PATHS = 'GET /liveness, GET /readiness, GET /health, GET /metrics, POST /reload';
 
 /** The routes for one gateway. `http_token_file` is looked up at each request, since a reload may change it. */
 export function makeRoutes(operator: Operator): Hono {
@@ -25,6 +27,11 @@ export function makeRoutes(operator: Operator): Hono {
   app.get('/health', async (context) => {
     const health = await readHealth(operator);
     return context.json(health, health.ready ? 200 : 503);
+  });
+  const metrics = new GatewayMetrics(operator);
+  app.get('/metrics', async (context) => {
+    context.header('Content-Type', EXPOSITION_TYPE);
+    return context.body(await metrics.page());
   });
   app.post('/reload', async (context) => {
     const { http_token_file: file } = operator.gateway.config.values;

@@ -25,6 +25,8 @@ export class Clusters implements ClusterOwner {
   private readonly byDatabase = new Map<Database, Cluster>();
   /** By the names of clusters that have a store. */
   private readonly beliefs = new Map<string, EpochBelief>();
+  /** To count how often it became another one. */
+  private readonly lastPrimaries = new WeakMap<Cluster, RouteNode>();
   private readonly context: GatewayContext;
   private readonly owner: NodeConnectionOwner;
   private readonly hosts: Hosts;
@@ -91,6 +93,12 @@ export class Clusters implements ClusterOwner {
   }
 
   primaryChanged(cluster: Cluster): void {
+    const { primary } = cluster;
+    if (primary !== null) {
+      const last = this.lastPrimaries.get(cluster) ?? primary;
+      if (last !== primary) this.context.counters.primaryChanges += 1;
+      this.lastPrimaries.set(cluster, primary);
+    }
     this.follower.primaryChanged(cluster);
   }
 
