@@ -44,7 +44,7 @@ export async function planAgent(config: AgentConfig): Promise<AgentPlan> {
 const DATA_TEXTS = {
   whole: 'a PostgreSQL',
   none: 'nothing is there',
-  damaged: 'a PostgreSQL that was half rewound or half copied',
+  damaged: 'a PostgreSQL that was half made, half rewound or half copied',
 } as const;
 
 function storeText(view: ClusterView): string {
@@ -57,7 +57,7 @@ function firstStep({ node, postgresql }: AgentConfig, { data }: Preparation, vie
   const leader = leaderName(view);
   if (view.epoch === null) {
     if (postgresql.bootstrap === 'never') return 'wait until another node has begun the cluster';
-    return data.data === 'none' ? 'run initdb, and begin the cluster' : 'begin the cluster with these data';
+    return data.data === 'whole' ? 'begin the cluster with these data' : 'run initdb, and begin the cluster';
   }
   if (data.data !== 'whole') {
     return leader === null ? 'wait until somebody leads, and clone' : `clone from ${leader}, and follow it`;

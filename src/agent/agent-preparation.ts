@@ -94,7 +94,7 @@ export function warnOf({ postgres, settings }: Preparation, logger: Logger): voi
 
 /** @throws {AgentError} if the data can't be those of this node */
 export function refuseData({ data, postgres }: Preparation, bootstrap: string, isNewCluster: boolean): void {
-  if (bootstrap === 'adopt' && isNewCluster && data.data === 'none') {
+  if (bootstrap === 'adopt' && isNewCluster && data.data !== 'whole') {
     throw new AgentError(`there is nothing to adopt in ${postgres.data}`, [
       'Name the folder of the data, or say "bootstrap: initdb" for new ones.',
     ]);

@@ -228,7 +228,7 @@ function aboutCommits(
 }
 
 function aboutNode({ epoch, members }: ClusterView, node: NodeStatus): ClusterProblem[] {
-  const { name, state, role, lagBytes, doing } = node;
+  const { name, state, role, lagBytes, doing, problem } = node;
   const { systemIdentifier } = members.get(name) as Member;
   if (epoch !== null && systemIdentifier !== null && systemIdentifier !== epoch.systemIdentifier) {
     return [
@@ -238,6 +238,13 @@ function aboutNode({ epoch, members }: ClusterView, node: NodeStatus): ClusterPr
       },
     ];
   }
+  if (role === 'none') {
+    const work = doing === null ? '' : `, ${doing}`;
+    const text = `${name} does not follow (${state}${work})`;
+    if (problem !== null) return [{ text: `${text}: ${problem.text}`, advice: problem.advice }];
+    return [{ text, advice: STATE_ADVICE[state] ?? null }];
+  }
+  if (problem !== null) return [{ text: `${name}: ${problem.text}`, advice: problem.advice }];
   if (lagBytes !== null && lagBytes > LAG_BYTES) {
     return [
       {
@@ -246,9 +253,7 @@ function aboutNode({ epoch, members }: ClusterView, node: NodeStatus): ClusterPr
       },
     ];
   }
-  if (role !== 'none') return [];
-  const work = doing === null ? '' : `, ${doing}`;
-  return [{ text: `${name} does not follow (${state}${work})`, advice: STATE_ADVICE[state] ?? null }];
+  return [];
 }
 
 /** Nodes that commits are said to be on. While nobody leads, the vacancy says it. */

@@ -55,7 +55,11 @@ export async function openDemoFolder(requested: string | null, now: Date): Promi
   } catch (error) {
     throw explainFileError(error, path);
   }
-  const lock = await lockFolder(join(path, LOCK_FILE), now);
+  const lock = await lockFolder(
+    join(path, LOCK_FILE),
+    now,
+    'Or give this one a folder and a port of its own: --data DIR --port N',
+  );
   try {
     const state = (await readState(path)) ?? NEW_STATE;
     await writeState(path, state);

@@ -1,6 +1,7 @@
 /** A lock file: at most one living process holds a folder. Holders that died without a word are recognised. */
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { dirname } from 'node:path';
 import { AgentError, errorCode, explainFileError } from './agent-error.js';
 import { isAlive, startIdentity } from './process-facts.js';
 
@@ -20,8 +21,15 @@ export interface FolderLock {
 /** Attempts when several processes find the same dead holder at once. */
 const ATTEMPTS = 5;
 
-/** Takes the lock at `path`, or throws an AgentError that names the holder. `since` is the time to write into it. */
-export async function lockFolder(path: string, since: Date): Promise<FolderLock> {
+/**
+ * Takes the lock at `path`, or throws an AgentError that names the holder. `since` is the time to write into it, `otherwise` what
+ * can be done without ending the holder.
+ */
+export async function lockFolder(
+  path: string,
+  since: Date,
+  otherwise = 'Two of them on the same data would destroy them.',
+): Promise<FolderLock> {
   const own: Holder = {
     pid: process.pid,
     startIdentity: startIdentity(process.pid),
@@ -33,7 +41,7 @@ export async function lockFolder(path: string, since: Date): Promise<FolderLock>
     await writeFile(draft, `${JSON.stringify(own)}\n`);
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       if (await linkExclusively(draft, path)) return { release: () => releaseOwn(path, own) };
-      await removeIfDead(path);
+      await removeIfDead(path, otherwise);
     }
   } catch (error) {
     throw explainFileError(error, path);
@@ -54,10 +62,10 @@ async function linkExclusively(draft: string, path: string): Promise<boolean> {
   }
 }
 
-async function removeIfDead(path: string): Promise<void> {
+async function removeIfDead(path: string, otherwise: string): Promise<void> {
   const holder = await readHolder(path);
   if (holder === 'gone') return;
-  refuseIfLiving(holder, path);
+  refuseIfLiving(holder, path, otherwise);
   // Another process may have come to the same conclusion and taken the lock since: look at what is moved away.
   const aside = `${path}.${process.pid}.dead`;
   await rename(path, aside).catch((error) => {
@@ -71,11 +79,11 @@ async function removeIfDead(path: string): Promise<void> {
   await rm(aside, { force: true });
 }
 
-function refuseIfLiving(holder: Holder | null, path: string): void {
+function refuseIfLiving(holder: Holder | null, path: string, otherwise: string): void {
   if (holder === null) return;
   if (holder.host !== hostname()) {
     throw new AgentError(
-      `the folder is locked by process ${holder.pid} on ${holder.host}, since ${holder.since}`,
+      `${dirname(path)} is in use by process ${holder.pid} on ${holder.host}, since ${holder.since}`,
       [`Stop it there; or, if you are certain that it runs no more, delete ${path} and start again.`],
     );
   }
@@ -84,11 +92,8 @@ function refuseIfLiving(holder: Holder | null, path: string): void {
   const known = holder.startIdentity !== null && startIdentity(holder.pid) !== null;
   if (known && startIdentity(holder.pid) !== holder.startIdentity) return;
   throw new AgentError(
-    `another process of sluice (pid ${holder.pid}) uses this folder since ${holder.since}`,
-    [
-      `Stop it with Ctrl-C in its terminal or with: kill ${holder.pid}`,
-      'Or give this one a folder and a port of its own (of sluice up: --data DIR --port N).',
-    ],
+    `${dirname(path)} is in use by another process of sluice (pid ${holder.pid}) since ${holder.since}`,
+    [`Stop that one first, with Ctrl-C in its terminal or with: kill ${holder.pid}`, otherwise],
   );
 }
 

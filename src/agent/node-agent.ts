@@ -113,8 +113,8 @@ export class NodeAgent {
     const streaming = HOLDING_STATES.has(name) ? list.streaming : [];
     const facts = this.#postgres?.facts();
     if (facts === undefined) return { ...NO_FACTS, durability, quorum };
-    const { version, isRunning, timeline, lsn, replayed, doing } = facts;
-    return { version, isRunning, timeline, lsn, replayed, doing, streaming, durability, quorum };
+    const { version, isRunning, timeline, lsn, replayed, doing, problem } = facts;
+    return { version, isRunning, timeline, lsn, replayed, doing, problem, streaming, durability, quorum };
   }
 
   get lateness(): Lateness {

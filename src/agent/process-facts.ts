@@ -3,7 +3,7 @@
  * port. Linux tells by /proc; elsewhere `ps` and `lsof` are asked. null always means "can't be known".
  */
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
 import { errorCode } from './agent-error.js';
 
 const LINUX = process.platform === 'linux';
@@ -54,10 +54,31 @@ export function isPostgresIn(pid: number, dataDirectory: string): boolean | null
   return command === null ? null : command.includes('postgres') && command.includes(dataDirectory);
 }
 
-/** The ids of all processes that work in `dataDirectory`; null where that can't be known. */
+/** Programs that write into a data folder without working in it. They outlive whoever has started them. */
+const WRITERS: ReadonlySet<string> = new Set(['initdb', 'pg_basebackup', 'pg_rewind']);
+
+/** Whether this process is one of PostgreSQL's programs that makes or changes the data in `dataDirectory`. */
+function isWriterOf(pid: number, dataDirectory: string): boolean {
+  try {
+    if (!WRITERS.has(readFileSync(`/proc/${pid}/comm`, 'utf8').trim())) return false;
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    const paths = words.map((word) => word.replace(/^(?:--pgdata=|--target-pgdata=|-D)/, ''));
+    return paths.some((path) => path.startsWith('/') && realpathSync(path) === dataDirectory);
+  } catch {
+    // It has ended, or names a folder that isn't there.
+    return false;
+  }
+}
+
+/**
+ * The ids of all processes that work in `dataDirectory` (given without symbolic links), or write into it as initdb,
+ * pg_basebackup and pg_rewind do; null where that can't be known.
+ */
 export function processesIn(dataDirectory: string): readonly number[] | null {
   if (!LINUX) return null;
-  return processIds().filter((pid) => isPostgresIn(pid, dataDirectory) === true);
+  return processIds().filter(
+    (pid) => isPostgresIn(pid, dataDirectory) === true || isWriterOf(pid, dataDirectory),
+  );
 }
 
 /** Who listens on a TCP port, e.g. `postgres (pid 1234)`. */

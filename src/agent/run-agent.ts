@@ -18,7 +18,7 @@ import { type Preparation, prepareAgent, refuseData, warnOf } from './agent-prep
 import { EventCommand } from './event-command.js';
 import { EventJournal, eventOf } from './event-journal.js';
 import { NodeAgent } from './node-agent.js';
-import { initializeData } from './postgres/initialize.js';
+import { initializeAlone, isHalfInitialized } from './postgres/initialize.js';
 import { openPostgresSide } from './postgres/local-postgres.js';
 import { nodePaths } from './postgres/state-folder.js';
 
@@ -75,7 +75,9 @@ async function begin(
   logger: Logger,
   signals: SignalQueue,
 ): Promise<boolean> {
-  if (postgresql.bootstrap === 'never' || preparation.data.data !== 'none') return false;
+  const { postgres, data } = preparation;
+  if (postgresql.bootstrap === 'never' || data.data === 'whole') return false;
+  if (data.data === 'damaged' && !(await isHalfInitialized(postgres))) return false;
   const stop = signals.next().then(() => 'signal' as const);
   for (;;) {
     const view = await store.read().catch((error: StoreError) => {
@@ -86,8 +88,8 @@ async function begin(
       const isNew = !view.values.has(EPOCH);
       refuseData(preparation, postgresql.bootstrap, isNew);
       if (!isNew) return false;
-      logger.info(`the cluster has never been: initdb in ${preparation.postgres.data}`);
-      await initializeData(preparation.postgres);
+      logger.info(`the cluster has never been: initdb in ${postgres.data}`);
+      await initializeAlone(postgres);
       return false;
     }
     if ((await Promise.race([pause(STORE_RETRY_MS), stop])) === 'signal') return true;

@@ -2,6 +2,13 @@
 import type { Lsn } from './position.js';
 import type { Durability } from './settings.js';
 
+/** What is wrong with a node, in its own words. */
+export interface NodeProblem {
+  readonly text: string;
+  /** What to do; null: that is not known. */
+  readonly advice: string | null;
+}
+
 /** Beside what a `Member` says; published with it. */
 export interface NodeFacts {
   /** PostgreSQL's, like `17.2`. */
@@ -16,6 +23,8 @@ export interface NodeFacts {
   readonly streaming: readonly { readonly name: string; readonly flushed: Lsn }[];
   /** What takes long, like `cloning from db1: 41 %`. */
   readonly doing: string | null;
+  /** Why it doesn't get on; null: it does, as far as it knows. */
+  readonly problem: NodeProblem | null;
   readonly durability: Durability | null;
   readonly quorum: number | null;
 }
@@ -23,14 +32,15 @@ export interface NodeFacts {
 /** Nothing is known. */
 export const NO_FACTS: NodeFacts = {
   ...{ version: null, isRunning: false, timeline: null, lsn: null, replayed: null },
-  ...{ streaming: [], doing: null, durability: null, quorum: null },
+  ...{ streaming: [], doing: null, problem: null, durability: null, quorum: null },
 };
 
 /** The facts in a registration's text; what is missing or not understood is unknown. */
 export function factsIn(text: string): NodeFacts {
   const facts = parsed(text)?.facts;
   if (!isObject(facts)) return NO_FACTS;
-  const { version, isRunning, timeline, lsn, replayed, streaming, doing, durability, quorum } = facts;
+  const { version, isRunning, timeline, lsn, replayed, streaming, doing, problem, durability, quorum } =
+    facts;
   return {
     version: textOrNull(version),
     isRunning: isRunning === true,
@@ -39,6 +49,7 @@ export function factsIn(text: string): NodeFacts {
     replayed: wholeOrNull(replayed),
     streaming: Array.isArray(streaming) ? streaming.filter(isProgress) : [],
     doing: textOrNull(doing),
+    problem: problemOrNull(problem),
     durability: isDurability(durability) ? durability : null,
     quorum: wholeOrNull(quorum),
   };
@@ -84,6 +95,11 @@ function textOrNull(value: unknown): string | null {
 
 function wholeOrNull(value: unknown): number | null {
   return Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : null;
+}
+
+function problemOrNull(value: unknown): NodeProblem | null {
+  if (!isObject(value) || typeof value.text !== 'string') return null;
+  return { text: value.text, advice: textOrNull(value.advice) };
 }
 
 function isProgress(value: unknown): value is { name: string; flushed: Lsn } {

@@ -67,7 +67,7 @@ export class FakePostgres implements PostgresSide {
     return {
       ...{ version: '17.2', isRunning: this.isRunning, isPrimary: this.isPrimary },
       timeline: this.history.at(-1)?.timeline ?? null,
-      ...{ lsn: this.lsn, replayed: this.lsn, streamsFrom: this.follows, doing: null },
+      ...{ lsn: this.lsn, replayed: this.lsn, streamsFrom: this.follows, doing: null, problem: null },
     };
   }
 

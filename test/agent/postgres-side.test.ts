@@ -1,6 +1,6 @@
 /** What the machine of a cluster relies on when a real PostgreSQL carries its decisions out. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -82,6 +82,29 @@ describe('a primary and its standby', () => {
       const rows = await a.query('SELECT n FROM t ORDER BY n');
       return rows.map(({ n }) => n).join() === '1,2,4';
     });
+  });
+
+  test('a standby whose next WAL is gone says so, and is cloned', async () => {
+    await a.restart();
+    await b.query('ALTER SYSTEM SET wal_keep_size = 0');
+    await b.query('SELECT pg_reload_conf()');
+    for (let segment = 0; segment < 2; segment++) {
+      await b.query('INSERT INTO t VALUES (5)');
+      await b.query('SELECT pg_switch_wal()');
+    }
+    await b.query('CHECKPOINT');
+    a.told.length = 0;
+    a.follow(b, 2);
+    await until('the broken stream to be told of', () => a.told.some(({ kind }) => kind === 'stream broken'));
+    assert.match(
+      a.side.facts().problem?.text ?? '',
+      /^it does not stream from b, which no longer has the WAL/,
+    );
+    appendFileSync(join(a.settings.data, 'postgresql.conf'), "cluster_name = 'its own'\n");
+    await a.join(b, 2);
+    assert.equal(a.side.facts().problem, null);
+    await until('the rows on a', async () => (await a.query('SELECT FROM t')).length === 5);
+    assert.match(readFileSync(join(a.settings.data, 'postgresql.conf'), 'utf8'), /its own/);
   });
 });
 

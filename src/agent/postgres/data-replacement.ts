@@ -13,7 +13,11 @@ import { copyOnline } from '../clone-by-copy.js';
 import { lastLines } from '../node-folder.js';
 import { readControlFile } from './control-file.js';
 import { keepWal } from './kept-wal.js';
-import { readOwnConfiguration, restoreOwnConfiguration } from './own-configuration.js';
+import {
+  forgetOwnConfiguration,
+  keepOwnConfiguration,
+  restoreOwnConfiguration,
+} from './own-configuration.js';
 import { withOwn } from './own-connection.js';
 import type { Server } from './server.js';
 import { AS_STARTED, conninfo } from './server-files.js';
@@ -26,6 +30,8 @@ export type Replacement = Command & {
   readonly contact: Contact | null;
   readonly epoch: Epoch | null;
   readonly onProgress: (what: string | null) => void;
+  /** Nothing was changed, since the primary can't be copied now. */
+  readonly onNotBegun: (reason: string) => void;
 };
 
 /** Before a rewind: a clean end, which pg_rewind asks for. */
@@ -43,7 +49,6 @@ interface Source {
 }
 
 export async function replaceData(server: Server, ledger: TermLedger, order: Replacement): Promise<Answer> {
-  const { logger } = server;
   const wasEnded = await server.stop(order.do === 'rewind' ? 'fast' : 'immediate', STOP_MS);
   if (!wasEnded) return { kind: 'failed' };
   await server.prepare();
@@ -51,22 +56,20 @@ export async function replaceData(server: Server, ledger: TermLedger, order: Rep
   try {
     source = await askPrimary(server, order);
   } catch (error) {
-    logger.warn(
-      { primary: order.primary, reason: (error as Error).message },
-      'the primary can not be copied now',
-    );
+    order.onNotBegun((error as Error).message);
     return { kind: 'not begun' };
   }
   if (order.keepFrom !== null) await keepOldWal(server, order, source.segmentBytes);
+  await keepOwnConfiguration(server.paths);
   await markDamaged(server.paths, `a ${order.do} from ${order.primary} has not come to its end.`);
-  const own = await readOwnConfiguration(server.paths.data);
   if (order.do === 'rewind') await rewind(server, order);
   else await copy(server, order, source);
-  await restoreOwnConfiguration(server.paths.data, own, server.settings.serverUser);
+  await restoreOwnConfiguration(server.paths, server.settings.serverUser);
   await ledger.replace(order.epoch!.history);
   const hasAllWal = order.do === 'clone' && server.settings.binaries.pgBasebackup !== null;
   if (!hasAllWal) await finish(server, order);
   await unmark(server.paths);
+  await forgetOwnConfiguration(server.paths);
   if (order.do === 'rewind') return { kind: 'rewound' };
   return { kind: 'cloned', systemIdentifier: order.epoch!.systemIdentifier };
 }

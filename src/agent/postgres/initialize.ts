@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import type { Stopped } from '../../cluster/inputs.js';
 import { AgentError } from '../agent-error.js';
 import { runToEnd } from '../child-process.js';
+import { lockFolder } from '../folder-lock.js';
+import { endProcessesIn } from '../guard/end-processes.js';
 import { programFailed } from '../node-folder.js';
 import type { PostgresSettings } from './postgres-side.js';
 import { AS_STARTED, ServerFiles } from './server-files.js';
@@ -16,6 +18,7 @@ import {
   type NodePaths,
   nodePaths,
   readMark,
+  realData,
   unmark,
   writeDurably,
 } from './state-folder.js';
@@ -27,6 +30,26 @@ export function inspectData(settings: Pick<PostgresSettings, 'node' | 'data'>): 
   return inspectStopped(nodePaths(settings));
 }
 
+/** Whether an earlier initdb was broken off: what it has left is of no value. */
+export async function isHalfInitialized(settings: Pick<PostgresSettings, 'node' | 'data'>): Promise<boolean> {
+  return (await readMark(nodePaths(settings)))?.includes(WORK) ?? false;
+}
+
+/**
+ * {@link initializeData}, while nobody else has the folder.
+ * @throws {AgentError} another agent has it, too
+ */
+export async function initializeAlone(settings: PostgresSettings): Promise<void> {
+  const paths = nodePaths(settings);
+  await makeStateFolder(paths, settings.serverUser);
+  const lock = await lockFolder(paths.lock, new Date());
+  try {
+    await initializeData(settings);
+  } finally {
+    await lock.release();
+  }
+}
+
 /**
  * Makes data by initdb where there is none. Without a password of the superuser everybody on this machine is let in.
  * @throws {AgentError} the folder is not empty, or initdb has failed
@@ -36,13 +59,13 @@ export async function initializeData(settings: PostgresSettings): Promise<void> 
   const paths = nodePaths(settings);
   const { data } = await inspectStopped(paths);
   if (data === 'whole') throw new AgentError(`${paths.data} holds a PostgreSQL already`);
-  const wasInterrupted = (await readMark(paths))?.includes(WORK) ?? false;
+  const wasInterrupted = await isHalfInitialized(settings);
   if (data === 'damaged' && !wasInterrupted) {
     throw new AgentError(`${paths.data} is not empty`, ['Name an empty folder.']);
   }
   await makeStateFolder(paths, serverUser);
   await makeDataFolder(paths, serverUser);
-  if (wasInterrupted) await emptyData(paths);
+  if (wasInterrupted) await discard(paths);
   await markDamaged(paths, `${WORK} has not come to its end.`);
   const passwordFile = join(paths.folder, 'initdb-password');
   try {
@@ -62,6 +85,17 @@ export async function initializeData(settings: PostgresSettings): Promise<void> 
   }
   await noteSettings(settings, paths);
   await unmark(paths);
+}
+
+/** Programs of an agent that was killed may write still. */
+async function discard(paths: NodePaths): Promise<void> {
+  const data = await realData(paths);
+  if (data !== null && !(await endProcessesIn(data))) {
+    throw new AgentError(`processes work in ${paths.data} that can't be ended`, [
+      'End them, and start again.',
+    ]);
+  }
+  await emptyData(paths);
 }
 
 /**

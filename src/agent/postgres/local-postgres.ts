@@ -1,8 +1,11 @@
 /** The PostgreSQL of this machine, as {@link PostgresSide} promises it. */
 import type { Answer } from '../../cluster/inputs.js';
+import type { NodeProblem } from '../../cluster/node-facts.js';
+import type { TimelineOrigin } from '../../cluster/position.js';
 import { AgentError } from '../agent-error.js';
 import { type FolderLock, lockFolder } from '../folder-lock.js';
 import { untilDrained } from './client-doors.js';
+import { adviceOf, isProgress, problemOf } from './command-problem.js';
 import { replaceData } from './data-replacement.js';
 import { closeOwn } from './own-connection.js';
 import type {
@@ -24,6 +27,8 @@ import { Watch } from './watch.js';
 const OLDEST_MAJOR = 14;
 /** For one of a large and busy database. ms. */
 const CHECKPOINT_MS = 600_000;
+/** Before a `follow` that has failed is tried again. ms. */
+const FOLLOW_RETRY_MS = 1_000;
 
 /**
  * Takes the data folder, which must be empty or PostgreSQL's own. Nothing is started or ended yet: that is the machine's.
@@ -48,6 +53,7 @@ export async function openPostgresSide(
 }
 
 type Command = Exclude<PostgresEffect, { do: 'permit' }>;
+type Queued = Exclude<Command, { do: 'hold' | 'checkpoint' }>;
 
 class LocalPostgres implements PostgresSide {
   readonly #world: PostgresWorld;
@@ -61,7 +67,11 @@ class LocalPostgres implements PostgresSide {
   #interrupted: Promise<unknown> = Promise.resolve();
   /** Which `hold` is in force; another command ends it. */
   #hold = 0;
+  /** The number of the last command that waits for its turn; each ends the following that was asked for before. */
+  #last = 0;
   #doing: string | null = null;
+  /** Of the last command that has failed. */
+  #problem: NodeProblem | null = null;
 
   constructor(settings: PostgresSettings, world: PostgresWorld, lock: FolderLock) {
     this.#world = world;
@@ -94,8 +104,7 @@ class LocalPostgres implements PostgresSide {
       void this.#attempt(effect, () => this.#checkpoint());
       return;
     }
-    const work = this.#workOf(effect);
-    this.#queue = this.#queue.then(() => (this.#isClosed ? undefined : this.#attempt(effect, work)));
+    this.#enqueue(effect, this.#workOf(effect, ++this.#last));
   }
 
   facts(): PostgresFacts {
@@ -104,6 +113,7 @@ class LocalPostgres implements PostgresSide {
       isRunning: this.#server.isRunning,
       ...this.#watch.facts,
       doing: this.#doing,
+      problem: this.#problem ?? this.#watch.problem,
     };
   }
 
@@ -120,23 +130,34 @@ class LocalPostgres implements PostgresSide {
     if (!this.#isClosed) this.#world.tell(input);
   }
 
+  #enqueue(effect: Queued, work: () => Promise<Answer | null>): void {
+    this.#queue = this.#queue.then(() => (this.#isClosed ? undefined : this.#attempt(effect, work)));
+  }
+
   /** Carries one command out. What goes wrong is its answer. */
   async #attempt(command: Command, work: () => Promise<Answer | null>): Promise<void> {
     let answer: Answer | null;
     try {
       answer = await work();
+      if (isProgress(command.do) && answer?.kind !== 'not begun') this.#problem = null;
     } catch (error) {
-      this.#world.logger.warn(
-        { command: command.do, reason: (error as Error).message, ...adviceOf(error) },
-        'a command has failed',
-      );
+      this.#noteFailure(command.do, error as Error);
       answer = { kind: 'failed' };
     }
     if ('id' in command && answer !== null) this.#tell({ kind: 'answer', id: command.id, answer });
   }
 
+  #noteFailure(command: Command['do'], error: Error): void {
+    const advice = adviceOf(error);
+    this.#world.logger.warn(
+      { command, reason: error.message, ...(advice.length === 0 ? {} : { advice }) },
+      'a command has failed',
+    );
+    this.#problem = problemOf(command, error) ?? this.#problem;
+  }
+
   /** What the store shows when the command is given belongs to it. */
-  #workOf(command: Exclude<Command, { do: 'hold' | 'checkpoint' }>): () => Promise<Answer | null> {
+  #workOf(command: Queued, number: number): () => Promise<Answer | null> {
     const server = this.#server;
     const ledger = this.#ledger;
     switch (command.do) {
@@ -149,16 +170,13 @@ class LocalPostgres implements PostgresSide {
           return { kind: 'at', position };
         };
       case 'detach':
-        return async () => ({ kind: 'at', position: await detach(server, ledger) });
-      case 'follow': {
-        const contact = this.#world.contactOf(command.primary);
-        const history = this.#world.epoch()?.history ?? [];
         return async () => {
-          // Where nobody knows yet how it is reached, that is looked for again and again.
-          this.#watch.beginFollowing(command.primary, contact);
-          await follow(server, ledger, contact, history);
-          return null;
+          this.#watch.beginStandby();
+          return { kind: 'at', position: await detach(server, ledger) };
         };
+      case 'follow': {
+        const history = this.#world.epoch()?.history ?? [];
+        return () => this.#follow(command, number, history);
       }
       case 'promote':
         return async () => {
@@ -186,14 +204,40 @@ class LocalPostgres implements PostgresSide {
           const onProgress = (what: string | null) => {
             this.#doing = what;
           };
+          const onNotBegun = (reason: string) => this.#noteFailure(command.do, new Error(reason));
           try {
-            return await replaceData(server, ledger, { ...command, contact, epoch, onProgress });
+            return await replaceData(server, ledger, { ...command, contact, epoch, onProgress, onNotBegun });
           } finally {
             this.#doing = null;
           }
         };
       }
     }
+  }
+
+  /**
+   * Tells PostgreSQL whom to receive from, again when that has failed or the primary is reached at another place since. Always in the
+   * queue: once another command has come nobody is followed by an older one, lest a vote were untrue.
+   */
+  async #follow(
+    command: Extract<Command, { do: 'follow' }>,
+    number: number,
+    history: readonly TimelineOrigin[],
+  ): Promise<null> {
+    if (number !== this.#last) return null;
+    const again = () => {
+      if (number === this.#last) this.#enqueue(command, () => this.#follow(command, number, history));
+    };
+    const contact = this.#world.contactOf(command.primary);
+    // Where nobody knows yet how it is reached, that is looked for again and again.
+    this.#watch.beginFollowing({ primary: command.primary, contact, onMoved: again });
+    try {
+      await follow(this.#server, this.#ledger, contact, history);
+    } catch (error) {
+      setTimeout(again, FOLLOW_RETRY_MS).unref();
+      throw error;
+    }
+    return null;
   }
 
   async #stop({ mode, limitMs }: Extract<Command, { do: 'stop' }>): Promise<Answer> {
@@ -229,9 +273,4 @@ class LocalPostgres implements PostgresSide {
     const isDrained = await untilDrained(this.#server, () => this.#world.heldByGateways(), isWanted);
     return isDrained ? { kind: 'drained' } : { kind: 'failed' };
   }
-}
-
-/** e.g. the last lines of PostgreSQL's log. */
-function adviceOf(error: unknown): { readonly advice?: readonly string[] } {
-  return error instanceof AgentError && error.advice.length > 0 ? { advice: error.advice } : {};
 }

@@ -4,6 +4,7 @@
  */
 import type { Logger } from 'pino';
 import type { Effect, Input } from '../../cluster/inputs.js';
+import type { NodeProblem } from '../../cluster/node-facts.js';
 import type { Contact, Epoch } from '../../cluster/records.js';
 import type { PostgresBinaries } from '../postgres-binaries.js';
 import type { ServerUser } from '../server-user.js';
@@ -102,6 +103,8 @@ export interface PostgresFacts {
   readonly streamsFrom: string | null;
   /** Work that takes long, e.g. `cloning 41 %`. */
   readonly doing: string | null;
+  /** Why it doesn't get on, and what to do. */
+  readonly problem: NodeProblem | null;
 }
 
 /** One node's PostgreSQL. */

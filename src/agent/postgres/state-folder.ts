@@ -26,6 +26,7 @@ export interface NodePaths extends NodeFolder {
   readonly guardNote: string;
   readonly lock: string;
   readonly keptWal: string;
+  readonly ownConfiguration: string;
 }
 
 export function nodePaths({ node, data }: Pick<PostgresSettings, 'node' | 'data'>): NodePaths {
@@ -45,6 +46,7 @@ export function nodePaths({ node, data }: Pick<PostgresSettings, 'node' | 'data'
     guardNote: join(folder, 'guard'),
     lock: join(folder, 'lock'),
     keptWal: join(folder, 'kept-wal'),
+    ownConfiguration: join(folder, 'own-configuration'),
   };
 }
 

@@ -12,13 +12,28 @@ const ANSWER_MS = 3_000;
 /** `undefined_file`: the WAL has been removed. */
 const WAL_REMOVED = '58P01';
 
-/** What `pg` shows of a connection that streams. */
-interface Wire {
-  once(event: 'copyData' | 'errorMessage', listener: (message: { code?: string }) => void): void;
+const SQLSTATE = /^[0-9A-Z]{5}$/;
+
+interface Refusal {
+  readonly code?: string;
+  readonly message: string;
 }
 
-/** Whether the primary no longer has the WAL that comes next here. Not knowing is no yes. */
-export async function isWalGone(server: Server, { host, port }: Contact): Promise<boolean> {
+/** What `pg` shows of a connection that streams. */
+interface Wire {
+  once(event: 'copyData' | 'errorMessage', listener: (message: Refusal) => void): void;
+}
+
+/** Why the primary lets nobody stream who asks as this standby does; null: it would let it. */
+export type StreamObstacle =
+  | { readonly kind: 'WAL is gone' }
+  /** In the primary's words. */
+  | { readonly kind: 'refused'; readonly reason: string; readonly isLogin: boolean }
+  /** In those of the network. */
+  | { readonly kind: 'not reached'; readonly reason: string };
+
+/** Asks it for the WAL that comes next here. */
+export async function findObstacle(server: Server, { host, port }: Contact): Promise<StreamObstacle | null> {
   const start = await nextSegment(server);
   const { user, password } = server.settings.replication;
   const client = new pg.Client({
@@ -30,15 +45,19 @@ export async function isWalGone(server: Server, { host, port }: Contact): Promis
   try {
     await client.connect();
     const wire = (client as unknown as { connection: Wire }).connection;
-    const code = await new Promise<string | null>((resolve) => {
+    const refusal = await new Promise<Refusal | null>((resolve) => {
       setTimeout(() => resolve(null), ANSWER_MS).unref();
       wire.once('copyData', () => resolve(null));
-      wire.once('errorMessage', ({ code }) => resolve(code ?? null));
+      wire.once('errorMessage', resolve);
       client.query(`START_REPLICATION PHYSICAL ${start.lsn} TIMELINE ${start.timeline}`).catch(() => {});
     });
-    return code === WAL_REMOVED;
-  } catch {
-    return false;
+    if (refusal === null) return null;
+    if (refusal.code === WAL_REMOVED) return { kind: 'WAL is gone' };
+    return { kind: 'refused', reason: refusal.message, isLogin: false };
+  } catch (error) {
+    const { code = '', message } = error as Partial<Refusal> & Error;
+    if (!SQLSTATE.test(code)) return { kind: 'not reached', reason: message };
+    return { kind: 'refused', reason: message, isLogin: code.startsWith('28') };
   } finally {
     abandon(client);
   }

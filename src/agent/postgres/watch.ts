@@ -1,12 +1,12 @@
 /** Looking at a running PostgreSQL again and again: for the machine, and for people. */
 import type { StandbyProgress } from '../../cluster/inputs.js';
+import type { NodeProblem } from '../../cluster/node-facts.js';
 import type { Contact } from '../../cluster/records.js';
 import { Canary } from './canary.js';
 import { lsnSql } from './position.js';
 import type { PostgresFacts, PostgresInput } from './postgres-side.js';
 import type { Server } from './server.js';
-import { conninfo } from './server-files.js';
-import { isWalGone } from './stream-probe.js';
+import { findObstacle, type StreamObstacle } from './stream-probe.js';
 
 /** Of a primary: what has become of the last commits is told so often. */
 const PRIMARY_MS = 50;
@@ -15,6 +15,8 @@ const OPENING_MS = 15;
 const STANDBY_MS = 250;
 /** A standby that doesn't stream for so long asks its primary why. */
 const SILENCE_MS = 1_500;
+/** What the primary doesn't explain in this time is told to people as it is. */
+const UNEXPLAINED_MS = 10_000;
 
 export type WatchedFacts = Pick<PostgresFacts, 'isPrimary' | 'timeline' | 'lsn' | 'replayed' | 'streamsFrom'>;
 
@@ -22,12 +24,12 @@ const NOTHING: WatchedFacts = {
   ...{ isPrimary: null, timeline: null, lsn: null, replayed: null, streamsFrom: null },
 };
 
-/** Whom a standby follows. */
-interface Following {
+/** Whom a standby follows, and how it was told to. */
+export interface Following {
   readonly primary: string;
-  contact: Contact | null;
-  /** When its stream was last seen. */
-  seenAt: number;
+  readonly contact: Contact | null;
+  /** The primary is reached at another place now. */
+  readonly onMoved: () => void;
 }
 
 interface Sender {
@@ -44,6 +46,10 @@ export class Watch {
   #facts: WatchedFacts = NOTHING;
   #round = 0;
   #canary: Canary | null = null;
+  #problem: NodeProblem | null = null;
+  /** When a standby's stream was last seen, and when its primary is asked next why there is none. */
+  #streamedAt = 0;
+  #askAt = 0;
 
   constructor(
     server: Server,
@@ -59,9 +65,15 @@ export class Watch {
     return this.#facts;
   }
 
+  /** Why a standby doesn't stream. */
+  get problem(): NodeProblem | null {
+    return this.#problem;
+  }
+
   stop(): void {
     this.#round++;
     this.#facts = NOTHING;
+    this.#problem = null;
     this.#canary?.stop();
     this.#canary = null;
   }
@@ -74,8 +86,9 @@ export class Watch {
     );
   }
 
-  beginFollowing(primary: string, contact: Contact | null): void {
-    const following: Following = { primary, contact, seenAt: performance.now() };
+  beginFollowing(following: Following): void {
+    this.#streamedAt = performance.now();
+    this.#askAt = this.#streamedAt + SILENCE_MS;
     this.#begin(
       () => STANDBY_MS,
       () => this.#lookAtStandby(following),
@@ -160,23 +173,46 @@ export class Watch {
       lsn: Math.max(replayed, Number(row.received ?? 0)),
       streamsFrom: isStreaming ? following.primary : null,
     };
-    if (isStreaming) following.seenAt = performance.now();
-    else if (following !== null && performance.now() - following.seenAt > SILENCE_MS) {
-      await this.#askWhy(following, round);
-    }
+    if (isStreaming) {
+      this.#problem = null;
+      this.#streamedAt = performance.now();
+      this.#askAt = this.#streamedAt + SILENCE_MS;
+    } else if (following !== null && performance.now() > this.#askAt) await this.#askWhy(following, round);
   }
 
   /** Its primary may have another address since, or no longer the WAL that is needed. */
-  async #askWhy(following: Following, round: number): Promise<void> {
-    const contact = this.#contactOf(following.primary);
+  async #askWhy({ primary, contact: told, onMoved }: Following, round: number): Promise<void> {
+    const contact = this.#contactOf(primary);
     if (contact === null) return;
-    const { settings, paths } = this.#server;
-    if (contact.host !== following.contact?.host || contact.port !== following.contact.port) {
-      following.contact = contact;
-      await this.#server.reload({ primaryConninfo: conninfo(settings, contact, paths.passfile) });
-    } else if (await isWalGone(this.#server, contact)) {
-      if (round === this.#round) this.#tell({ kind: 'stream broken' });
+    if (contact.host !== told?.host || contact.port !== told.port) return onMoved();
+    const obstacle = await findObstacle(this.#server, contact);
+    if (round !== this.#round) return;
+    this.#askAt = performance.now() + SILENCE_MS / 2;
+    this.#problem = this.#explain(primary, obstacle);
+    if (obstacle?.kind === 'WAL is gone') this.#tell({ kind: 'stream broken' });
+  }
+
+  #explain(primary: string, obstacle: StreamObstacle | null): NodeProblem | null {
+    const text = `it does not stream from ${primary}`;
+    if (obstacle === null) {
+      // It may be about to.
+      if (performance.now() - this.#streamedAt < UNEXPLAINED_MS) return null;
+      const advice = `${primary} would let it: PostgreSQL's log says more, ${this.#server.paths.log}`;
+      return { text, advice };
     }
-    following.seenAt = performance.now() - SILENCE_MS / 2;
+    switch (obstacle.kind) {
+      case 'WAL is gone':
+        return {
+          text: `${text}, which no longer has the WAL that it needs`,
+          advice: 'It is cloned as soon as nobody needs its data. A larger wal_keep_size avoids that.',
+        };
+      case 'refused':
+        return {
+          text: `${text}: ${obstacle.reason}`,
+          advice: obstacle.isLogin ? 'replication_password_file must hold the same on all nodes.' : null,
+        };
+      case 'not reached':
+        return { text: `${text}: ${obstacle.reason}`, advice: 'Look at the network between them.' };
+    }
   }
 }

@@ -91,6 +91,25 @@ healthy
   db2 does not follow (standing)
 `,
     );
+    const problem = {
+      text: 'it does not stream from db1: no route',
+      advice: 'Look at the network between them.',
+    };
+    const stuck = { text: 'PostgreSQL did not start', advice: null };
+    assert.equal(
+      wrong(
+        view([
+          NODES[1]!,
+          member('db2', 'following', { problem }),
+          member('db3', 'fenced', { problem: stuck }),
+        ]),
+      ),
+      `degraded
+  db2: it does not stream from db1: no route
+    -> Look at the network between them.
+  db3 does not follow (fenced): PostgreSQL did not start
+`,
+    );
     const alone = member('db1', 'opening');
     assert.match(
       wrong(view([alone, NODES[0]!])),
