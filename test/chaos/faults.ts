@@ -71,8 +71,8 @@ function flapping(times: number, downMs: number, upMs: number): Fault {
   };
 }
 
-/** Both cores are busy, and now and then every process of some machine stands still for a moment. */
-function hiccups(seconds: number, stillMs: number): Fault {
+/** All cores are busy, and now and then every process of some machine stands still for a moment. */
+export function hiccups(seconds: number, stillMs: number): Fault {
   let isOver = false;
   const workers: Worker[] = [];
   return {

@@ -1,17 +1,16 @@
 /** `npm run chaos`: what becomes of clients and their writes when things break. `--help` says more. */
-import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { type ClusterUnderTest, machines } from './clusters/cluster-under-test.js';
 import { missingPrograms } from './clusters/etcd.js';
-import { FAULTS, type FaultName } from './faults.js';
-import { NamespaceGround, whyNoNamespaces } from './ground/namespaces.js';
-import { writeHistory } from './load/history.js';
-import { roundLines, summary } from './report.js';
-import { ORDINARY_LIMITS, prepareSet, type Round, runRound, startLoad } from './round.js';
-import { STACKS, type Stack, type StackName } from './stacks.js';
-import { broken } from './verdict.js';
+import { SLUICE_PROGRAMS, SluiceCluster } from './clusters/sluice-cluster.js';
+import { runFault } from './fault-run.js';
+import { FAULTS, type Fault, type FaultName, hiccups } from './faults.js';
+import { whyNoNamespaces } from './ground/namespaces.js';
+import { runLong } from './random/long-run.js';
+import { STACKS, type StackName } from './stacks.js';
+import { withCluster } from './stage.js';
 
 const HELP = `
 Three database nodes, two gateways, a store and two machines of clients, each a network namespace of its own. Clients add unique
@@ -27,18 +26,27 @@ ${Object.entries(FAULTS)
   .map(([name, { what }]) => `  ${name.padEnd(14)} ${what}`)
   .join('\n')}
 
+--random has one cluster of Sluice live through troubles that overlap and follow from a seed: processes, machines, networks, members of
+the store, agents, gateways and switchovers. After each act everything is repaired, the cluster has to be whole within two minutes, and what
+clients were told by all primaries so far is judged.
+
 Ends with 0 when what the stack promises was kept, with 1 when not, with 2 when it could not be run. Histories and logs of rounds
 that break a promise are kept. SLUICE_CHAOS_PGBOUNCER names another PgBouncer than the one in PATH.
 
 Examples:
   npm run chaos -- --only repmgr --fault kill --tuned
-  npm run chaos -- --only patroni-chain --fault down --rounds 3`;
+  npm run chaos -- --only patroni-chain --fault down --rounds 3
+  npm run chaos -- --only sluice --fault hiccups --minutes 30
+  npm run chaos -- --random --minutes 60 --seed 7`;
 
 interface Parsed {
   only: StackName;
   fault: FaultName;
   rounds: number;
   stores: '1' | '3';
+  minutes?: number;
+  random?: boolean;
+  seed?: number;
   tuned?: boolean;
   keep?: boolean;
 }
@@ -61,6 +69,13 @@ function readOptions(): Parsed {
     )
     .option('--rounds <n>', 'how often', positive, 1)
     .addOption(new Option('--stores <n>', 'members of the store').choices(['1', '3']).default('1'))
+    .option('--random', "troubles that follow from a seed, on one of Sluice's clusters")
+    .option('--seed <n>', 'of --random. Default: another each time', positive)
+    .option(
+      '--minutes <n>',
+      'how long --random (default 60) or the fault "hiccups" (default 1) goes on',
+      positive,
+    )
     .option('--tuned', "timeouts as short as the others' programs allow, in place of their defaults")
     .option('--keep', 'keep histories and logs of all rounds')
     .addHelpText('after', HELP)
@@ -70,65 +85,45 @@ function readOptions(): Parsed {
 }
 
 const options = readOptions();
-const stack: Stack = STACKS[options.only];
 const folder = mkdtempSync(join(tmpdir(), 'sluice-chaos-'));
 chmodSync(folder, 0o755);
-const rounds: Round[] = [];
-const against: string[] = [];
+const stores = options.stores === '3' ? 3 : 1;
+const tuned = options.tuned === true;
 
-async function withCluster(
-  index: number,
-  use: (cluster: ClusterUnderTest, ground: NamespaceGround) => Promise<void>,
-) {
-  const stores = options.stores === '3' ? 3 : 1;
-  const ground = await NamespaceGround.create(machines(stores));
-  const home = join(folder, `cluster-${index}`);
-  mkdirSync(home, { mode: 0o777 });
-  chmodSync(home, 0o777);
-  const cluster = stack.build({ ground, folder: home, stores, tuned: options.tuned === true });
-  try {
-    await cluster.start();
-    if (index === 1) for (const line of await cluster.describe()) console.log(`  ${line}`);
-    await use(cluster, ground);
-  } finally {
-    await ground.repair().catch(console.error);
-    await cluster.stop().catch(console.error);
-    await ground.discard();
-  }
+async function runFaults(): Promise<string[]> {
+  const stack = STACKS[options.only];
+  await demand(stack.needs);
+  const { minutes } = options;
+  const isLong = options.fault === 'hiccups' && minutes !== undefined;
+  const fault: Fault = isLong ? hiccups(minutes * 60, 200) : FAULTS[options.fault];
+  return runFault({ stack, fault, rounds: options.rounds, stores, tuned, folder });
 }
 
-async function run(count: number, index: number): Promise<void> {
-  await withCluster(index, async (cluster, ground) => {
-    await prepareSet(cluster);
-    const load = startLoad(ground, cluster);
-    try {
-      for (let i = 0; i < count; i++) {
-        const limits = stack.isFreshEachRound ? { ...ORDINARY_LIMITS, rejoinMs: 30_000 } : ORDINARY_LIMITS;
-        const round = await runRound(ground, cluster, load, FAULTS[options.fault], limits);
-        rounds.push(round);
-        console.log(`round ${rounds.length}`);
-        for (const line of roundLines(round)) console.log(`  ${line}`);
-        const found = broken(stack.promises, FAULTS[options.fault], round);
-        for (const line of found) console.log(`  BROKEN: ${line}`);
-        against.push(...found);
-        writeFileSync(join(folder, `history-${rounds.length}.jsonl`), writeHistory(round.history));
-      }
-    } finally {
-      await load.stop();
-    }
+async function runRandom(): Promise<readonly string[]> {
+  await demand(SLUICE_PROGRAMS);
+  const { seed = 1 + (Date.now() % 1_000_000), minutes = 60 } = options;
+  console.log(`random troubles for ${minutes} min, seed ${seed}`);
+  const against: string[] = [];
+  const build = (building: ConstructorParameters<typeof SluiceCluster>[0]) => new SluiceCluster(building);
+  await withCluster(build, join(folder, 'cluster'), { stores: 3, tuned }, async (cluster, ground) => {
+    const result = await runLong(cluster, ground, { seed, minutes, folder });
+    against.push(...result.against);
+    console.log(result.summary);
   });
+  return against;
+}
+
+async function demand(programs: readonly string[]): Promise<void> {
+  const missing = await missingPrograms(programs);
+  if (missing.length > 0) throw new Error(`missing on this machine: ${missing.join(', ')}`);
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(2));
 try {
   const reason = whyNoNamespaces();
   if (reason !== null) throw new Error(reason);
-  const missing = await missingPrograms(stack.needs);
-  if (missing.length > 0) throw new Error(`missing on this machine: ${missing.join(', ')}`);
-  console.log(`${stack.what}: ${FAULTS[options.fault].what}`);
-  if (stack.isFreshEachRound) for (let i = 1; i <= options.rounds; i++) await run(1, i);
-  else await run(options.rounds, 1);
-  console.log(summary(rounds));
+  const against = options.random ? await runRandom() : await runFaults();
+  for (const line of against) console.log(`BROKEN: ${line}`);
   if (against.length > 0 || options.keep) console.log(`histories and logs are kept in ${folder}`);
   process.exitCode = against.length > 0 ? 1 : 0;
 } catch (error) {

@@ -22,8 +22,7 @@ import { READ_SQL, SET_SQL } from './load/workload.js';
 
 const PACE_MS = 50;
 /** Machines inside count from here. */
-const FIRST_INSIDE = 1_000;
-let rounds = 0;
+let lastInside = 100_000;
 
 export interface Round {
   readonly history: readonly Operation[];
@@ -64,11 +63,11 @@ export const ORDINARY_LIMITS: RoundLimits = {
   afterwardsMs: 3_000,
 };
 
-/** The load that a cluster has through all of its rounds. */
-export function startLoad(ground: Ground, cluster: ClusterUnderTest): LoadMachines {
+/** The load that a cluster has through all of its rounds. Loads that follow one another need another `first`. */
+export function startLoad(ground: Ground, cluster: ClusterUnderTest, first = 1): LoadMachines {
   const places = APPLICATIONS.map((name) => ground.place(name));
   const shape = { database: DATABASE, user: SUPERUSER, clients: ORDINARY_CLIENTS, paceMs: PACE_MS };
-  return LoadMachines.start(places, cluster.targets, shape);
+  return LoadMachines.start(places, cluster.targets, shape, first);
 }
 
 /** Makes the table of the set. */
@@ -78,15 +77,16 @@ export async function prepareSet(cluster: ClusterUnderTest): Promise<void> {
 }
 
 /** Clients on a node's own machine, who reach it past every gateway and network. */
-function startInside(ground: Ground, node: DatabaseNode, round: number): LoadMachines {
+export function startInside(ground: Ground, node: DatabaseNode): LoadMachines {
   const clients = { autocommit: 2, transaction: 0, idle: 0, open: 0 };
   const place = ground.place(node.name);
   const targets = [{ host: place.address, port: POSTGRES_PORT }];
   const shape = { database: DATABASE, user: SUPERUSER, clients, paceMs: PACE_MS };
-  return LoadMachines.start([place], targets, shape, FIRST_INSIDE + round);
+  return LoadMachines.start([place], targets, shape, ++lastInside);
 }
 
-async function writableNode(cluster: ClusterUnderTest): Promise<DatabaseNode> {
+/** The node that accepts writes, as soon as there is one. */
+export async function writableNode(cluster: ClusterUnderTest): Promise<DatabaseNode> {
   return until('a primary', async () => {
     for (const node of cluster.nodes) if (await node.isWritable()) return node;
     return null;
@@ -118,7 +118,7 @@ export async function runRound(
   const { node: primary, write } = lastWriter(cluster, current());
   const old = { server: write.server!, timeline: write.timeline! };
   const stricken: Stricken = { ground, cluster, primary };
-  const inside = fault.isolates ? startInside(ground, primary, ++rounds) : null;
+  const inside = fault.isolates ? startInside(ground, primary) : null;
   if (inside) await until('clients inside', () => acknowledged(inside.history).length >= 10);
   const since = monotonic();
   await fault.begin(stricken);

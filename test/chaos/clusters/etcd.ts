@@ -32,8 +32,9 @@ export class Etcd implements StoreUnderTest {
       await member.says(/ready to serve client requests|serving (?:insecure )?client/);
   }
 
-  /** Starts a member (again). */
+  /** Starts a member (again), unless it runs. */
   startMember(name: string): void {
+    if (this.#members.get(name)?.ended === false) return;
     const { ground, folder } = this.#building;
     const url = (place: string, port: number) => `http://${ground.place(place).address}:${port}`;
     const home = serverFolder(join(folder, name));

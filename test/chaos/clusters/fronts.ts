@@ -89,10 +89,31 @@ export class Gateways {
 
   /** One after the other, each ended as an operator does it. */
   async restart(): Promise<void> {
-    for (const [place, gateway] of [...this.#running]) {
-      await gateway.end();
-      await this.#startAt(place);
+    for (const place of [...this.#running.keys()]) {
+      await this.end(place.name);
+      await this.startAgain(place.name);
     }
+  }
+
+  /** Process ids, of those that run. */
+  get pids(): number[] {
+    return [...this.#running.values()].filter(({ ended }) => !ended).map(({ pid }) => pid);
+  }
+
+  async end(name: string, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    await this.#at(name)[1].end(signal);
+  }
+
+  /** Starts one that has ended. */
+  async startAgain(name: string): Promise<void> {
+    const [place, gateway] = this.#at(name);
+    if (gateway.ended) await this.#startAt(place);
+  }
+
+  #at(name: string): [Place, Program] {
+    const found = [...this.#running].find(([place]) => place.name === name);
+    if (found === undefined) throw new Error(`there is no gateway at ${name}`);
+    return found;
   }
 
   async stop(): Promise<void> {

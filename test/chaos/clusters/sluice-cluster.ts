@@ -22,7 +22,7 @@ export class SluiceCluster implements ClusterUnderTest {
   readonly store: Etcd;
   readonly #building: Building;
   readonly #agents = new Map<DatabaseNode, Program>();
-  readonly #gateways: Gateways;
+  readonly gateways: Gateways;
   #lives = 0;
 
   constructor(building: Building) {
@@ -31,7 +31,7 @@ export class SluiceCluster implements ClusterUnderTest {
     this.nodes = DATABASES.map(
       (name) => new DatabaseNode(building.ground.place(name), join(building.folder, name)),
     );
-    this.#gateways = new Gateways(building, [`cluster: ${CLUSTER}`], this.#section());
+    this.gateways = new Gateways(building, [`cluster: ${CLUSTER}`], this.#section());
   }
 
   get targets() {
@@ -51,7 +51,7 @@ export class SluiceCluster implements ClusterUnderTest {
     await this.store.start();
     for (const node of this.nodes) await this.boot(node);
     await Promise.race([untilWhole('the cluster', this.nodes), this.#untilAgentEnds()]);
-    await this.#gateways.start();
+    await this.gateways.start();
   }
 
   /** Rejects when an agent has ended that should run. */
@@ -74,7 +74,12 @@ export class SluiceCluster implements ClusterUnderTest {
 
   readonly managerOf = (node: DatabaseNode): number => this.#agents.get(node)!.pid;
 
-  readonly restartGateways = (): Promise<void> => this.#gateways.restart();
+  /** Process ids of agents that run. */
+  get agentPids(): number[] {
+    return [...this.#agents.values()].filter(({ ended }) => !ended).map(({ pid }) => pid);
+  }
+
+  readonly restartGateways = (): Promise<void> => this.gateways.restart();
 
   readonly switchOver = async (): Promise<void> => {
     const place = gatewayPlaces(this.#building)[0]!;
@@ -86,7 +91,7 @@ export class SluiceCluster implements ClusterUnderTest {
   };
 
   async stop(): Promise<void> {
-    await this.#gateways.stop();
+    await this.gateways.stop();
     await Promise.all([...this.#agents.values()].map((agent) => agent.end('SIGKILL')));
     for (const node of this.nodes) {
       signalAll(node.processes(), 'SIGCONT');

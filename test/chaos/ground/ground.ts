@@ -28,9 +28,11 @@ export interface Ground {
   processes(name: string): number[];
   /** Takes a machine's interface down: as if its cable were pulled. It still reaches itself. */
   down(name: string): Promise<void>;
+  /** Nothing happens if it is up. */
   up(name: string): Promise<void>;
   /** What `from` sends to `to` is lost from now on, without a word. The other direction goes on. */
   cut(from: string, to: string): Promise<void>;
+  /** Nothing happens if it isn't cut. */
   heal(from: string, to: string): Promise<void>;
   /** Heals everything. */
   repair(): Promise<void>;

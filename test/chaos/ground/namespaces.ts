@@ -102,7 +102,7 @@ export class NamespaceGround implements Ground {
   }
 
   async up(name: string): Promise<void> {
-    this.#downs.delete(name);
+    if (!this.#downs.delete(name)) return;
     await batch([`link set port${this.#portOf(name)} up`], this.#hub);
   }
 
@@ -113,7 +113,7 @@ export class NamespaceGround implements Ground {
   }
 
   async heal(from: string, to: string): Promise<void> {
-    this.#cuts.delete(`${from} ${to}`);
+    if (!this.#cuts.delete(`${from} ${to}`)) return;
     await batch([`neigh del ${this.place(to).address} dev eth0`], this.place(from).space);
   }
 

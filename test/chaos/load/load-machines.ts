@@ -58,6 +58,11 @@ export class LoadMachines {
     return machines;
   }
 
+  /** Hands over what has ended so far, and forgets it. */
+  take(): Operation[] {
+    return this.history.splice(0);
+  }
+
   /** Lets every client end what it is at, for at most `limitMs`; who hangs is ended. */
   async stop(limitMs = 15_000): Promise<void> {
     for (const child of this.#processes) if (child.connected) child.send({ stop: true });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Operation } from './history.js';
 import {
+  Eras,
   failures,
   harmedBystanders,
   longestGap,
@@ -54,6 +55,18 @@ describe('the oracles of the chaos harness', () => {
 
   test('writes that overlap in time prove nothing, and a change back on a newer timeline is none', () => {
     assert.deepEqual(twoPrimaries([write(0, 20, 'a', 1), write(10, 12, 'b', 2), write(30, 31, 'a', 3)]), []);
+  });
+
+  test('who has come after a primary, when its writes are heard of in pieces', () => {
+    const eras = new Eras();
+    const [first, second, third] = [write(0, 1, 'a', 1), write(10, 12, 'b', 2), write(11, 13, 'a', 1)];
+    eras.take([third, second]);
+    assert.equal(eras.successorOf(second), null);
+    assert.deepEqual(eras.twoPrimaries(), []);
+    eras.take([first]);
+    assert.equal(eras.successorOf(first), second);
+    eras.take([write(14, 15, 'a', 1)]);
+    assert.equal(eras.twoPrimaries().length, 1);
   });
 
   test('the longest gap ends after the fault', () => {

@@ -24,28 +24,68 @@ export interface TwoPrimaries {
  * its successor's first acknowledgement: the worst such pair. Writes that merely overlap in time prove nothing.
  */
 export function twoPrimaries(history: readonly Operation[]): TwoPrimaries[] {
-  const writes = acknowledged(history).filter(({ server, timeline }) => server !== null && timeline !== null);
-  const eras = new Map<string, Operation[]>();
-  for (const write of writes) {
-    const name = `${write.server} ${write.timeline}`;
-    const era = eras.get(name);
-    if (era === undefined) eras.set(name, [write]);
-    else era.push(write);
-  }
-  const first = (era: readonly Operation[]): number => Math.min(...era.map(({ ended }) => ended));
-  // Of the same timeline: who acknowledged first.
-  const ordered = [...eras.values()].sort((a, b) => a[0]!.timeline! - b[0]!.timeline! || first(a) - first(b));
-  const found: TwoPrimaries[] = [];
-  ordered.forEach((older, index) => {
-    const successors = ordered.slice(index + 1).flat();
-    if (successors.length === 0) return;
-    const newer = successors.reduce((a, b) => (a.ended <= b.ended ? a : b));
-    const last = older.reduce((a, b) => (a.invoked >= b.invoked ? a : b));
-    if (last.invoked > newer.ended) {
-      found.push({ older: last, newer, afterMs: last.invoked - newer.ended });
+  const eras = new Eras();
+  eras.take(history);
+  return eras.twoPrimaries();
+}
+
+/** One primary on one timeline: all that has to be kept of its writes. */
+interface Era {
+  readonly timeline: number;
+  /** The write that was acknowledged first. */
+  first: Operation;
+  /** The acknowledged write that was sent last. */
+  last: Operation;
+}
+
+/** Who was the primary, write by write: a history of any length in little memory. */
+export class Eras {
+  readonly #eras = new Map<string, Era>();
+
+  /** Writes of any client, in any order. */
+  take(history: readonly Operation[]): void {
+    for (const write of acknowledged(history)) {
+      const { server, timeline } = write;
+      if (server === null || timeline === null) continue;
+      const era = this.#eras.get(`${server} ${timeline}`);
+      if (era === undefined) this.#eras.set(`${server} ${timeline}`, { timeline, first: write, last: write });
+      else {
+        if (write.ended < era.first.ended) era.first = write;
+        if (write.invoked > era.last.invoked) era.last = write;
+      }
     }
-  });
-  return found;
+  }
+
+  /** As the function of this name. */
+  twoPrimaries(): TwoPrimaries[] {
+    const found: TwoPrimaries[] = [];
+    const ordered = this.#ordered();
+    ordered.forEach(({ last: older }, index) => {
+      const newer = earliest(ordered.slice(index + 1));
+      if (newer === null || older.invoked <= newer.ended) return;
+      found.push({ older, newer, afterMs: older.invoked - newer.ended });
+    });
+    return found;
+  }
+
+  /** The first acknowledgement of whoever came after the primary of this write; null: nobody did. */
+  successorOf({ server, timeline }: Operation): Operation | null {
+    const ordered = this.#ordered();
+    const index = ordered.findIndex(({ first }) => first.server === server && first.timeline === timeline);
+    return index < 0 ? null : earliest(ordered.slice(index + 1));
+  }
+
+  /** By timeline; of the same timeline by who acknowledged first. */
+  #ordered(): Era[] {
+    return [...this.#eras.values()].sort((a, b) => a.timeline - b.timeline || a.first.ended - b.first.ended);
+  }
+}
+
+function earliest(eras: readonly Era[]): Operation | null {
+  return eras.reduce<Operation | null>(
+    (soonest, { first }) => (soonest === null || first.ended < soonest.ended ? first : soonest),
+    null,
+  );
 }
 
 /** A time without an acknowledged write, in ms of the monotonic clock. */

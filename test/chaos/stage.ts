@@ -1,0 +1,25 @@
+/** Builds a cluster on machines of its own for as long as it is needed. */
+import { chmodSync, mkdirSync } from 'node:fs';
+import { type Building, type ClusterUnderTest, machines } from './clusters/cluster-under-test.js';
+import { NamespaceGround } from './ground/namespaces.js';
+
+/** Everything goes when `use` has ended, or failed, but for what lies in `home`. */
+export async function withCluster<C extends ClusterUnderTest>(
+  build: (building: Building) => C,
+  home: string,
+  rest: Omit<Building, 'ground' | 'folder'>,
+  use: (cluster: C, ground: NamespaceGround) => Promise<void>,
+): Promise<void> {
+  const ground = await NamespaceGround.create(machines(rest.stores));
+  mkdirSync(home, { mode: 0o777 });
+  chmodSync(home, 0o777);
+  const cluster = build({ ground, folder: home, ...rest });
+  try {
+    await cluster.start();
+    await use(cluster, ground);
+  } finally {
+    await ground.repair().catch(console.error);
+    await cluster.stop().catch(console.error);
+    await ground.discard();
+  }
+}
