@@ -94,7 +94,7 @@ class LongRun {
     const load = this.#load;
     const primary = await writableNode(this.#cluster);
     const roles = [primary, ...this.#cluster.nodes.filter((node) => node !== primary)];
-    const field: Field = { ground: this.#ground, cluster: this.#cluster, roles };
+    const field: Field = { ground: this.#ground, cluster: this.#cluster, roles, ended: new Set() };
     const since = monotonic();
     const inside = await this.#undergo(field, act);
     const { wholeMs, broken } = await this.#becomeWhole(load);

@@ -13,6 +13,8 @@ export interface Field {
   readonly cluster: SluiceCluster;
   /** The primary when the act began, then the standbys. */
   readonly roles: readonly DatabaseNode[];
+  /** Gateways that some trouble has ended and will start again. */
+  readonly ended: Set<string>;
 }
 
 type Undo = () => Promise<void>;
@@ -56,6 +58,22 @@ async function flap({ ground, roles }: Field, victim: number): Promise<Undo> {
   return async () => {
     over.abort();
     await flaps;
+  };
+}
+
+/** A gateway ends, and is started again when the trouble is over; nothing happens if it has ended already. */
+async function endGateway(
+  { cluster: { gateways }, ended }: Field,
+  victim: number,
+  signal: NodeJS.Signals,
+): Promise<Undo> {
+  const name = GATEWAYS[victim % 2]!;
+  if (ended.has(name)) return async () => {};
+  ended.add(name);
+  await gateways.end(name, signal);
+  return async () => {
+    await gateways.startAgain(name);
+    ended.delete(name);
   };
 }
 
@@ -116,16 +134,8 @@ const STRIKES: Readonly<Record<TroubleName, Strike>> = {
     await store.kill(name);
     return async () => store.startMember(name);
   },
-  gateway: async ({ cluster: { gateways } }, victim) => {
-    const name = GATEWAYS[victim % 2]!;
-    await gateways.end(name, 'SIGKILL');
-    return () => gateways.startAgain(name);
-  },
-  restart: async ({ cluster: { gateways } }, victim) => {
-    const name = GATEWAYS[victim % 2]!;
-    const restarted = gateways.end(name).then(() => gateways.startAgain(name));
-    return () => restarted;
-  },
+  gateway: (field, victim) => endGateway(field, victim, 'SIGKILL'),
+  restart: (field, victim) => endGateway(field, victim, 'SIGTERM'),
   switchover: async ({ cluster }) => {
     // Whether it can be done at all depends on what else goes wrong.
     const done = cluster.switchOver().catch(() => {});
