@@ -1,19 +1,29 @@
-/** What a Kubernetes API server keeps, and how its requests change it: a double without I/O, for one kind of object. */
+/** What a Kubernetes API server keeps, and how its requests change it: a double without I/O, for one kind of object at a time. */
 
-/** An object as it is kept: what isn't looked at stays as it came. */
-export interface ApiObject {
+/** What is sent to make one: what isn't looked at stays as it came. */
+export interface NewApiObject {
   apiVersion?: string;
   kind?: string;
   metadata: {
     name: string;
-    uid: string;
-    resourceVersion: string;
+    uid?: string;
+    resourceVersion?: string;
     labels?: Record<string, string>;
     annotations?: Record<string, string>;
     [field: string]: unknown;
   };
-  spec?: { holderIdentity?: string; leaseTransitions?: number; leaseDurationSeconds?: number };
+  spec?: {
+    holderIdentity?: string;
+    leaseTransitions?: number;
+    leaseDurationSeconds?: number;
+    [field: string]: unknown;
+  };
   [field: string]: unknown;
+}
+
+/** An object as it is kept. */
+export interface ApiObject extends NewApiObject {
+  metadata: NewApiObject['metadata'] & { uid: string; resourceVersion: string };
 }
 
 /** An answer, but for its transport. */
@@ -31,7 +41,7 @@ export interface ApiEvent {
 
 const ANNOTATION_BYTES_MAX = 256 * 1024;
 
-/** The Leases of one namespace, under one counter of revisions. */
+/** The objects of one kind in a namespace, under one counter of revisions. */
 export class ApiObjects {
   #revision: number;
   #uids = 0;
@@ -64,7 +74,7 @@ export class ApiObjects {
   list(selector: string | null): ApiAnswer {
     const items = [...this.#objects.values()].filter((object) => matches(object, selector));
     const metadata = { resourceVersion: `${this.#revision}` };
-    return { status: 200, body: structuredClone({ kind: 'LeaseList', metadata, items }) };
+    return { status: 200, body: structuredClone({ kind: 'List', metadata, items }) };
   }
 
   get(name: string): ApiAnswer {
@@ -72,13 +82,13 @@ export class ApiObjects {
     return object === undefined ? status(404, 'NotFound') : { status: 200, body: structuredClone(object) };
   }
 
-  create(object: ApiObject): ApiAnswer {
+  create(object: NewApiObject): ApiAnswer {
     const { name, resourceVersion } = object.metadata;
     if (resourceVersion !== undefined && resourceVersion !== '') return status(400, 'resourceVersion is set');
     if (this.#objects.has(name)) return status(409, 'AlreadyExists');
     const invalid = whatIsInvalid(object);
     if (invalid !== null) return status(422, invalid);
-    const made = structuredClone(object);
+    const made = structuredClone(object) as ApiObject;
     made.metadata.uid = `uid-${++this.#uids}`;
     this.#keep('ADDED', made);
     return { status: 201, body: structuredClone(made) };
@@ -149,7 +159,7 @@ export function matches({ metadata }: ApiObject, selector: string | null): boole
   return metadata.labels?.[label as string] === value;
 }
 
-function whatIsInvalid({ metadata, spec }: ApiObject): string | null {
+function whatIsInvalid({ metadata, spec }: NewApiObject): string | null {
   const annotations = Object.entries(metadata.annotations ?? {}).flat();
   if (Buffer.byteLength(annotations.join('')) > ANNOTATION_BYTES_MAX) return 'metadata.annotations: Too long';
   if (!/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(metadata.name)) return 'metadata.name: Invalid value';

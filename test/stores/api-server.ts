@@ -1,4 +1,4 @@
-/** A double of the Kubernetes API server, as far as Leases of one namespace go, with what goes wrong in front of one. */
+/** A double of the Kubernetes API server: Leases of one namespace, and what else a test asks for, with what goes wrong in front of one. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
@@ -8,6 +8,8 @@ import { type ApiAnswer, type ApiEvent, type ApiObject, ApiObjects, matches } fr
 
 /** The folder of the Leases. */
 export const LEASES = '/apis/coordination.k8s.io/v1/namespaces/test/leases';
+/** The folder of the pods. */
+export const PODS = '/api/v1/namespaces/test/pods';
 const BOOKMARK_MS = 100;
 
 /** What becomes of a request that changes something. */
@@ -28,6 +30,7 @@ export type ApiFault =
 type ServerTls = { readonly cert: string; readonly key: string } | null;
 
 interface Watcher {
+  readonly folder: string;
   readonly selector: string | null;
   readonly response: ServerResponse;
 }
@@ -35,7 +38,8 @@ interface Watcher {
 /** One API server, over the objects of its etcd, which survive it. */
 export class ApiServer {
   readonly port: number;
-  readonly objects = new ApiObjects();
+  /** The Leases. */
+  readonly objects: ApiObjects;
   /** Who may come in; null: everybody. */
   tokens: Set<string> | null = null;
   /** Tokens that may look and register, but not change the Lease of this name. */
@@ -44,6 +48,7 @@ export class ApiServer {
   readonly faults: ApiFault[] = [];
   /** What was asked: method (or WATCH) and path. */
   readonly asked: string[] = [];
+  readonly #folders = new Map<string, ApiObjects>();
   readonly #watchers = new Set<Watcher>();
   readonly #tls: ServerTls;
   #server: Server | null = null;
@@ -52,7 +57,7 @@ export class ApiServer {
   private constructor(port: number, tls: ServerTls) {
     this.port = port;
     this.#tls = tls;
-    this.objects.onEvent = (event) => this.#tell(event);
+    this.objects = this.folder(LEASES);
   }
 
   static async start(tls: ServerTls = null): Promise<ApiServer> {
@@ -65,10 +70,20 @@ export class ApiServer {
     return `${this.#tls === null ? 'http' : 'https'}://127.0.0.1:${this.port}`;
   }
 
+  /** The objects of one kind, which are there from now on. */
+  folder(path: string): ApiObjects {
+    const known = this.#folders.get(path);
+    if (known !== undefined) return known;
+    const objects = new ApiObjects();
+    objects.onEvent = (event) => this.#tell(path, event);
+    this.#folders.set(path, objects);
+    return objects;
+  }
+
   /** Every connection ends, and so does what the server remembers of the past. */
   async restart(): Promise<void> {
     await this.stop();
-    this.objects.compact();
+    for (const objects of this.#folders.values()) objects.compact();
     await this.#listen();
   }
 
@@ -96,11 +111,15 @@ export class ApiServer {
     const { method = 'GET' } = request;
     const isWatch = url.searchParams.get('watch') === 'true';
     this.asked.push(`${isWatch ? 'WATCH' : method} ${url.pathname}`);
-    if (method !== 'GET') this.objects.passTime();
     const refused = this.#refusal(request, url);
     if (refused !== null) return send(response, refused);
-    if (isWatch) return this.#watch(url, response);
-    const work = () => this.#work(method, url, body === '' ? {} : JSON.parse(body));
+    const [folder, objects] = this.#folderOf(url) ?? [];
+    if (folder === undefined || objects === undefined)
+      return send(response, failure(404, 'the server could not find the requested resource'));
+    if (method !== 'GET') objects.passTime();
+    if (isWatch) return this.#watch(folder, objects, url, response);
+    const name = decodeURIComponent(url.pathname.slice(folder.length + 1));
+    const work = () => workOn(objects, method, name, url, body === '' ? {} : JSON.parse(body));
     const fault = method === 'GET' ? undefined : this.faults.shift();
     if (fault === 'drop' || fault === 'lose' || fault === 'late') {
       if (fault === 'lose') work();
@@ -121,25 +140,18 @@ export class ApiServer {
     if (this.tokens !== null && !this.tokens.has(token)) return failure(401, 'Unauthorized');
     const isFor = url.pathname === `${LEASES}/${this.lookers.get(token)}`;
     if (isFor && method !== 'GET') return failure(403, 'leases.coordination.k8s.io is forbidden');
-    return url.pathname.startsWith(LEASES) ? null : failure(404, 'the server could not find the resource');
+    return null;
   }
 
-  #work(method: string, url: URL, body: object): ApiAnswer {
-    const name = decodeURIComponent(url.pathname.slice(LEASES.length + 1));
-    if (name === '' && method === 'GET') return this.objects.list(url.searchParams.get('labelSelector'));
-    if (name === '' && method === 'POST') return this.objects.create(body as ApiObject);
-    if (method === 'GET') return this.objects.get(name);
-    if (method === 'PUT') return this.objects.replace(name, body as ApiObject);
-    if (method === 'PATCH') return this.objects.merge(name, body);
-    if (method !== 'DELETE') return failure(405, 'MethodNotAllowed');
-    return this.objects.remove(name, (body as { preconditions?: object }).preconditions);
+  #folderOf({ pathname }: URL): [string, ApiObjects] | undefined {
+    return [...this.#folders].find(([path]) => pathname === path || pathname.startsWith(`${path}/`));
   }
 
-  #watch(url: URL, response: ServerResponse): void {
+  #watch(folder: string, objects: ApiObjects, url: URL, response: ServerResponse): void {
     const selector = url.searchParams.get('labelSelector');
-    const missed = this.objects.eventsSince(Number(url.searchParams.get('resourceVersion')), selector);
+    const missed = objects.eventsSince(Number(url.searchParams.get('resourceVersion')), selector);
     // Kubernetes says it in either way, depending on what answers: its storage, or the cache in front.
-    if (missed === null && this.objects.revision % 2 === 0) return send(response, failure(410, 'Expired'));
+    if (missed === null && objects.revision % 2 === 0) return send(response, failure(410, 'Expired'));
     response.writeHead(200, { 'content-type': 'application/json' });
     response.flushHeaders();
     if (missed === null) {
@@ -147,24 +159,36 @@ export class ApiServer {
       return;
     }
     for (const event of missed) response.write(line(event));
-    const watcher = { selector, response };
+    const watcher = { folder, selector, response };
     this.#watchers.add(watcher);
     response.on('close', () => this.#watchers.delete(watcher));
     const seconds = Number(url.searchParams.get('timeoutSeconds') ?? 1800);
     setTimeout(() => response.end(), seconds * 1000).unref();
   }
 
-  #tell(event: ApiEvent): void {
-    for (const { selector, response } of this.#watchers) {
-      if (matches(event.object, selector)) response.write(line(event));
+  #tell(path: string, event: ApiEvent): void {
+    for (const { folder, selector, response } of this.#watchers) {
+      if (folder === path && matches(event.object, selector)) response.write(line(event));
     }
   }
 
   #bookmark(): void {
-    const metadata = { resourceVersion: `${this.objects.revision}`, creationTimestamp: null };
-    const bookmark = { type: 'BOOKMARK', object: { kind: 'Lease', metadata, spec: {} } };
-    for (const { response } of this.#watchers) response.write(`${JSON.stringify(bookmark)}\n`);
+    for (const { folder, response } of this.#watchers) {
+      const metadata = { resourceVersion: `${this.folder(folder).revision}`, creationTimestamp: null };
+      const bookmark = { type: 'BOOKMARK', object: { metadata, spec: {} } };
+      response.write(`${JSON.stringify(bookmark)}\n`);
+    }
   }
+}
+
+function workOn(objects: ApiObjects, method: string, name: string, url: URL, body: object): ApiAnswer {
+  if (name === '' && method === 'GET') return objects.list(url.searchParams.get('labelSelector'));
+  if (name === '' && method === 'POST') return objects.create(body as ApiObject);
+  if (method === 'GET') return objects.get(name);
+  if (method === 'PUT') return objects.replace(name, body as ApiObject);
+  if (method === 'PATCH') return objects.merge(name, body);
+  if (method !== 'DELETE') return failure(405, 'MethodNotAllowed');
+  return objects.remove(name, (body as { preconditions?: object }).preconditions);
 }
 
 function line({ type, object }: ApiEvent): string {

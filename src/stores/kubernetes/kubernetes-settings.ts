@@ -1,14 +1,18 @@
 /** Where the Kubernetes API is, and which of its objects are a cluster's. */
 import { StoreError } from '../store.js';
 
-/** How the Kubernetes API is reached, and what is kept there. */
-export interface KubernetesSettings {
+/** How the Kubernetes API is reached. */
+export interface KubernetesPlace {
   /** `https://10.96.0.1:443`; by `http:` a `kubectl proxy`. */
   readonly server: string;
   /** The file of the token, read again as it is replaced; null: none is shown. */
   readonly tokenFile: string | null;
   /** The file of the authority that has signed the server's certificate; null: those that Node.js knows. */
   readonly caFile: string | null;
+}
+
+/** The same, and what is kept there. */
+export interface KubernetesSettings extends KubernetesPlace {
   readonly namespace: string;
   /** The name of the Lease; the members' begin with it. Two clusters of a namespace must not share one. */
   readonly name: string;

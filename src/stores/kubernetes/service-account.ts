@@ -7,7 +7,7 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Endpoint } from '../json-request.js';
 import { StoreError } from '../store.js';
-import type { KubernetesSettings } from './kubernetes-settings.js';
+import type { KubernetesPlace } from './kubernetes-settings.js';
 
 /** So long what was read is used. ms; tokens are replaced long before they run out. */
 const REREAD_MS = 10_000;
@@ -21,13 +21,13 @@ export interface Access {
 /** The credentials of a pod, or of whoever is configured. */
 export class ServiceAccount {
   readonly description: string;
-  readonly #settings: KubernetesSettings;
+  readonly #settings: KubernetesPlace;
   readonly #clock: () => number;
   #read: { readonly access: Promise<Access>; readonly at: number } | null = null;
   #ca: string | null = null;
   #endpoint: Endpoint | null = null;
 
-  constructor(settings: KubernetesSettings, clock: () => number) {
+  constructor(settings: KubernetesPlace, clock: () => number) {
     this.description = `Kubernetes API at ${new URL(settings.server).host}`;
     this.#settings = settings;
     this.#clock = clock;
