@@ -11,13 +11,14 @@ import { HOLDING_STATES } from '../cluster/states.js';
 import type { AgentConfig } from '../config/agent-config.js';
 import { SignalQueue } from '../control/signal-queue.js';
 import { sharedClock } from '../reactor/shared-clock.js';
-import { openStore } from '../stores/open-store.js';
+import { kubernetesOf, openStore, thisPod } from '../stores/open-store.js';
 import type { Store, StoreError } from '../stores/store.js';
 import { askSwitchover, recordEvent } from '../stores/wishes.js';
 import { type Preparation, prepareAgent, refuseData, warnOf } from './agent-preparation.js';
 import { EventCommand } from './event-command.js';
 import { EventJournal, eventOf } from './event-journal.js';
 import { NodeAgent } from './node-agent.js';
+import { labelOwnPod, type PodLabel, podRole } from './pod-label.js';
 import { initializeAlone, isHalfInitialized } from './postgres/initialize.js';
 import { openPostgresSide } from './postgres/local-postgres.js';
 import { nodePaths } from './postgres/state-folder.js';
@@ -26,6 +27,8 @@ import { nodePaths } from './postgres/state-folder.js';
 const STORE_RETRY_MS = 1000;
 /** How long PostgreSQL may take to stop in order when the agent ends. ms. */
 const STOP_MS = 30_000;
+/** How long the end of an agent may wait for its label to go. ms. */
+const LABEL_MS = 1000;
 /** Requests to a store may be made twice, to two of its members. */
 const ANSWER_PARTS = 2;
 const REQUEST_PART = 5;
@@ -105,6 +108,7 @@ async function run(
   openSurface: OpenSurface,
 ): Promise<number> {
   const journal = openJournal(config, store, logger);
+  const label = openLabel(config, logger);
   let onBroken: (error: unknown) => void = () => {};
   const broken = new Promise<unknown>((resolve) => {
     onBroken = resolve;
@@ -117,7 +121,10 @@ async function run(
     clock: sharedClock,
     logger,
     openPostgres: (world) => openPostgresSide(postgres, world),
-    onReport: (report, state) => journal.report(report, state),
+    onReport: (report, state) => {
+      journal.report(report, state);
+      label?.tell(podRole(state.name));
+    },
     onStoreTrouble: (error) => noteStore(logger, error),
     onLate: (lateMs) =>
       logger.warn(`the agent's loop was ${lateMs} ms late: the machine is busy, or stood still`),
@@ -131,9 +138,17 @@ async function run(
     `agent of ${config.node}, cluster ${config.cluster.name}, PostgreSQL ${postgres.binaries.version}`,
   );
   const code = await untilEnd(agent, store, logger, signals, broken);
+  await label?.close(LABEL_MS);
   await surface.close();
   await journal.close();
   return code;
+}
+
+function openLabel({ labelPod, node, cluster }: AgentConfig, logger: Logger): PodLabel | null {
+  if (!labelPod) return null;
+  const settings =
+    cluster.store.kind === 'kubernetes' ? kubernetesOf(cluster.name, cluster.store) : thisPod();
+  return labelOwnPod(settings, process.env.POD_NAME ?? node, sharedClock, (message) => logger.warn(message));
 }
 
 async function untilEnd(

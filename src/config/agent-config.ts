@@ -29,6 +29,8 @@ export interface AgentConfig {
   readonly replicationPassword: string | null;
   readonly onEvent: readonly string[];
   readonly onEventMs: number;
+  /** Whether the own pod gets its role as a label. */
+  readonly labelPod: boolean;
   /** Empty: nowhere. */
   readonly httpListen: string;
   /** Empty: none. */
@@ -79,6 +81,7 @@ export async function loadAgentConfig(file: string, identity: AgentIdentity = {}
     postgresql: withPaths(values.postgresql, section),
     onEvent: values.on_event,
     onEventMs: values.on_event_timeout,
+    labelPod: values.label_pod,
     httpListen: values.http_listen,
     httpTokenFile:
       values.http_token_file === undefined ? '' : section.path(['http_token_file'], values.http_token_file),

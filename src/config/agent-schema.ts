@@ -182,6 +182,11 @@ export const agentSchema = z
         'duration',
         'How long that command may run before it is ended.',
       ),
+      label_pod: key(
+        booleanWord().prefault(false),
+        'boolean',
+        'In Kubernetes: write into the label `sluice/role` of the own pod (`POD_NAME` of the environment, else the node) whether it is `primary` or `replica`. See [kubernetes.md](kubernetes.md).',
+      ),
       http_listen: key(
         listenPlace().prefault(''),
         'HOST:PORT',

@@ -29,9 +29,18 @@ export function openStore(cluster: ClusterAccess, clock: () => number = () => pe
   return new EtcdStore({ endpoints, prefix: `/sluice/${name}`, ...login, tls }, settings);
 }
 
-function kubernetesOf(
+/** How a pod reaches the Kubernetes API whose cluster agrees elsewhere. Throws a StoreError if this is no pod. */
+export function thisPod(): KubernetesSettings {
+  return kubernetesOf('pod', { namespace: null, server: null, tokenFile: null, caFile: null });
+}
+
+/**
+ * How the Kubernetes API is reached: as the store says, or as a pod knows it.
+ * @throws {StoreError} if neither does
+ */
+export function kubernetesOf(
   name: string,
-  { namespace, server, tokenFile, caFile }: Extract<StoreAccess, { kind: 'kubernetes' }>,
+  { namespace, server, tokenFile, caFile }: Omit<Extract<StoreAccess, { kind: 'kubernetes' }>, 'kind'>,
 ): KubernetesSettings {
   const said = Object.entries({ namespace, server, tokenFile, caFile }).filter(([, value]) => value !== null);
   return podSettings(process.env, { name, ...Object.fromEntries(said) }, (path) => {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parseAllDocuments } from 'yaml';
+import { ROLE_LABEL } from '../../src/agent/pod-label.js';
 import { loadAgentConfig } from '../../src/config/agent-config.js';
 import { loadConfig } from '../../src/config/load.js';
 import { scratchFolder } from '../harness/scratch.js';
@@ -124,11 +125,32 @@ describe('manifests', { skip: noKubectl }, () => {
               address: `${node}.sluice-nodes`,
             });
             assert.equal(agent.node, node);
+            assert.ok(agent.labelPod);
           }
         }
       }
     });
   }
+
+  test('cluster: Services lead to a role, and agents may label the pods of their StatefulSet, no others', () => {
+    const objects = render('cluster');
+    const named = (kind: string, name: string) =>
+      objects.find((one) => one.kind === kind && one.metadata.name === name) as unknown as {
+        readonly spec: { readonly selector: Record<string, string>; readonly replicas: number };
+        readonly rules: readonly { readonly resources: string[]; readonly resourceNames?: string[] }[];
+      };
+    const role = (name: string) => named('Service', name).spec.selector[ROLE_LABEL];
+    assert.deepEqual(['main-rw', 'main-ro', 'main-r'].map(role), ['primary', 'replica', undefined]);
+    const { replicas } = named('StatefulSet', 'main').spec;
+    const pods = Array.from({ length: replicas }, (_, index) => `main-${index}`);
+    const rule = named('Role', 'sluice-node').rules.find(({ resources }) => resources.includes('pods'));
+    assert.deepEqual(rule, {
+      apiGroups: [''],
+      resources: ['pods'],
+      resourceNames: pods,
+      verbs: ['patch'],
+    });
+  });
 });
 
 function selectedBy(
