@@ -18,6 +18,7 @@ const OURS: ReadonlySet<string> = new Set([
   'http_token_file',
   'io',
   'query_wait_fail_fast',
+  'reload_interval',
   'failover_timeout',
   'server_unix_socket',
   'session_state',

@@ -7,7 +7,7 @@ import { authenticationSettings, consoleSettings } from './schema/authentication
 import { cluster, clusterFields } from './schema/cluster.js';
 import { databaseFields, databases } from './schema/database.js';
 import { listeningSettings, socketSettings } from './schema/listening.js';
-import { endingSettings, httpSettings, takeoverSettings } from './schema/operating.js';
+import { endingSettings, httpSettings, reloadSettings, takeoverSettings } from './schema/operating.js';
 import { peerFields, peers } from './schema/peer.js';
 import { poolingSettings, serverConnectionSettings } from './schema/pooling.js';
 import { loggingSettings, processSettings } from './schema/process.js';
@@ -33,6 +33,7 @@ const settings = {
   ...loggingSettings,
   ...httpSettings,
   ...endingSettings,
+  ...reloadSettings,
   ...takeoverSettings,
   ...processSettings,
 };

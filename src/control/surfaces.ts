@@ -3,6 +3,7 @@
  * the socket at which a successor asks for its place.
  */
 import { openConsole } from './console/admin-console.js';
+import { FileWatch } from './file-watch.js';
 import { isAlive } from './http/health.js';
 import { type HttpListener, openHttp } from './http/http-listener.js';
 import { StartError } from './listen-error.js';
@@ -31,6 +32,7 @@ export async function openSurfaces(operator: Operator, predecessor: Predecessor 
   // First: clients may have come to the console already.
   const adminConsole = openConsole(operator);
   const stats = new StatsLog(gateway, logger);
+  const files = new FileWatch(operator);
   const service = new ServiceManager(logger);
   await replace(predecessor, operator);
   const http = await openHttpOr(operator, predecessor !== null);
@@ -43,6 +45,7 @@ export async function openSurfaces(operator: Operator, predecessor: Predecessor 
     },
     async close() {
       stats.stop();
+      files.stop();
       service.close();
       adminConsole.close();
       handover?.close();

@@ -4,6 +4,7 @@ import { file, OURS, seconds, setting } from './setting.js';
 
 const HTTP = 'HTTP';
 const ENDING = 'Ending';
+const RELOAD = 'Reload';
 
 export const httpSettings = {
   http_listen: setting(listenPlace(), '', {
@@ -17,6 +18,14 @@ export const httpSettings = {
   http_token_file: file(HTTP, {
     description:
       'A file with the token (at least 16 characters) that POST /reload asks for. It is read at each request. Empty: POST /reload is refused.',
+    pgbouncer: OURS,
+  }),
+};
+
+export const reloadSettings = {
+  reload_interval: seconds(RELOAD, 0, {
+    description:
+      'How often the files of the configuration are looked at: itself, `auth_file`, HBA rules, certificates. When their content has changed they are read again, as by SIGHUP. 0: never.',
     pgbouncer: OURS,
   }),
 };
