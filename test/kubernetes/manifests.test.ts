@@ -1,54 +1,52 @@
-/** What lies in deploy/kubernetes: rendered by kubectl, checked against the API's types, and its settings by our own loaders. */
+/** What lies in deploy/kubernetes: built, checked against the API's types and others' schemas, and its settings by our own loaders. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { parseAllDocuments } from 'yaml';
 import { ROLE_LABEL } from '../../src/agent/pod-label.js';
 import { loadAgentConfig } from '../../src/config/agent-config.js';
 import { loadConfig } from '../../src/config/load.js';
+import type { KubernetesObject } from '../../src/control/manifests/kubernetes-object.js';
+import { buildManifests } from '../../src/control/manifests/kustomization.js';
 import { scratchFolder } from '../harness/scratch.js';
-import { type KubernetesObject, typeErrors } from './object-types.js';
+import { isCustom, schemaErrors } from './crd-schemas.js';
+import { typeErrors } from './object-types.js';
 
 const OVERLAYS = ['minimal', 'gateway', 'two-tier', 'cluster'];
-const FOLDER = fileURLToPath(new URL('../../../deploy/kubernetes/overlays/', import.meta.url));
+const FOLDER = fileURLToPath(new URL('../../../deploy/kubernetes/', import.meta.url));
+const COMPONENTS = readdirSync(join(FOLDER, 'components'));
+
+interface PodSpec {
+  readonly securityContext: { readonly runAsNonRoot?: boolean; readonly seccompProfile?: { type: string } };
+  readonly terminationGracePeriodSeconds: number;
+  readonly volumes: readonly { readonly configMap?: { readonly name: string } }[];
+  readonly containers: readonly {
+    readonly args: readonly string[];
+    readonly securityContext: object;
+    readonly livenessProbe: object;
+    readonly readinessProbe: object;
+  }[];
+}
 
 interface Template {
   readonly metadata: { readonly labels: Record<string, string> };
-  readonly spec: {
-    readonly securityContext: { readonly runAsNonRoot?: boolean; readonly seccompProfile?: { type: string } };
-    readonly terminationGracePeriodSeconds: number;
-    readonly volumes: readonly { readonly configMap?: { readonly name: string } }[];
-    readonly containers: readonly {
-      readonly securityContext: object;
-      readonly livenessProbe: object;
-      readonly readinessProbe: object;
-    }[];
-  };
-}
-
-const noKubectl: string | false = kubectlIsMissing();
-
-function kubectlIsMissing(): string | false {
-  try {
-    execFileSync('kubectl', ['kustomize', '--help'], { stdio: 'ignore' });
-    return false;
-  } catch {
-    return 'kubectl is not installed (Debian: kubernetes-client)';
-  }
+  readonly spec: PodSpec;
 }
 
 const rendered = new Map<string, readonly KubernetesObject[]>();
 
 function render(overlay: string): readonly KubernetesObject[] {
-  const known = rendered.get(overlay);
-  if (known !== undefined) return known;
-  const text = execFileSync('kubectl', ['kustomize', join(FOLDER, overlay)], { encoding: 'utf8' });
-  const objects = parseAllDocuments(text).map((document) => document.toJS() as KubernetesObject);
-  rendered.set(overlay, objects);
-  return objects;
+  const known = rendered.get(overlay) ?? buildManifests(join(FOLDER, 'overlays', overlay));
+  rendered.set(overlay, known);
+  return known;
+}
+
+/** The cluster with everything that can be added to it. */
+function renderAll(): readonly KubernetesObject[] {
+  const folder = join(FOLDER, 'overlays/cluster');
+  const components = COMPONENTS.map((name) => join(FOLDER, 'components', name));
+  return buildManifests(folder, { components: new Map([[folder, components]]) });
 }
 
 function templates(objects: readonly KubernetesObject[]): Template[] {
@@ -70,12 +68,15 @@ function unpacked(map: KubernetesObject): { readonly folder: string; readonly fi
   return { folder: join(root, 'config'), files: files.map(([name]) => name) };
 }
 
-describe('manifests', { skip: noKubectl }, () => {
+describe('manifests', () => {
   test('what every overlay renders is what the API of Kubernetes takes, and what it does not take is found', () => {
     const service = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'x' } };
     const unknownField = { ...service, spec: { port: [] } };
     const wrongType = { ...service, spec: { ports: [{ port: '5432' }] } };
-    const errors = typeErrors([...OVERLAYS.flatMap(render), unknownField, wrongType]);
+    const all = [...OVERLAYS.flatMap(render), ...renderAll()];
+    assert.deepEqual(all.filter(isCustom).flatMap(schemaErrors), []);
+    const own = all.filter((object) => !isCustom(object));
+    const errors = typeErrors([...own, unknownField, wrongType]);
     assert.equal(errors.length, 2, errors.join('\n'));
     assert.match(errors[0] ?? '', /Service x: .*"port"/);
     assert.match(errors[1] ?? '', /Service x: .*'number'/);
@@ -104,9 +105,8 @@ describe('manifests', { skip: noKubectl }, () => {
           });
           assert.ok(container.livenessProbe && container.readinessProbe);
         }
-        assert.ok(selectedBy(objects, 'Service', metadata.labels), 'a Service leads to it');
-        assert.ok(selectedBy(objects, 'PodDisruptionBudget', metadata.labels), 'drains spare it');
-        assert.ok(selectedBy(objects, 'NetworkPolicy', metadata.labels), 'a policy says who may come in');
+        for (const kind of ['Service', 'PodDisruptionBudget', 'NetworkPolicy'])
+          assert.ok(selectedBy(objects, kind, metadata.labels), `${kind} of ${metadata.labels}`);
       }
     });
 
@@ -131,6 +131,35 @@ describe('manifests', { skip: noKubectl }, () => {
       }
     });
   }
+
+  test('cluster: gateways and nodes come to nodes, and what is labelled for it; others do not', () => {
+    const objects = render('cluster');
+    const policy = objects.find(
+      ({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name === 'sluice-node',
+    );
+    const { ingress } = policy!.spec as { ingress: { from?: { podSelector: Selector }[] }[] };
+    const mayCome = (labels: Record<string, string>) =>
+      ingress[0]?.from?.some(({ podSelector }) => matches(podSelector, labels));
+    for (const { metadata } of templates(objects)) {
+      assert.equal(mayCome(metadata.labels), true, JSON.stringify(metadata.labels));
+      const policies = objects.filter(
+        (one) => one.kind === 'NetworkPolicy' && matches(selectorOf(one), metadata.labels),
+      );
+      assert.equal(policies.length, 1, 'a policy for one kind of pods holds for no other');
+    }
+    assert.equal(mayCome({ app: 'shop' }), false);
+    assert.equal(mayCome({ app: 'backup', 'sluice/direct': 'true' }), true);
+  });
+
+  test('components add to every form that they are for', () => {
+    const deployment = renderAll().find(({ kind }) => kind === 'Deployment');
+    const { replicas, template } = deployment!.spec as { replicas?: number; template: { spec: PodSpec } };
+    assert.equal(replicas, undefined, 'the autoscaler decides it');
+    assert.match(template.spec.containers[0]?.args.join(' ') ?? '', /--set=client_tls_cert_file/);
+    const kinds = new Set(renderAll().map(({ kind }) => kind));
+    for (const kind of ['PodMonitor', 'PrometheusRule', 'HorizontalPodAutoscaler', 'Certificate'])
+      assert.ok(kinds.has(kind), kind);
+  });
 
   test('cluster: Services lead to a role, and agents may label the pods of their StatefulSet, no others', () => {
     const objects = render('cluster');
@@ -158,10 +187,25 @@ function selectedBy(
   kind: string,
   labels: Record<string, string>,
 ): boolean {
-  return objects.some((object) => {
-    if (object.kind !== kind) return false;
-    const { selector, podSelector } = object.spec as Record<string, Record<string, Record<string, string>>>;
-    const wanted = podSelector?.matchLabels ?? selector?.matchLabels ?? selector ?? {};
-    return Object.entries(wanted).every(([label, value]) => labels[label] === (value as unknown));
-  });
+  return objects.some((object) => object.kind === kind && matches(selectorOf(object), labels));
+}
+
+interface Selector {
+  readonly matchLabels?: Record<string, string>;
+  readonly matchExpressions?: readonly { readonly key: string; readonly values: readonly string[] }[];
+}
+
+function selectorOf({ kind, spec }: KubernetesObject): Selector {
+  const { selector, podSelector } = spec as Record<string, Selector & Record<string, string>>;
+  return kind === 'Service' ? { matchLabels: selector } : (podSelector ?? selector ?? {});
+}
+
+/** A selector that says nothing would be everybody, or nobody: ours say something. */
+function matches({ matchLabels = {}, matchExpressions = [] }: Selector, labels: Record<string, string>) {
+  const wanted = Object.entries(matchLabels);
+  assert.ok(wanted.length + matchExpressions.length > 0, 'an empty selector');
+  return (
+    wanted.every(([label, value]) => labels[label] === value) &&
+    matchExpressions.every(({ key, values }) => values.includes(labels[key] ?? ''))
+  );
 }

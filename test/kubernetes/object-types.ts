@@ -2,17 +2,10 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
+import type { KubernetesObject } from '../../src/control/manifests/kubernetes-object.js';
 
 const PROJECT = fileURLToPath(new URL('../../../', import.meta.url));
 const FILE = join(PROJECT, 'test/kubernetes/objects-under-check.ts');
-
-/** Any object, as it comes from YAML. */
-export interface KubernetesObject {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly metadata: { readonly name: string };
-  readonly [field: string]: unknown;
-}
 
 /** What is wrong with them, in the compiler's words; nothing: []. */
 export function typeErrors(objects: readonly KubernetesObject[]): string[] {
