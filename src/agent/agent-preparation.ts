@@ -33,22 +33,48 @@ export async function prepareAgent(config: AgentConfig): Promise<Preparation> {
     user: serverUser,
     copiesFolder: stateFolder(data),
   });
+  const postgres = postgresSettings(config, { binaries, serverUser });
+  return { settings: clusterSettings(config), postgres, data: found };
+}
+
+/** What PostgreSQL's side goes by, with what was found on this machine. */
+export function postgresSettings(
+  config: AgentConfig,
+  found: Pick<PostgresSettings, 'binaries' | 'serverUser'>,
+): PostgresSettings {
+  const { node, postgresql } = config;
   const parameters = Object.entries(postgresql.settings).map(([name, value]) => [name, parameterText(value)]);
-  const postgres: PostgresSettings = {
-    ...{ node, data, binaries, serverUser },
+  return {
+    ...{ node, data: postgresql.data, ...found },
     ...{ listen: postgresql.listen, port: postgresql.port, socketFolders: postgresql.socket_dir ?? null },
-    superuser: { user: postgresql.superuser, password: config.superuserPassword },
-    replication: { user: postgresql.replication_user, password: config.replicationPassword },
+    ...rolesOf(config),
     configFile: postgresql.config_file ?? null,
     hbaFile: postgresql.hba_file ?? null,
     parameters: Object.fromEntries(parameters),
     clientRules: postgresql.client_rules,
     canaryMs: config.wedgedMs,
   };
-  return { settings: clusterSettings(config), postgres, data: found };
 }
 
-function clusterSettings(config: AgentConfig): ClusterSettings {
+function rolesOf({
+  postgresql,
+  ...config
+}: AgentConfig): Pick<PostgresSettings, 'superuser' | 'replication' | 'replicationTls' | 'auth'> {
+  const { auth_user: user, auth_databases: databases } = postgresql;
+  const password = config.authPassword;
+  return {
+    superuser: { user: postgresql.superuser, password: config.superuserPassword },
+    replication: { user: postgresql.replication_user, password: config.replicationPassword },
+    replicationTls: {
+      mode: postgresql.replication_sslmode,
+      caFile: postgresql.replication_ca_file ?? null,
+    },
+    auth: password === null ? null : { user, password, databases },
+  };
+}
+
+/** What the machine goes by. */
+export function clusterSettings(config: AgentConfig): ClusterSettings {
   const { node, priority, durability, quorum, timing, postgresql } = config;
   const mayBegin = postgresql.bootstrap !== 'never';
   return { node, contact: contactOf(config), priority, mayBegin, durability, quorum, timing };

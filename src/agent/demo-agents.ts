@@ -243,6 +243,7 @@ class AgentDemo {
       ...{ listen: LOOPBACK, port: ports[index]!, socketFolders: sockets!.path, canaryMs: CANARY_MS },
       superuser: { user: SUPERUSER, password: null },
       replication: { user: REPLICATION, password: null },
+      ...{ replicationTls: { mode: 'disable', caFile: null }, auth: null },
       ...{ configFile: null, hbaFile: null },
       parameters: { max_connections: '100', shared_buffers: '32MB', max_slot_wal_keep_size: '1GB' },
       clientRules: ['local all all trust', 'host all all 127.0.0.1/32 trust'],

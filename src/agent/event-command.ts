@@ -17,12 +17,17 @@ export interface EventCommandSettings {
 
 /** Runs it. */
 export class EventCommand {
-  readonly #settings: EventCommandSettings;
+  #settings: EventCommandSettings;
   readonly #waiting: ClusterEvent[] = [];
   #running: Promise<void> | null = null;
 
   constructor(settings: EventCommandSettings) {
     this.#settings = settings;
+  }
+
+  /** Another command, for events that come from now on. */
+  change(change: Pick<EventCommandSettings, 'words' | 'limitMs'>): void {
+    this.#settings = { ...this.#settings, ...change };
   }
 
   tell(event: ClusterEvent): void {
@@ -46,7 +51,7 @@ export class EventCommand {
     for (;;) {
       const event = this.#waiting.shift();
       if (event === undefined) break;
-      await this.#run(event);
+      if (this.#settings.words.length > 0) await this.#run(event);
     }
     this.#running = null;
   }

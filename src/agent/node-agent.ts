@@ -4,14 +4,20 @@
  */
 import type { Effect, Input, Report } from '../cluster/inputs.js';
 import { begin, type Step, step, TICK_MS } from '../cluster/machine.js';
-import { gatewaysIn, NO_FACTS, type NodeFacts } from '../cluster/node-facts.js';
+import { factsIn, gatewaysIn, NO_FACTS, type NodeFacts } from '../cluster/node-facts.js';
 import type { NodeState } from '../cluster/node-state.js';
 import { understand } from '../cluster/records.js';
 import type { ClusterSettings } from '../cluster/settings.js';
 import { HOLDING_STATES } from '../cluster/states.js';
 import type { StoreView } from '../cluster/store-view.js';
 import type { Store, StoreError } from '../stores/store.js';
-import type { PostgresEffect, PostgresInput, PostgresSide, PostgresWorld } from './postgres/postgres-side.js';
+import type {
+  PostgresEffect,
+  PostgresInput,
+  PostgresSettings,
+  PostgresSide,
+  PostgresWorld,
+} from './postgres/postgres-side.js';
 import { type StoreEffect, StoreSide } from './store-side.js';
 import { type Lateness, Tick } from './tick.js';
 
@@ -83,6 +89,7 @@ export class NodeAgent {
         tell: (input) => agent.#fromPostgres(input),
         contactOf: (node) => agent.#state.view?.members.get(node)?.contact ?? null,
         epoch: () => agent.#state.epoch?.value ?? null,
+        isKnownToAll: (key) => agent.#isKnownToAll(key),
         heldByGateways: () => agent.#isHeldByGateways(),
         logger: parts.logger,
       });
@@ -113,8 +120,8 @@ export class NodeAgent {
     const streaming = HOLDING_STATES.has(name) ? list.streaming : [];
     const facts = this.#postgres?.facts();
     if (facts === undefined) return { ...NO_FACTS, durability, quorum };
-    const { version, isRunning, timeline, lsn, replayed, doing, problem } = facts;
-    return { version, isRunning, timeline, lsn, replayed, doing, problem, streaming, durability, quorum };
+    const { isPrimary: _, streamsFrom: __, ...known } = facts;
+    return { ...known, streaming, durability, quorum };
   }
 
   get lateness(): Lateness {
@@ -130,6 +137,15 @@ export class NodeAgent {
   tell(input: Told<Input>): void {
     this.#inputs.push(input);
     this.#work();
+  }
+
+  /**
+   * Goes by other settings from now on.
+   * @throws {AgentError} PostgreSQL doesn't take them: then the former are in force
+   */
+  async reload(settings: ClusterSettings, postgres: PostgresSettings): Promise<void> {
+    await this.#postgres?.reload(postgres);
+    this.tell({ kind: 'settings', settings });
   }
 
   /** Resolves when the condition holds, true, or after `limitMs`, false. */
@@ -196,6 +212,13 @@ export class NodeAgent {
   #show(view: StoreView): void {
     this.#view = view;
     this.tell({ kind: 'view', view: understand(view) });
+  }
+
+  #isKnownToAll(key: string): boolean {
+    const { settings, view } = this.#state;
+    if (view === null) return false;
+    const others = [...view.members.keys()].filter((name) => name !== settings.node);
+    return others.every((name) => factsIn(this.#view?.members.get(name) ?? '').replicationKey === key);
   }
 
   #isHeldByGateways(): boolean {

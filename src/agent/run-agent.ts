@@ -14,7 +14,15 @@ import { sharedClock } from '../reactor/shared-clock.js';
 import { kubernetesOf, openStore, thisPod } from '../stores/open-store.js';
 import type { Store, StoreError } from '../stores/store.js';
 import { askSwitchover, recordEvent } from '../stores/wishes.js';
-import { type Preparation, prepareAgent, refuseData, warnOf } from './agent-preparation.js';
+import {
+  clusterSettings,
+  type Preparation,
+  postgresSettings,
+  prepareAgent,
+  refuseData,
+  warnOf,
+} from './agent-preparation.js';
+import { AgentReload } from './agent-reload.js';
 import { EventCommand } from './event-command.js';
 import { EventJournal, eventOf } from './event-journal.js';
 import { NodeAgent } from './node-agent.js';
@@ -47,25 +55,29 @@ export type OpenSurface = (
 ) => Promise<AgentSurface>;
 
 /**
- * Runs until a signal ends it: SIGTERM and SIGINT in order (a primary hands over first), a second one at once. Returns the
+ * Runs until a signal ends it, and reads its configuration again (`load`) at SIGHUP: SIGTERM and SIGINT in order (a primary hands over first), a second one at once. Returns the
  * exit code: 0 when it has ended in order, 1 when the machine has failed.
  * @throws {AgentError} what an operator has to change before it can run
  */
 export async function runAgent(
   config: AgentConfig,
+  load: () => Promise<AgentConfig>,
   logger: Logger,
   openSurface: OpenSurface,
 ): Promise<number> {
   const signals = new SignalQueue(['SIGTERM', 'SIGINT']);
+  // Before it runs there is nothing to read again; it would end us.
+  const early = new SignalQueue(['SIGHUP']);
   const store = openStore(config.cluster, sharedClock);
   try {
     const preparation = await prepareAgent(config);
     warnOf(preparation, logger);
     const isEnding = await begin(config, preparation, store, logger, signals);
     if (isEnding) return 0;
-    return await run(config, preparation, store, logger, signals, openSurface);
+    return await run({ config, load, preparation, store, logger, signals, openSurface });
   } finally {
     signals.close();
+    early.close();
     await store.close();
   }
 }
@@ -99,14 +111,19 @@ async function begin(
   }
 }
 
-async function run(
-  config: AgentConfig,
-  { settings, postgres }: Preparation,
-  store: Store,
-  logger: Logger,
-  signals: SignalQueue,
-  openSurface: OpenSurface,
-): Promise<number> {
+interface RunParts {
+  readonly config: AgentConfig;
+  readonly load: () => Promise<AgentConfig>;
+  readonly preparation: Preparation;
+  readonly store: Store;
+  readonly logger: Logger;
+  readonly signals: SignalQueue;
+  readonly openSurface: OpenSurface;
+}
+
+async function run(parts: RunParts): Promise<number> {
+  const { config, store, logger, signals, openSurface } = parts;
+  const { settings, postgres } = parts.preparation;
   const journal = openJournal(config, store, logger);
   const label = openLabel(config, logger);
   let onBroken: (error: unknown) => void = () => {};
@@ -137,7 +154,16 @@ async function run(
   logger.info(
     `agent of ${config.node}, cluster ${config.cluster.name}, PostgreSQL ${postgres.binaries.version}`,
   );
+  const { binaries, serverUser } = postgres;
+  const reload = new AgentReload({
+    ...{ config, logger, load: parts.load },
+    apply: async (next) => {
+      await agent.reload(clusterSettings(next), postgresSettings(next, { binaries, serverUser }));
+      journal.change(next);
+    },
+  });
   const code = await untilEnd(agent, store, logger, signals, broken);
+  await reload.close();
   await label?.close(LABEL_MS);
   await surface.close();
   await journal.close();
@@ -233,5 +259,7 @@ function openJournal(config: AgentConfig, store: Store, logger: Logger) {
     await journal.close();
     await command.close();
   };
-  return { report, close };
+  const change = ({ onEvent, onEventMs }: AgentConfig) =>
+    command.change({ words: onEvent, limitMs: onEventMs });
+  return { report, change, close };
 }

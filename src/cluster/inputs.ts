@@ -1,6 +1,7 @@
 /** What a node's machine is told, and what it asks to be done. Times (`at`, ms) are of the node's own monotonic clock. */
 import type { Lsn, Position } from './position.js';
 import type { ClusterView, Epoch, Member } from './records.js';
+import type { ClusterSettings } from './settings.js';
 import type { EventName, StateName } from './states.js';
 import type { Holding, Leader } from './store-view.js';
 
@@ -55,6 +56,8 @@ export type Input = { readonly at: number } & (
   | { readonly kind: 'stream broken' }
   /** An operator wants this node's data replaced by the primary's. It is obeyed at once or not at all. */
   | { readonly kind: 'reinit' }
+  /** The operator has changed how this node behaves: its contact, its priority or its durations; nothing else may differ. */
+  | { readonly kind: 'settings'; readonly settings: ClusterSettings }
   /** A canary's write has not come back for too long, though the process runs. */
   | { readonly kind: 'wedged' }
 );

@@ -112,6 +112,19 @@ function ruleOf(effect: Extract<Effect, { do: 'publish' }>): [string, number] {
 }
 
 describe('a node', () => {
+  test('goes by other settings while it leads, but for those that others count on', () => {
+    const node = new Node();
+    node.open();
+    const timing = { ...DEFAULT_TIMING, leaseMs: 60_000, dropMs: 1 };
+    const contact = { host: 'moved', port: 5432, api: null };
+    node.tell({ kind: 'settings', settings: { ...SETTINGS, contact, priority: 9, quorum: 2, timing } });
+    const { member } = node.wanted('register');
+    assert.deepEqual([member.contact.host, member.priority], ['moved', 9]);
+    const { settings, name } = node.state;
+    assert.deepEqual([name, settings.quorum, settings.timing.dropMs], ['leading', 1, 1]);
+    assert.equal(settings.timing.leaseMs, DEFAULT_TIMING.leaseMs);
+  });
+
   test('begins by ending what runs, and starts as a standby of nobody', () => {
     const node = new Node();
     assert.equal(node.wanted('stop').mode, 'immediate');

@@ -116,10 +116,18 @@ function settle(turn: Turn): void {
 
 function note(turn: Turn, input: Input): void {
   if (input.kind === 'view') noteView(turn, input);
+  if (input.kind === 'settings') noteSettings(turn, input);
   if (input.kind !== 'replication') return;
   const seen = input.streaming.map(({ name }) => [name, input.at] as const);
   const seenAt = { ...turn.state.list.seenAt, ...Object.fromEntries(seen) };
   turn.setList({ streaming: input.streaming, seenAt });
+}
+
+/** What others count on stays as it was, whoever changes it: the name, the lease, what a commit is worth. */
+function noteSettings(turn: Turn, { settings }: Extract<Input, { kind: 'settings' }>): void {
+  const { contact, priority, timing } = settings;
+  const { leaseMs } = turn.settings.timing;
+  turn.set({ settings: { ...turn.settings, contact, priority, timing: { ...timing, leaseMs } } });
 }
 
 /** Views can overtake each other, and our own requests: what is older than what we know is nothing new. */

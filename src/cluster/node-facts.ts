@@ -25,6 +25,8 @@ export interface NodeFacts {
   readonly doing: string | null;
   /** Why it doesn't get on; null: it does, as far as it knows. */
   readonly problem: NodeProblem | null;
+  /** By it nodes see whether they have the same replication password; null: none, or not known. */
+  readonly replicationKey: string | null;
   readonly durability: Durability | null;
   readonly quorum: number | null;
 }
@@ -32,7 +34,8 @@ export interface NodeFacts {
 /** Nothing is known. */
 export const NO_FACTS: NodeFacts = {
   ...{ version: null, isRunning: false, timeline: null, lsn: null, replayed: null },
-  ...{ streaming: [], doing: null, problem: null, durability: null, quorum: null },
+  ...{ streaming: [], doing: null, problem: null },
+  ...{ replicationKey: null, durability: null, quorum: null },
 };
 
 /** The facts in a registration's text; what is missing or not understood is unknown. */
@@ -50,6 +53,7 @@ export function factsIn(text: string): NodeFacts {
     streaming: Array.isArray(streaming) ? streaming.filter(isProgress) : [],
     doing: textOrNull(doing),
     problem: problemOrNull(problem),
+    replicationKey: textOrNull(facts.replicationKey),
     durability: isDurability(durability) ? durability : null,
     quorum: wholeOrNull(quorum),
   };

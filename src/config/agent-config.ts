@@ -27,6 +27,8 @@ export interface AgentConfig {
   readonly postgresql: AgentValues['postgresql'];
   readonly superuserPassword: string | null;
   readonly replicationPassword: string | null;
+  /** Of `auth_user`. Null: there is none, and no function. */
+  readonly authPassword: string | null;
   readonly onEvent: readonly string[];
   readonly onEventMs: number;
   /** Whether the own pod gets its role as a label. */
@@ -63,6 +65,7 @@ export async function loadAgentConfig(file: string, identity: AgentIdentity = {}
   checkSettings(values, section);
   const superuserPassword = await password(section, 'superuser_password_file', values);
   const replicationPassword = await password(section, 'replication_password_file', values);
+  const authPassword = await password(section, 'auth_password_file', values);
   if (problems.length > 0 || cluster === null) throw new ConfigError(problems);
   return {
     file,
@@ -75,6 +78,7 @@ export async function loadAgentConfig(file: string, identity: AgentIdentity = {}
       timing,
       superuserPassword,
       replicationPassword,
+      authPassword,
     },
     priority: values.nofailover ? 0 : values.priority,
     wedgedMs: values.timing.wedged,
@@ -150,6 +154,11 @@ const OWN_SETTINGS: ReadonlySet<string> = new Set([
 ]);
 
 function checkSettings({ postgresql }: AgentValues, section: Section): void {
+  const { replication_sslmode: mode, replication_ca_file: caFile, auth_user: authUser } = postgresql;
+  if (mode.startsWith('verify-') && caFile === undefined)
+    section.refuse(['postgresql', 'replication_sslmode'], `${mode} needs replication_ca_file`);
+  if (authUser === postgresql.superuser || authUser === postgresql.replication_user)
+    section.refuse(['postgresql', 'auth_user'], 'this role has another purpose: name one of its own');
   for (const name of Object.keys(postgresql.settings)) {
     const path = ['postgresql', 'settings', name];
     if (!/^[A-Za-z_][\w.]*$/.test(name)) section.refuse(path, 'this is no name of a setting');
@@ -200,21 +209,26 @@ function timingOf({ timing, cluster }: AgentValues, section: Section): ClusterTi
 const SHORTEST_MS = 50;
 const WEDGED_MS_MIN = 2000;
 
+const PATH_KEYS = [
+  ...(['bin', 'socket_dir', 'config_file', 'hba_file', 'replication_ca_file'] as const),
+  ...(['replication_password_file', 'auth_password_file'] as const),
+] as const;
+
 function withPaths(postgresql: AgentValues['postgresql'], section: Section): AgentValues['postgresql'] {
-  const path = (key: 'bin' | 'socket_dir' | 'config_file' | 'hba_file') => {
+  const path = (key: (typeof PATH_KEYS)[number]) => {
     const value = postgresql[key];
     return value === undefined ? {} : { [key]: section.path(['postgresql', key], value) };
   };
   return {
     ...postgresql,
     data: section.path(['postgresql', 'data'], postgresql.data),
-    ...{ ...path('bin'), ...path('socket_dir'), ...path('config_file'), ...path('hba_file') },
+    ...Object.assign({}, ...PATH_KEYS.map(path)),
   };
 }
 
 async function password(
   section: Section,
-  key: 'superuser_password_file' | 'replication_password_file',
+  key: 'superuser_password_file' | 'replication_password_file' | 'auth_password_file',
   { postgresql }: AgentValues,
 ): Promise<string | null> {
   const text = await section.read(['postgresql', key], postgresql[key]);

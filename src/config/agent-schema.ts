@@ -9,6 +9,9 @@ export const DURABILITIES = ['durable', 'available', 'asynchronous'] as const;
 /** Where the data of a cluster that has never been come from. */
 export const BOOTSTRAPS = ['never', 'initdb', 'adopt'] as const;
 
+/** How standbys protect what they receive: libpq's words. */
+export const REPLICATION_SSLMODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
+
 const NODE_NAME = 'a name of letters, digits and hyphens, like db1';
 /** Names of nodes are application names and slots, too: these have 63 bytes, and no upper case. */
 const NODE_NAME_PATTERN = /^[a-z0-9][a-z0-9-]{0,39}$/;
@@ -57,7 +60,32 @@ const postgresqlFields = z.strictObject(
     replication_password_file: key(
       name('a file').optional(),
       'file',
-      'The file with its password, the same on all nodes. Without it, standbys of the same machine get in without one, and others not at all.',
+      'The file with its password, the same on all nodes. Without it, standbys of the same machine get in without one, and others not at all. A new password in it is taken over as soon as all nodes have it.',
+    ),
+    replication_sslmode: key(
+      oneOf(REPLICATION_SSLMODES).prefault('prefer'),
+      `one of ${REPLICATION_SSLMODES.join(', ')}`,
+      "How standbys reach the primary: PostgreSQL's `sslmode`. From `require` on the primary lets `replication_user` in by TLS alone; its certificate is among `settings` (`ssl`, `ssl_cert_file`, `ssl_key_file`). The same on all nodes.",
+    ),
+    replication_ca_file: key(
+      name('a file').optional(),
+      'file',
+      'Whose certificates primaries have to show (PEM), for `verify-ca` and `verify-full`.',
+    ),
+    auth_password_file: key(
+      name('a file').optional(),
+      'file',
+      'The file with the password of `auth_user`. With it the primary makes that role and the function `sluice.user_secret(name)`, by which gateways look up who logs in (`auth_query`). The same on all nodes.',
+    ),
+    auth_user: key(
+      name('a user name').prefault('sluice_auth'),
+      'text',
+      'As whom gateways ask that function. It may do nothing else.',
+    ),
+    auth_databases: key(
+      z.array(name('a database')).prefault(['postgres']),
+      'list of texts',
+      'The databases in which that function is made. One is enough for gateways with `auth_dbname`.',
     ),
     config_file: key(
       name('a file').optional(),

@@ -161,8 +161,8 @@ cluster:
 Relative paths of files count from the folder of the configuration file.`;
 
 const AGENT_TEXT = `\`sluice agent -c FILE\` reads a YAML file of its own (see [availability.md](availability.md)). An unknown key is an error, and
-\`--dry-run\` says what the agent would do. \`sluice config schema --agent\` prints its JSON Schema. A change takes effect when the agent
-is started again.
+\`--dry-run\` says what the agent would do. \`sluice config schema --agent\` prints its JSON Schema. What a change
+of the file needs is told in [availability.md](availability.md#changing-the-file).
 
 \`\`\`yaml
 node: db1

@@ -151,6 +151,19 @@ describe('agents that are programs', () => {
     assert.match(switched.stdout, /^a leads in place of [bc]; clients paused for \d+ ms\n$/);
     await healthy('a to lead');
 
+    // Its file is read again while it runs; one that is wrong changes nothing.
+    const file = join(folder, 'a.yaml');
+    const lines = readFileSync(file, 'utf8');
+    const said = (words: string) => until(words, () => logs.get('a')!.join('').includes(words), PATIENCE_MS);
+    writeFileSync(file, lines.replace('node: a', 'node: a\npriority: none'));
+    programs.get('a')!.kill('SIGHUP');
+    await said('the change is refused, all stays as it was');
+    writeFileSync(file, lines.replace('node: a', 'node: a\npriority: 5\nquorum: 2'));
+    programs.get('a')!.kill('SIGHUP');
+    await said('without effect until the agent is started again: quorum');
+    const priority = async () => (await status()).nodes.find(({ name }) => name === 'a')?.priority === 5;
+    await until('the new priority', priority, PATIENCE_MS);
+
     const child = programs.get('a')!;
     child.kill('SIGTERM');
     assert.deepEqual(await once(child, 'exit'), [0, null], logs.get('a')!.join(''));

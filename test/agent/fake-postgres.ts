@@ -67,9 +67,12 @@ export class FakePostgres implements PostgresSide {
     return {
       ...{ version: '17.2', isRunning: this.isRunning, isPrimary: this.isPrimary },
       timeline: this.history.at(-1)?.timeline ?? null,
-      ...{ lsn: this.lsn, replayed: this.lsn, streamsFrom: this.follows, doing: null, problem: null },
+      ...{ lsn: this.lsn, replayed: this.lsn, streamsFrom: this.follows, doing: null },
+      ...{ problem: null, replicationKey: null },
     };
   }
+
+  async reload(): Promise<void> {}
 
   async close(): Promise<void> {
     if (this.#reports !== null) clearInterval(this.#reports);

@@ -33,6 +33,8 @@ export class NodeWorld {
   readonly contacts = new Map<string, Contact>();
   epoch: Epoch | null = null;
   isHeld = true;
+  /** Whether all nodes have the newest replication password. */
+  isKnownToAll = true;
 
   /** As the machine publishes it when it has promoted. */
   publish(primary: TestNode, term: number, history: readonly TimelineOrigin[]): void {
@@ -76,6 +78,7 @@ export class TestNode {
         socketFolders: stateFolder(data),
         superuser: { user: 'postgres', password: null },
         replication: { user: 'sluice_replication', password: 'stream me' },
+        ...{ replicationTls: { mode: 'prefer', caFile: null }, auth: null },
         ...{ configFile: null, hbaFile: null, parameters: FAST, clientRules: [], canaryMs: CANARY_MS },
         ...change,
       },
@@ -115,6 +118,7 @@ export class TestNode {
     this.#side = await openPostgresSide(this.settings, {
       contactOf: (node) => this.#world.contacts.get(node) ?? null,
       epoch: () => this.#world.epoch,
+      isKnownToAll: () => this.#world.isKnownToAll,
       heldByGateways: () => this.#world.isHeld,
       tell: (input) => this.told.push(input),
       logger: pino({ level: process.env.SLUICE_TEST_LOG ?? 'silent' }),
@@ -185,9 +189,9 @@ export class TestNode {
   }
 
   /** As an application of this machine. */
-  async connect(): Promise<pg.Client> {
+  async connect(database = 'postgres'): Promise<pg.Client> {
     const { port } = this.settings;
-    const client = new pg.Client({ host: '127.0.0.1', port, user: 'postgres', database: 'postgres' });
+    const client = new pg.Client({ host: '127.0.0.1', port, user: 'postgres', database });
     client.on('error', () => {});
     await client.connect();
     return client;

@@ -19,6 +19,7 @@ import {
   restoreOwnConfiguration,
 } from './own-configuration.js';
 import { withOwn } from './own-connection.js';
+import { reachPrimary, tryNextSecret } from './primary-contact.js';
 import type { Server } from './server.js';
 import { AS_STARTED, conninfo } from './server-files.js';
 import { emptyData, emptyFolder, makeDataFolder, markDamaged, unmark } from './state-folder.js';
@@ -78,8 +79,8 @@ export async function replaceData(server: Server, ledger: TermLedger, order: Rep
 async function askPrimary(server: Server, { contact, epoch, primary }: Replacement): Promise<Source> {
   if (contact === null) throw new Error(`nobody knows where ${primary} is reached`);
   if (epoch === null || epoch.primary !== primary) throw new Error(`${primary} does not lead any more`);
-  const login = server.settings.replication;
-  return withOwn({ host: contact.host, port: contact.port, login }, async (client) => {
+  await tryNextSecret(server, contact);
+  return withOwn(reachPrimary(server, contact), async (client) => {
     const deadline = performance.now() + CHECKPOINT_MS;
     for (;;) {
       const { rows } = await client.query(
@@ -156,9 +157,7 @@ async function copy(server: Server, order: Replacement, { tablespaces }: Source)
 /** Where there is no pg_basebackup: from a primary on this machine, whose files can be read. */
 async function copyFiles(server: Server, order: Replacement): Promise<void> {
   const { settings, paths } = server;
-  const { host, port } = order.contact!;
-  const login = settings.replication;
-  const reach = { host, port, login, patienceMs: COPY_MS };
+  const reach = { ...reachPrimary(server, order.contact!), patienceMs: COPY_MS };
   const primaryData = await withOwn(reach, async (client) => {
     const { rows } = await client.query(`SELECT current_setting('data_directory') AS data`);
     return rows[0].data as string;

@@ -15,6 +15,7 @@ import type {
   PostgresSide,
   PostgresWorld,
 } from './postgres-side.js';
+import { PrimaryRoles } from './primary-roles.js';
 import { promote } from './promotion.js';
 import { Server } from './server.js';
 import { detach, follow, start } from './standby-work.js';
@@ -61,6 +62,7 @@ class LocalPostgres implements PostgresSide {
   readonly #server: Server;
   readonly #ledger: TermLedger;
   readonly #watch: Watch;
+  readonly #roles: PrimaryRoles;
   #queue: Promise<void> = Promise.resolve();
   #isClosed = false;
   /** An end that didn't wait for its turn: nothing may be started before it is complete. */
@@ -72,11 +74,16 @@ class LocalPostgres implements PostgresSide {
   #doing: string | null = null;
   /** Of the last command that has failed. */
   #problem: NodeProblem | null = null;
+  /** Settings were changed that only a start of PostgreSQL brings into force. */
+  #unstarted: NodeProblem | null = null;
+  /** Tells PostgreSQL once more whom to follow, if it follows. */
+  #followAgain: () => void = () => {};
 
   constructor(settings: PostgresSettings, world: PostgresWorld, lock: FolderLock) {
     this.#world = world;
     this.#lock = lock;
     this.#server = new Server(settings, world.logger, () => {
+      this.#roles.stop();
       this.#watch.stop();
       this.#tell({ kind: 'ended' });
     });
@@ -86,6 +93,7 @@ class LocalPostgres implements PostgresSide {
       (node) => world.contactOf(node),
       (input) => this.#tell(input),
     );
+    this.#roles = new PrimaryRoles(this.#server, (key) => world.isKnownToAll(key));
   }
 
   carryOut(effect: PostgresEffect): void {
@@ -113,12 +121,29 @@ class LocalPostgres implements PostgresSide {
       isRunning: this.#server.isRunning,
       ...this.#watch.facts,
       doing: this.#doing,
-      problem: this.#problem ?? this.#watch.problem,
+      problem: this.#problem ?? this.#watch.problem ?? this.#roles.problem ?? this.#unstarted,
+      replicationKey: this.#server.secret.key,
     };
+  }
+
+  async reload(settings: PostgresSettings): Promise<void> {
+    const { replicationTls } = this.#server.settings;
+    const waiting = await this.#server.reconfigure(settings);
+    this.#unstarted =
+      waiting.length === 0
+        ? null
+        : {
+            text: `PostgreSQL must be started again for ${waiting.join(', ')}`,
+            advice: 'Start its agent again; where it leads, "sluice switchover" first.',
+          };
+    if (this.#unstarted !== null) this.#world.logger.warn(this.#unstarted.text);
+    this.#roles.renew();
+    if (JSON.stringify(replicationTls) !== JSON.stringify(settings.replicationTls)) this.#followAgain();
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#roles.stop();
     this.#watch.stop();
     await this.#server.close();
     await this.#queue.catch(() => {});
@@ -166,6 +191,7 @@ class LocalPostgres implements PostgresSide {
       case 'start':
         return async () => {
           const position = await start(server, ledger);
+          this.#unstarted = null;
           this.#watch.beginStandby();
           return { kind: 'at', position };
         };
@@ -191,6 +217,7 @@ class LocalPostgres implements PostgresSide {
         return async () => {
           await server.reloadSoon({ isOpen: true });
           this.#watch.beginLeading();
+          this.#roles.begin();
           // Until it has ended pg_rewind takes this for a node of the old timeline. Nobody waits for it.
           void this.#firstCheckpoint();
           return null;
@@ -228,6 +255,7 @@ class LocalPostgres implements PostgresSide {
     const again = () => {
       if (number === this.#last) this.#enqueue(command, () => this.#follow(command, number, history));
     };
+    this.#followAgain = again;
     const contact = this.#world.contactOf(command.primary);
     // Where nobody knows yet how it is reached, that is looked for again and again.
     this.#watch.beginFollowing({ primary: command.primary, contact, onMoved: again });
@@ -241,6 +269,7 @@ class LocalPostgres implements PostgresSide {
   }
 
   async #stop({ mode, limitMs }: Extract<Command, { do: 'stop' }>): Promise<Answer> {
+    this.#roles.stop();
     this.#watch.stop();
     await this.#interrupted;
     if (!(await this.#server.stop(mode, limitMs))) return { kind: 'failed' };

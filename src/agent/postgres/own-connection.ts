@@ -2,6 +2,7 @@
  * The agent's own connections to PostgreSQL. Each pins what could change the meaning or the time of its statements: the
  * search_path, timeouts, and that its commits wait for no standby.
  */
+import type { ConnectionOptions } from 'node:tls';
 import pg from 'pg';
 import type { Login } from './postgres-side.js';
 
@@ -11,6 +12,9 @@ export interface OwnConnectionSettings {
   readonly host: string;
   readonly port: number;
   readonly login: Login;
+  /** False, as over a unix socket: not at all. */
+  readonly ssl?: false | ConnectionOptions;
+  readonly database?: string;
   /** After so long a statement counts as failed. ms. */
   readonly patienceMs?: number;
   /** Commits wait for standbys, as those of clients do. */
@@ -27,7 +31,7 @@ export const OWN_APPLICATION = 'sluice agent';
 
 /** Connects. Rejects when that fails; whoever has the client ends it. */
 export async function connectOwn(settings: OwnConnectionSettings): Promise<pg.Client> {
-  const { host, port, login, patienceMs = STATEMENT_MS } = settings;
+  const { host, port, login, patienceMs = STATEMENT_MS, ssl = false, database = 'postgres' } = settings;
   const options = [
     'search_path=pg_catalog,pg_temp',
     `synchronous_commit=${settings.isSynchronous === true ? 'on' : 'local'}`,
@@ -37,7 +41,7 @@ export async function connectOwn(settings: OwnConnectionSettings): Promise<pg.Cl
     'client_min_messages=warning',
   ];
   const client = new pg.Client({
-    ...{ host, port, user: login.user, database: 'postgres', ssl: false },
+    ...{ host, port, user: login.user, database, ssl },
     ...(login.password === null ? {} : { password: login.password }),
     application_name: OWN_APPLICATION,
     options: options.map((option) => `-c ${option}`).join(' '),

@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import type { Effect, Input } from '../../cluster/inputs.js';
 import type { NodeProblem } from '../../cluster/node-facts.js';
 import type { Contact, Epoch } from '../../cluster/records.js';
+import type { REPLICATION_SSLMODES } from '../../config/agent-schema.js';
 import type { PostgresBinaries } from '../postgres-binaries.js';
 import type { ServerUser } from '../server-user.js';
 
@@ -61,6 +62,17 @@ export interface PostgresSettings {
   readonly superuser: Login;
   /** Made by the first primary if it doesn't exist. Standbys stream, clone and rewind as this one. */
   readonly replication: Login;
+  readonly replicationTls: {
+    readonly mode: (typeof REPLICATION_SSLMODES)[number];
+    /** Whose certificates are believed; null: `mode` doesn't ask for them. */
+    readonly caFile: string | null;
+  };
+  /** By whom gateways look up who logs in, and in which databases; null: the agent makes no such role. */
+  readonly auth: {
+    readonly user: string;
+    readonly password: string;
+    readonly databases: readonly string[];
+  } | null;
   /** The operator's configuration; null: `postgresql.conf` of the data folder, if it is there. */
   readonly configFile: string | null;
   /** The operator's rules for clients; null: `pg_hba.conf` of the data folder, if it is there. */
@@ -82,6 +94,8 @@ export interface PostgresWorld {
   contactOf(node: string): Contact | null;
   /** The latest epoch that the store has shown. Its history says which term began which timeline. */
   epoch(): Epoch | null;
+  /** Whether all nodes that are there have the replication password of this key. */
+  isKnownToAll(key: string): boolean;
   /** Whether every registered gateway holds new transactions, in the term in force. */
   heldByGateways(): boolean;
   /** An input for the machine. It may be called at any time, also from within {@link PostgresSide.carryOut}. */
@@ -105,6 +119,8 @@ export interface PostgresFacts {
   readonly doing: string | null;
   /** Why it doesn't get on, and what to do. */
   readonly problem: NodeProblem | null;
+  /** By it nodes see whether they have the same replication password. */
+  readonly replicationKey: string | null;
 }
 
 /** One node's PostgreSQL. */
@@ -115,6 +131,12 @@ export interface PostgresSide {
    */
   carryOut(effect: PostgresEffect): void;
   facts(): PostgresFacts;
+  /**
+   * Goes by other settings from now on. Of these may differ: `configFile`, `hbaFile`, `parameters`, `clientRules`, `canaryMs`,
+   * `replicationTls`, `auth` and the passwords.
+   * @throws {AgentError} PostgreSQL doesn't take them: then the former are in force
+   */
+  reload(settings: PostgresSettings): Promise<void>;
   /** Ends PostgreSQL, its guard, and all connections. Nothing is told any more. */
   close(): Promise<void>;
 }

@@ -1,7 +1,6 @@
 /** The role by which standbys stream, clone and rewind. */
 import pg from 'pg';
-import { deriveVerifier } from '../../config/gateway-settings.js';
-import { formatScramVerifier } from '../../wire/scram.js';
+import { passwordClause } from './role-password.js';
 import type { Server } from './server.js';
 
 /** What pg_rewind reads a primary's files by (its documentation, "Notes"); and a copy without pg_basebackup. */
@@ -16,17 +15,13 @@ const functionsOf = (major: number) => [
 ];
 /** Where the data lies, for that copy. */
 const ROLES = ['pg_read_all_settings'];
-/** PostgreSQL's own count. */
-const SCRAM_ITERATIONS = 4096;
 
 /** Makes the role where it doesn't exist. On a primary. The password itself is in no statement, and so in no log. */
 export async function ensureReplicationUser(server: Server): Promise<void> {
   const { user, password } = server.settings.replication;
   const found = await server.query('SELECT FROM pg_roles WHERE rolname = $1', [user]);
   if (found.length > 0) return;
-  const verifier =
-    password === null ? null : formatScramVerifier(await deriveVerifier(password, SCRAM_ITERATIONS));
-  const secret = verifier === null ? '' : ` PASSWORD ${pg.escapeLiteral(verifier)}`;
+  const secret = password === null ? '' : await passwordClause(password);
   const name = pg.escapeIdentifier(user);
   const { major } = server.settings.binaries;
   const grants = [

@@ -2,10 +2,14 @@
  * The configuration that PostgreSQL is started with: files of the agent's own, which include the operator's. Nothing of the
  * operator's is changed, but for settings of `postgresql.auto.conf` that the agent must own: those go, since they would win.
  */
-import { access, readFile } from 'node:fs/promises';
+import { access, readFile, rm } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import { AgentError } from '../agent-error.js';
+import { runToEnd } from '../child-process.js';
+import { lastLines } from '../node-folder.js';
 import type { Login, PostgresSettings } from './postgres-side.js';
+import { passfileLine } from './replication-secret.js';
 import { type NodePaths, writeAtOnce, writeDurably } from './state-folder.js';
 
 /** What is changed while PostgreSQL runs. */
@@ -60,7 +64,7 @@ const CHANGING = ['primary_conninfo', 'synchronous_standby_names'] as const;
 
 /** The files of one node. */
 export class ServerFiles {
-  readonly #settings: PostgresSettings;
+  #settings: PostgresSettings;
   readonly #paths: NodePaths;
   #generation = 0;
 
@@ -81,22 +85,49 @@ export class ServerFiles {
     return Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   }
 
-  /** Writes everything that is needed for a start. */
-  async prepare(): Promise<void> {
+  /** What is written from now on goes by other settings. */
+  use(settings: PostgresSettings): void {
+    this.#settings = settings;
+  }
+
+  /** Writes everything that is needed for a start; the password is that of the replication role in use. */
+  async prepare(password = this.#settings.replication.password): Promise<void> {
     const { serverUser, replication, superuser } = this.#settings;
     await this.#cleanAutoConf();
     const names = new Set([userInfo().username, serverUser?.name ?? userInfo().username]);
     const map = [...names].map((name) => `sluice ${quote(name)} ${quote(superuser.user)}\n`).join('');
     await writeAtOnce(this.#paths.ident, map, serverUser);
-    const password = replication.password ?? '';
-    const escaped = password.replaceAll('\\', '\\\\').replaceAll(':', '\\:');
-    await writeAtOnce(this.#paths.passfile, `*:*:*:${replication.user}:${escaped}\n`, serverUser);
+    await writeAtOnce(this.#paths.passfile, passfileLine(replication.user, password), serverUser);
   }
 
   /** @returns the file's generation, as {@link GENERATION} will show it */
   async write(changing: ChangingSettings): Promise<number> {
-    const { serverUser, parameters } = this.#settings;
+    const { serverUser } = this.#settings;
     const generation = ++this.#generation;
+    await writeAtOnce(this.#paths.hba, await this.#hba(changing.isOpen), serverUser);
+    await writeAtOnce(this.#paths.config, this.#config(changing, generation), serverUser);
+    return generation;
+  }
+
+  /**
+   * Whether PostgreSQL would take the settings, by a file that nothing goes by: it reads that as for a start, and says a value.
+   * @throws {AgentError} what it says against them
+   */
+  async check(changing: ChangingSettings): Promise<void> {
+    const { serverUser, binaries } = this.#settings;
+    const draft = `${this.#paths.config}.check`;
+    await writeAtOnce(draft, this.#config(changing, this.#generation), serverUser);
+    try {
+      const args = ['-D', this.#paths.data, '-c', `config_file=${draft}`, '-C', 'server_version'];
+      const { code, output } = await runToEnd(binaries.postgres, args, { user: serverUser });
+      if (code !== 0) throw new AgentError('PostgreSQL does not take the settings', lastLines(output));
+    } finally {
+      await rm(draft, { force: true });
+    }
+  }
+
+  #config(changing: ChangingSettings, generation: number): string {
+    const { parameters } = this.#settings;
     const ours = {
       ...OWNED,
       primary_conninfo: changing.primaryConninfo,
@@ -104,7 +135,7 @@ export class ServerFiles {
       [GENERATION]: String(generation),
     };
     const operators = this.#settings.configFile ?? join(this.#paths.data, 'postgresql.conf');
-    const text = [
+    return [
       '# Written by sluice, again and again: changes are lost. Yours belong into the file that is included.',
       ...lines(DEFAULTS),
       `include_if_exists = ${quoteValue(operators)}`,
@@ -113,18 +144,15 @@ export class ServerFiles {
       '# What the agent owns.',
       ...lines(ours),
       '',
-    ];
-    await writeAtOnce(this.#paths.hba, await this.#hba(changing.isOpen), serverUser);
-    await writeAtOnce(this.#paths.config, text.join('\n'), serverUser);
-    return generation;
+    ].join('\n');
   }
 
   async #hba(isOpen: boolean): Promise<string> {
-    const { superuser, replication, hbaFile, clientRules } = this.#settings;
+    const { superuser, replication, replicationTls, hbaFile, clientRules, auth } = this.#settings;
     const rules = [
       '# Written by sluice, again and again: changes are lost. Yours belong into the file that follows below.',
       `local "postgres" ${quote(superuser.user)} peer map=sluice`,
-      ...replicationRules(replication),
+      ...replicationRules(replication, replicationTls.mode),
     ];
     if (!isOpen)
       return [...rules, '# Closed.', 'local all all reject', 'host all all all reject', ''].join('\n');
@@ -134,7 +162,10 @@ export class ServerFiles {
       () => false,
     );
     const operators = isThere || hbaFile !== null ? await readFile(path, 'utf8') : '';
-    return [...rules, ...clientRules, `# From ${path}:`, operators].join('\n');
+    const lookUp = (auth?.databases ?? []).map(
+      (database) => `local ${quote(database)} ${quote(superuser.user)} peer map=sluice`,
+    );
+    return [...rules, ...lookUp, ...clientRules, `# From ${path}:`, operators].join('\n');
   }
 
   /** Settings that were made with ALTER SYSTEM, or came with a copy of another node. */
@@ -151,7 +182,7 @@ export class ServerFiles {
 
 /** A standby's connection to its primary. The password is in the passfile: conninfo is shown to monitoring roles. */
 export function conninfo(
-  { node, replication }: Pick<PostgresSettings, 'node' | 'replication'>,
+  { node, replication, replicationTls }: Pick<PostgresSettings, 'node' | 'replication' | 'replicationTls'>,
   { host, port }: { host: string; port: number },
   passfile: string,
 ): string {
@@ -163,6 +194,8 @@ export function conninfo(
     application_name: node,
     ...{ connect_timeout: 2, keepalives_idle: 5, keepalives_interval: 2, keepalives_count: 3 },
     tcp_user_timeout: 10_000,
+    ...(replicationTls.mode === 'prefer' ? {} : { sslmode: replicationTls.mode }),
+    ...(replicationTls.caFile === null ? {} : { sslrootcert: replicationTls.caFile }),
   };
   return Object.entries(parts)
     .map(([name, value]) => `${name}='${String(value).replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`)
@@ -174,7 +207,10 @@ export function anyOf(quorum: number, standbys: readonly string[]): string {
   return quorum === 0 ? '' : `ANY ${quorum} (${standbys.map(quote).join(', ')})`;
 }
 
-function replicationRules({ user, password }: Login): string[] {
+function replicationRules(
+  { user, password }: Login,
+  mode: PostgresSettings['replicationTls']['mode'],
+): string[] {
   const name = quote(user);
   if (password === null) {
     // Without a password from this machine alone.
@@ -183,8 +219,11 @@ function replicationRules({ user, password }: Login): string[] {
       `host ${database} ${name} samehost trust`,
     ]);
   }
+  const isProtected = mode !== 'disable' && mode !== 'prefer';
   return ['replication', '"postgres"'].flatMap((database) => [
     `local ${database} ${name} scram-sha-256`,
+    // Rules of the operator, which come later, must not let it in.
+    ...(isProtected ? [`hostnossl ${database} ${name} all reject`] : []),
     `host ${database} ${name} all scram-sha-256`,
   ]);
 }

@@ -13,7 +13,8 @@ import { type Guard, startGuard } from '../guard/guard.js';
 import { type PostgresProcess, startPostgres } from '../postgres-process.js';
 import { readPostmasterFile } from '../postmaster-file.js';
 import { closeOwn, connectOwn, type OwnConnectionSettings } from './own-connection.js';
-import type { PostgresSettings } from './postgres-side.js';
+import type { Login, PostgresSettings } from './postgres-side.js';
+import { ReplicationSecret } from './replication-secret.js';
 import { AS_STARTED, type ChangingSettings, GENERATION, ServerFiles } from './server-files.js';
 import { type NodePaths, nodePaths, realData, writeAtOnce } from './state-folder.js';
 
@@ -29,12 +30,13 @@ interface Effective {
   readonly names: string;
 }
 
-type Options = Partial<Pick<OwnConnectionSettings, 'patienceMs' | 'isSynchronous'>>;
+type Options = Partial<Pick<OwnConnectionSettings, 'patienceMs' | 'isSynchronous' | 'database'>>;
 
 export class Server {
-  readonly settings: PostgresSettings;
   readonly paths: NodePaths;
   readonly logger: Logger;
+  readonly secret: ReplicationSecret;
+  #settings: PostgresSettings;
   readonly #files: ServerFiles;
   readonly #onEnded: () => void;
   #guard: Guard | null = null;
@@ -48,11 +50,22 @@ export class Server {
 
   /** @param onEnded PostgreSQL has ended for certain, and nobody has asked for that */
   constructor(settings: PostgresSettings, logger: Logger, onEnded: () => void) {
-    this.settings = settings;
+    this.#settings = settings;
     this.logger = logger;
     this.paths = nodePaths(settings);
     this.#files = new ServerFiles(settings, this.paths);
+    const { user, password } = settings.replication;
+    this.secret = new ReplicationSecret(this.paths, user, password);
     this.#onEnded = onEnded;
+  }
+
+  get settings(): PostgresSettings {
+    return this.#settings;
+  }
+
+  /** The replication role, with the password that the primary was last known to take. */
+  get replication(): Login {
+    return { user: this.#settings.replication.user, password: this.secret.inUse };
   }
 
   get isRunning(): boolean {
@@ -111,7 +124,65 @@ export class Server {
 
   /** Writes what its programs need, too: the password, for a copy. */
   async prepare(): Promise<void> {
-    await this.#files.prepare();
+    await this.secret.load();
+    await this.#files.prepare(this.secret.inUse);
+  }
+
+  /**
+   * Goes by other settings, running or not.
+   * @returns settings of PostgreSQL that wait for its next start
+   * @throws {AgentError} PostgreSQL doesn't take them: then the former are in force
+   */
+  async reconfigure(settings: PostgresSettings): Promise<readonly string[]> {
+    // Of a PostgreSQL that doesn't run its next start tells.
+    if (this.isRunning) await new ServerFiles(settings, this.paths).check(this.#changing);
+    const apply = async () => {
+      const former = this.#settings;
+      this.#use(settings);
+      try {
+        await this.prepare();
+        return this.isRunning ? await this.#takeSettings() : [];
+      } catch (error) {
+        this.#use(former);
+        if (this.isRunning) {
+          await this.#files.write(this.#changing);
+          this.#process?.signal('SIGHUP');
+        }
+        throw error;
+      }
+    };
+    const changed = this.#lastChange.then(apply);
+    this.#lastChange = changed.then(
+      () => {},
+      () => {},
+    );
+    return changed;
+  }
+
+  #use(settings: PostgresSettings): void {
+    this.#settings = settings;
+    this.#files.use(settings);
+    this.secret.want(settings.replication.password);
+  }
+
+  async #takeSettings(): Promise<readonly string[]> {
+    const generation = await this.#files.write(this.#changing);
+    const wrong = await this.query<{ line: number; error: string }>(
+      // One for TLS without TLS does no harm.
+      `SELECT line_number AS line, error FROM pg_hba_file_rules
+       WHERE error IS NOT NULL AND error NOT LIKE '%cannot match because%'`,
+    );
+    if (wrong.length > 0) {
+      const lines = wrong.map(({ line, error }) => `  line ${line}: ${error}`);
+      throw new AgentError('PostgreSQL does not take the rules for clients', [
+        `In ${this.paths.hba}:`,
+        ...lines,
+      ]);
+    }
+    this.#process?.signal('SIGHUP');
+    await this.#untilTaken(generation);
+    const waiting = await this.query<{ name: string }>('SELECT name FROM pg_settings WHERE pending_restart');
+    return waiting.map(({ name }) => name);
   }
 
   /** PostgreSQL removes the file when it is promoted: it is put back, so that no crash makes a start one of a primary. */
@@ -176,13 +247,15 @@ export class Server {
 
   /** Changes the configuration where it doesn't matter when exactly it is taken: in some milliseconds. */
   async reloadSoon(change: Partial<ChangingSettings>): Promise<void> {
-    await this.#change(change, async (generation) => {
-      const deadline = performance.now() + RELOAD_MS;
-      while (Number((await this.#effective()).generation) < generation) {
-        if (performance.now() > deadline) throw unread();
-        await pause(POLL_MS);
-      }
-    });
+    await this.#change(change, (generation) => this.#untilTaken(generation));
+  }
+
+  async #untilTaken(generation: number): Promise<void> {
+    const deadline = performance.now() + RELOAD_MS;
+    while (Number((await this.#effective()).generation) < generation) {
+      if (performance.now() > deadline) throw unread();
+      await pause(POLL_MS);
+    }
   }
 
   /** One change after the other. What ALTER SYSTEM has overruled since the last start is set back. */

@@ -5,6 +5,7 @@
 import pg from 'pg';
 import type { Contact } from '../../cluster/records.js';
 import { abandon } from './own-connection.js';
+import { tlsOptions } from './primary-contact.js';
 import type { Server } from './server.js';
 import { findHistories, formatLsn, readHistory } from './timeline-history.js';
 
@@ -35,9 +36,10 @@ export type StreamObstacle =
 /** Asks it for the WAL that comes next here. */
 export async function findObstacle(server: Server, { host, port }: Contact): Promise<StreamObstacle | null> {
   const start = await nextSegment(server);
-  const { user, password } = server.settings.replication;
+  const { user, password } = server.replication;
+  const ssl = tlsOptions(server.settings.replicationTls, host);
   const client = new pg.Client({
-    ...{ host, port, user, ssl: false, application_name: 'sluice agent' },
+    ...{ host, port, user, ssl, application_name: 'sluice agent' },
     ...(password === null ? {} : { password }),
     ...{ connectionTimeoutMillis: ANSWER_MS, replication: 'true' },
   } as pg.ClientConfig);

@@ -5,6 +5,7 @@ import type { Contact } from '../../cluster/records.js';
 import { Canary } from './canary.js';
 import { lsnSql } from './position.js';
 import type { PostgresFacts, PostgresInput } from './postgres-side.js';
+import { tryNextSecret } from './primary-contact.js';
 import type { Server } from './server.js';
 import { findObstacle, type StreamObstacle } from './stream-probe.js';
 
@@ -17,6 +18,8 @@ const STANDBY_MS = 250;
 const SILENCE_MS = 1_500;
 /** What the primary doesn't explain in this time is told to people as it is. */
 const UNEXPLAINED_MS = 10_000;
+/** Between two attempts with a new replication password. */
+const SECRET_MS = 1_000;
 
 export type WatchedFacts = Pick<PostgresFacts, 'isPrimary' | 'timeline' | 'lsn' | 'replayed' | 'streamsFrom'>;
 
@@ -50,6 +53,8 @@ export class Watch {
   /** When a standby's stream was last seen, and when its primary is asked next why there is none. */
   #streamedAt = 0;
   #askAt = 0;
+  /** When a new replication password is tried next. */
+  #secretAt = 0;
 
   constructor(
     server: Server,
@@ -166,6 +171,7 @@ export class Watch {
        FROM (SELECT) AS one LEFT JOIN pg_stat_wal_receiver ON true`,
     );
     if (round !== this.#round || row === undefined) return;
+    if (following !== null) await this.#tryNextSecret(following);
     const isStreaming = following !== null && row.status === 'streaming';
     const replayed = Number(row.replayed);
     this.#facts = {
@@ -178,6 +184,13 @@ export class Watch {
       this.#streamedAt = performance.now();
       this.#askAt = this.#streamedAt + SILENCE_MS;
     } else if (following !== null && performance.now() > this.#askAt) await this.#askWhy(following, round);
+  }
+
+  /** A new replication password is taken into use as soon as the primary takes it. */
+  async #tryNextSecret({ contact }: Following): Promise<void> {
+    if (contact === null || this.#server.secret.next === null || performance.now() < this.#secretAt) return;
+    this.#secretAt = performance.now() + SECRET_MS;
+    await tryNextSecret(this.#server, contact);
   }
 
   /** Its primary may have another address since, or no longer the WAL that is needed. */

@@ -35,7 +35,8 @@ A file can be as short as this, and the same on all nodes but for node, address 
   http_listen: 10.0.0.11:8008
 
 SIGTERM and SIGINT end it in order: a primary hands over to a standby first, then PostgreSQL is stopped. A second one ends
-PostgreSQL at once. PostgreSQL never runs without its agent.
+PostgreSQL at once. PostgreSQL never runs without its agent. SIGHUP lets it read its file again; what has to wait for the next
+start is named in the log, and a file that is wrong changes nothing. Files with passwords are read again by themselves.
 
 Exit code: 0 when it has ended in order, 1 when it can't run or has failed, 2 for a wrong usage.
 
@@ -76,12 +77,14 @@ async function runCommand(argument: string | undefined, flags: AgentFlags): Prom
   if (file === undefined) throw new UsageError(NO_FILE);
   const { loadAgentConfig } = await import('../../config/agent-config.js');
   const { AgentError } = await import('../../agent/agent-error.js');
-  const config = await loadAgentConfig(file, {
-    node: flags.node ?? process.env.SLUICE_NODE,
-    address: flags.address ?? process.env.SLUICE_ADDRESS,
-  });
+  const load = () =>
+    loadAgentConfig(file, {
+      node: flags.node ?? process.env.SLUICE_NODE,
+      address: flags.address ?? process.env.SLUICE_ADDRESS,
+    });
+  const config = await load();
   try {
-    process.exitCode = flags.dryRun === true ? await dryRun(config) : await run(config, flags);
+    process.exitCode = flags.dryRun === true ? await dryRun(config) : await run(config, load, flags);
   } catch (error) {
     if (!(error instanceof AgentError)) throw error;
     const advice = error.advice.map((line) => `  -> ${line}\n`).join('');
@@ -97,7 +100,11 @@ async function dryRun(config: AgentConfig): Promise<number> {
   return isPossible ? 0 : 1;
 }
 
-async function run(config: AgentConfig, flags: AgentFlags): Promise<number> {
+async function run(
+  config: AgentConfig,
+  load: () => Promise<AgentConfig>,
+  flags: AgentFlags,
+): Promise<number> {
   const [{ openLog }, { runAgent }, { openAgentHttp }, { colourAllowed }] = await Promise.all([
     import('../../control/logging.js'),
     import('../../agent/run-agent.js'),
@@ -111,7 +118,7 @@ async function run(config: AgentConfig, flags: AgentFlags): Promise<number> {
     colours: colourAllowed(process.stdout, process.env),
   });
   try {
-    return await runAgent(config, log.logger, openAgentHttp);
+    return await runAgent(config, load, log.logger, openAgentHttp);
   } finally {
     log.close();
   }

@@ -18,7 +18,7 @@ const RULE = {
 const EPOCH_VALUE = { term: 4, primary: 'db1', systemIdentifier: '77', history: HISTORY, rule: RULE };
 const FACTS = {
   ...{ version: '17.2', isRunning: true, timeline: 3, lsn: 0x2_0000_0500, replayed: 0x2_0000_0500 },
-  ...{ streaming: [], doing: null, durability: 'durable', quorum: 1 },
+  ...{ streaming: [], doing: null, replicationKey: null, durability: 'durable', quorum: 1 },
 };
 
 function member(name: string, state: string, facts: object = {}, change: object = {}): [string, string] {
