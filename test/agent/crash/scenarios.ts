@@ -57,13 +57,14 @@ export class CrashGround {
     await node.close();
     appendFileSync(join(node.settings.data, 'postgresql.conf'), `${OWN_LINE}\n`);
     ground.#save('standby');
+    // It must have nothing of what the node writes in its next life.
+    await primary.askPosition({ do: 'detach' });
     await node.begin();
     await node.restart();
     await node.takeOver(1, 2);
     await node.query('INSERT INTO t VALUES (-1)');
     await node.close();
     ground.#save('old primary');
-    await primary.askPosition({ do: 'detach' });
     await primary.takeOver(2, 7);
     await primary.query('INSERT INTO t VALUES (2)');
     await primary.query('CHECKPOINT');
