@@ -80,14 +80,15 @@ export function clusterSettings(config: AgentConfig): ClusterSettings {
   return { node, contact: contactOf(config), priority, mayBegin, durability, quorum, timing };
 }
 
-function contactOf({ address, postgresql, httpListen }: AgentConfig): Contact {
+function contactOf({ address, postgresql, httpListen, httpTls }: AgentConfig): Contact {
   const http = parsePlace(httpListen);
   const host = address.startsWith('/')
     ? (http?.host ?? '')
     : address.includes(':')
       ? `[${address}]`
       : address;
-  return { host: address, port: postgresql.port, api: http === null ? null : `${host}:${http.port}` };
+  const api = http === null ? null : `${httpTls === null ? '' : 'https://'}${host}:${http.port}`;
+  return { host: address, port: postgresql.port, api };
 }
 
 function parameterText(value: string | number | boolean): string {

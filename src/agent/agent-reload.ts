@@ -51,6 +51,7 @@ export function mergeReload(running: AgentConfig, next: AgentConfig): Reloaded {
     durability: [running.durability, next.durability],
     quorum: [running.quorum, next.quorum],
     http_listen: [running.httpListen, next.httpListen],
+    http_tls: [running.httpTls, next.httpTls],
     http_token_file: [running.httpTokenFile, next.httpTokenFile],
   };
   const changed = (pairs: Readonly<Record<string, readonly unknown[]>>) =>

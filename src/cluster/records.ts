@@ -56,7 +56,7 @@ export interface Contact {
   /** Of its PostgreSQL, for standbys and gateways: a name, an address, or the folder of a unix socket. */
   readonly host: string;
   readonly port: number;
-  /** Of its agent's HTTP interface, as `HOST:PORT`; null: it has none. */
+  /** Of its agent's HTTP interface, as `HOST:PORT`, or `https://HOST:PORT` by TLS; null: it has none. */
   readonly api: string | null;
 }
 

@@ -35,6 +35,8 @@ export interface AgentConfig {
   readonly labelPod: boolean;
   /** Empty: nowhere. */
   readonly httpListen: string;
+  /** Null: HTTP without TLS. */
+  readonly httpTls: { readonly certFile: string; readonly keyFile: string } | null;
   /** Empty: none. */
   readonly httpTokenFile: string;
 }
@@ -66,6 +68,7 @@ export async function loadAgentConfig(file: string, identity: AgentIdentity = {}
   const superuserPassword = await password(section, 'superuser_password_file', values);
   const replicationPassword = await password(section, 'replication_password_file', values);
   const authPassword = await password(section, 'auth_password_file', values);
+  const httpTls = httpTlsOf(values, section);
   if (problems.length > 0 || cluster === null) throw new ConfigError(problems);
   return {
     file,
@@ -87,9 +90,24 @@ export async function loadAgentConfig(file: string, identity: AgentIdentity = {}
     onEventMs: values.on_event_timeout,
     labelPod: values.label_pod,
     httpListen: values.http_listen,
+    httpTls,
     httpTokenFile:
       values.http_token_file === undefined ? '' : section.path(['http_token_file'], values.http_token_file),
   };
+}
+
+function httpTlsOf(values: AgentValues, section: Section): AgentConfig['httpTls'] {
+  const { http_tls_cert_file: certFile, http_tls_key_file: keyFile } = values;
+  if (certFile !== undefined && keyFile !== undefined) {
+    return {
+      certFile: section.path(['http_tls_cert_file'], certFile),
+      keyFile: section.path(['http_tls_key_file'], keyFile),
+    };
+  }
+  const missing = certFile === undefined ? 'http_tls_cert_file' : 'http_tls_key_file';
+  if (certFile !== keyFile)
+    section.refuse([missing], 'a certificate and its key belong together: it is missing');
+  return null;
 }
 
 async function readTree(file: string): Promise<ConfigTree> {

@@ -218,7 +218,18 @@ export const agentSchema = z
       http_listen: key(
         listenPlace().prefault(''),
         'HOST:PORT',
-        'Where the agent answers HTTP, without encryption: health checks and metrics for everybody, changes with a token. Empty: nowhere.',
+        'Where the agent answers HTTP: health checks and metrics for everybody, changes with a token. Empty: nowhere.',
+      ),
+      http_tls_cert_file: key(
+        name('a file').optional(),
+        'file',
+        'With it HTTP is answered by TLS alone: the certificate (PEM), which is read again when the file changes.',
+      ),
+      http_tls_key_file: key(name('a file').optional(), 'file', 'The key of `http_tls_cert_file` (PEM).'),
+      http_tls_ca_file: key(
+        name('a file').optional(),
+        'file',
+        "Whose certificates commands believe that speak with agents by HTTP (PEM). Without it: the system's authorities.",
       ),
       http_token_file: key(
         name('a file').optional(),

@@ -33,14 +33,17 @@ export async function loadClusterFile(file: string): Promise<ClusterAccess> {
   return access;
 }
 
-/** The file that holds the token of HTTP, by a configuration file that may name one; null: it names none. */
-export async function loadTokenFile(file: string): Promise<string | null> {
+/** The path of a file that an agent's or a gateway's configuration file may name; null: it names none. */
+export async function loadNamedFile(
+  file: string,
+  key: 'http_token_file' | 'http_tls_ca_file',
+): Promise<string | null> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     throw refusal(file, '', explainUnreadable(error));
   });
   const { values, origins } = readYaml(text, file);
-  const { http_token_file: token } = values;
-  return typeof token === 'string' ? new Section(origins, [], []).path(['http_token_file'], token) : null;
+  const { [key]: named } = values;
+  return typeof named === 'string' ? new Section(origins, [], []).path([key], named) : null;
 }
 
 /** `http://10.0.0.1:2379,http://10.0.0.2:2379`, or the path of a socket. */

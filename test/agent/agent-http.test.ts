@@ -5,9 +5,13 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Hono } from 'hono';
 import { pino } from 'pino';
+import { openAgentHttp } from '../../src/agent/http/agent-http.js';
 import { agentRoutes } from '../../src/agent/http/agent-routes.js';
+import { readCertificate } from '../../src/agent/http/http-certificate.js';
+import { askReinit } from '../../src/cli/cluster/agent-request.js';
 import type { AgentConfig } from '../../src/config/agent-config.js';
-import { scratchFolder } from '../harness/scratch.js';
+import { CertificateAuthority, noCertificates } from '../harness/certificates.js';
+import { freePort, scratchFolder } from '../harness/scratch.js';
 import { until } from '../harness/until.js';
 import { FakeCluster } from './agents.js';
 
@@ -108,4 +112,32 @@ describe("an agent's HTTP", () => {
     await until('the store to show that b can take over', isAccepted);
     await cluster.until(() => cluster.agents.get('b')!.state.name === 'leading', 'b leads');
   });
+});
+
+test('by TLS it answers nobody else, and a certificate without its key is refused', {
+  skip: noCertificates,
+}, async () => {
+  const authority = new CertificateAuthority('Sluice tests');
+  const [first, second] = [1, 2].map(() => authority.issue('a', ['IP:127.0.0.1']));
+  const port = await freePort();
+  const config = {
+    ...{ node: 'a', cluster: { name: 'main' }, httpTokenFile: tokenFile, httpListen: `127.0.0.1:${port}` },
+    httpTls: first,
+  } as unknown as AgentConfig;
+  const agent = cluster.agents.get('a')!;
+  const surface = await openAgentHttp(agent, config, cluster.store, pino({ level: 'silent' }));
+  try {
+    const api = `https://127.0.0.1:${port}`;
+    // That it is refused shows that it has been asked.
+    await assert.rejects(
+      askReinit(api, 'another-token-of-many-letters', authority.pem),
+      /the token is wrong/,
+    );
+    await assert.rejects(askReinit(api, TOKEN, null), /unable to verify|self.signed/i);
+    await assert.rejects(askReinit(`127.0.0.1:${port}`, TOKEN, null), /does not answer/);
+  } finally {
+    await surface.close();
+  }
+  const mixed = { certFile: first!.certFile, keyFile: second!.keyFile };
+  await assert.rejects(readCertificate(mixed), /http_tls|can't be answered by TLS/);
 });

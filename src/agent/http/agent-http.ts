@@ -9,6 +9,7 @@ import { AgentError } from '../agent-error.js';
 import type { NodeAgent } from '../node-agent.js';
 import type { AgentSurface } from '../run-agent.js';
 import { agentRoutes } from './agent-routes.js';
+import { followCertificate, readCertificate } from './http-certificate.js';
 
 /** @throws {AgentError} when the place can't be listened on */
 export async function openAgentHttp(
@@ -19,12 +20,21 @@ export async function openAgentHttp(
 ): Promise<AgentSurface> {
   const place = parsePlace(config.httpListen);
   if (place === null) return { close: async () => {} };
+  const { httpTls } = config;
+  const certificate = httpTls === null ? null : await readCertificate(httpTls);
   try {
-    const listener = await listenHttp(place, agentRoutes({ agent, config, store, logger }));
+    const listener = await listenHttp(place, agentRoutes({ agent, config, store, logger }), certificate);
     logger.info(
-      `HTTP on ${listener.address}: /primary, /replica, /health, /readiness, /metrics, /cluster and more`,
+      `${certificate === null ? 'HTTP' : 'HTTPS'} on ${listener.address}: /primary, /replica, /health, /readiness, /metrics, /cluster and more`,
     );
-    return listener;
+    if (httpTls === null || certificate === null) return listener;
+    const following = followCertificate(httpTls, certificate, (next) => listener.renew(next), logger);
+    return {
+      close: async () => {
+        following.close();
+        await listener.close();
+      },
+    };
   } catch (error) {
     if (error instanceof StartError) throw new AgentError(error.message);
     throw error;

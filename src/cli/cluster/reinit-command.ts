@@ -14,6 +14,7 @@ import { isConfirmed } from './confirm.js';
 
 interface ReinitFlags extends ClusterFlags {
   readonly tokenFile?: string;
+  readonly caFile?: string;
   readonly yes?: true;
   readonly timeout: string;
 }
@@ -36,6 +37,10 @@ export function registerReinit(program: Command): void {
     .description('Lets a standby throw its data away and be cloned.')
     .argument('<NODE>', 'the node')
     .option('--token-file <FILE>', "the file with the agents' token (default: http_token_file of --config)")
+    .option(
+      '--ca-file <FILE>',
+      'whose certificates agents have to show (PEM; default: http_tls_ca_file of --config)',
+    )
     .option('-y, --yes', 'do not ask')
     .option('-t, --timeout <SECONDS>', 'how long it may take', '3600')
     .addHelpText('after', TEXT)
@@ -43,9 +48,10 @@ export function registerReinit(program: Command): void {
 }
 
 async function reinit(node: string, flags: ReinitFlags, store: Store): Promise<void> {
-  const [{ WishRefused, understood }, { createStepProgress }] = await Promise.all([
+  const [{ WishRefused, understood }, { createStepProgress }, { askReinit }] = await Promise.all([
     import('../../stores/wishes.js'),
     import('../step-progress.js'),
+    import('./agent-request.js'),
   ]);
   const view = understood(await store.read());
   const member = view.members.get(node);
@@ -69,7 +75,7 @@ async function reinit(node: string, flags: ReinitFlags, store: Store): Promise<v
   const progress = createStepProgress(process.stderr);
   try {
     progress.begin(`asking ${node}`);
-    await post(member.contact.api, token);
+    await askReinit(member.contact.api, token, await authorityOf(flags));
     const isDone = await untilFollowing(store, node, Number(flags.timeout) * 1000, (step) =>
       progress.begin(step),
     );
@@ -83,38 +89,34 @@ async function reinit(node: string, flags: ReinitFlags, store: Store): Promise<v
 }
 
 async function tokenOf({ tokenFile, config }: ReinitFlags): Promise<string> {
-  const [{ readFile }, { loadTokenFile }] = await Promise.all([
+  const text = await contentOf(tokenFile, config, 'http_token_file');
+  if (text === null)
+    throw new UsageError("which token? Name the agents' http_token_file by --token-file or --config");
+  return text.trim();
+}
+
+/** Null: the system's authorities. */
+function authorityOf({ caFile, config }: ReinitFlags): Promise<string | null> {
+  return contentOf(caFile, config, 'http_tls_ca_file');
+}
+
+/** Of the file that is given, or else named by the configuration. */
+async function contentOf(
+  given: string | undefined,
+  config: string | undefined,
+  key: 'http_token_file' | 'http_tls_ca_file',
+): Promise<string | null> {
+  const [{ readFile }, { loadNamedFile }] = await Promise.all([
     import('node:fs/promises'),
     import('../../config/cluster-file.js'),
   ]);
-  const file = tokenFile ?? (config === undefined ? null : await loadTokenFile(config));
-  if (file === null)
-    throw new UsageError("which token? Name the agents' http_token_file by --token-file or --config");
+  const file = given ?? (config === undefined ? null : await loadNamedFile(config, key));
+  if (file === null) return null;
   try {
-    return (await readFile(file, 'utf8')).trim();
+    return await readFile(file, 'utf8');
   } catch (error) {
     throw new UsageError(`${file}: ${(error as Error).message}`);
   }
-}
-
-async function post(api: string, token: string): Promise<void> {
-  const { WishRefused } = await import('../../stores/wishes.js');
-  const answer = await fetch(`http://${api}/reinit`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${token}` },
-    signal: AbortSignal.timeout(10_000),
-  }).catch((error: Error) => {
-    throw new WishRefused(
-      `${api} does not answer: ${error.message}`,
-      "Is the node's agent reached from here?",
-    );
-  });
-  if (answer.ok) return;
-  const { error = `HTTP ${answer.status}`, hint = '' } = (await answer.json().catch(() => ({}))) as {
-    error?: string;
-    hint?: string;
-  };
-  throw new WishRefused(error, hint);
 }
 
 /** The wish was obeyed when the answer came: what follows now has been cloned. */

@@ -1,6 +1,7 @@
 /** Answers HTTP on the main thread, where `http_listen` says so. */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
+import type { Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Hono } from 'hono';
 import { parsePlace } from '../../config/value-types.js';
@@ -18,10 +19,18 @@ export interface HttpPlace {
   readonly port: number;
 }
 
+/** A certificate and its key, as PEM. */
+export interface HttpCertificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
 /** An open listener. */
 export interface HttpListener {
   /** `127.0.0.1:8432` */
   readonly address: string;
+  /** Another certificate for connections from now on; without TLS it means nothing. */
+  renew(certificate: HttpCertificate): void;
   /** Closes it and what is connected to it. */
   close(): Promise<void>;
 }
@@ -41,15 +50,26 @@ export async function openHttp(operator: Operator): Promise<HttpListener | null>
 }
 
 /**
- * Answers by these routes.
+ * Answers by these routes, and by TLS with a certificate.
  * @throws {StartError} when the place can't be listened on
  */
-export async function listenHttp(place: HttpPlace, { fetch }: Pick<Hono, 'fetch'>): Promise<HttpListener> {
+export async function listenHttp(
+  place: HttpPlace,
+  { fetch }: Pick<Hono, 'fetch'>,
+  certificate: HttpCertificate | null = null,
+): Promise<HttpListener> {
   const { getRequestListener } = await import('@hono/node-server');
-  const server = createServer(
-    { requestTimeout: REQUEST_MS_MAX, headersTimeout: REQUEST_MS_MAX, connectionsCheckingInterval: 1000 },
-    getRequestListener(fetch),
-  );
+  const limits = {
+    ...{ requestTimeout: REQUEST_MS_MAX, headersTimeout: REQUEST_MS_MAX },
+    connectionsCheckingInterval: 1000,
+  };
+  const listener = getRequestListener(fetch);
+  let tlsServer: TlsServer | null = null;
+  if (certificate !== null) {
+    const https = await import('node:https');
+    tlsServer = https.createServer({ ...limits, ...certificate, handshakeTimeout: REQUEST_MS_MAX }, listener);
+  }
+  const server = tlsServer ?? createServer(limits, listener);
   server.maxConnections = CONNECTIONS_MAX;
   try {
     server.listen(place);
@@ -59,10 +79,11 @@ export async function listenHttp(place: HttpPlace, { fetch }: Pick<Hono, 'fetch'
   }
   const { address, family, port } = server.address() as AddressInfo;
   const text = family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
-  return { address: text, close: () => closeServer(server) };
+  const renew = (next: HttpCertificate) => tlsServer?.setSecureContext({ ...next });
+  return { address: text, renew, close: () => closeServer(server) };
 }
 
-async function closeServer(server: Server): Promise<void> {
+async function closeServer(server: Server | TlsServer): Promise<void> {
   const closed = once(server, 'close');
   server.close();
   server.closeAllConnections();
