@@ -141,6 +141,13 @@ async function obey<Schema extends z.ZodType>(
     logger.info(`${name}: ${text.trim() === '' ? 'done' : text.trim().slice(0, 200)}`);
     return context.json({ accepted: true, control: wish?.control ?? null }, 202);
   } catch (error) {
+    if ((error as Error).name === 'StoreError') {
+      logger.warn(`${name}: the store can't be asked: ${(error as Error).message}`);
+      return context.json(
+        { error: `the store can't be asked: ${(error as Error).message}`, hint: 'Try again.' },
+        503,
+      );
+    }
     if (!(error instanceof WishRefused)) throw error;
     logger.warn(`${name}: refused, ${error.message}`);
     return context.json({ error: error.message, hint: error.advice }, 409);

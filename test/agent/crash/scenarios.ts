@@ -5,13 +5,22 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { isHalfInitialized } from '../../../src/agent/postgres/initialize.js';
 import type { PostgresSettings } from '../../../src/agent/postgres/postgres-side.js';
 import { nodePaths, stateFolder } from '../../../src/agent/postgres/state-folder.js';
+import { handOver } from '../../../src/agent/server-user.js';
 import { commonWith, type Position } from '../../../src/cluster/position.js';
 import type { Contact, Epoch } from '../../../src/cluster/records.js';
 import { NodeWorld, TestNode } from '../../harness/postgres-node.js';
@@ -52,7 +61,7 @@ export class CrashGround {
     const node = await TestNode.open('n', world);
     const ground = new CrashGround(primary, node, world);
     await node.lead(1);
-    await node.query('CREATE TABLE t AS SELECT 1 AS n');
+    await ground.#createTable();
     await primary.join(node, 1);
     await node.close();
     appendFileSync(join(node.settings.data, 'postgresql.conf'), `${OWN_LINE}\n`);
@@ -163,10 +172,34 @@ export class CrashGround {
       rows.map(({ n }) => n),
       [1, 2],
     );
+    this.#requireOwnTablespaces();
     assert.ok(readFileSync(join(node.settings.data, 'postgresql.conf'), 'utf8').includes(OWN_LINE));
     const paths = nodePaths(node.settings);
     for (const path of [paths.unfinishedMark, paths.ownConfiguration])
       assert.ok(!existsSync(path), `${path} is left`);
+  }
+
+  /** In a tablespace, whose place is saved and loaded with the rest: a copy must have another one. */
+  async #createTable(): Promise<void> {
+    const { data, serverUser } = this.#node.settings;
+    const place = join(stateFolder(data), 'space');
+    mkdirSync(place);
+    await handOver(place, serverUser);
+    await this.#node.query(`CREATE TABLESPACE space LOCATION '${place}'`);
+    await this.#node.query('CREATE TABLE t TABLESPACE space AS SELECT 1 AS n');
+  }
+
+  /** Each node has tablespaces of its own. */
+  #requireOwnTablespaces(): void {
+    const places = [this.#primary, this.#node].map(({ settings: { data } }) => {
+      const folder = join(data, 'pg_tblspc');
+      return readdirSync(folder).map((oid) => readlinkSync(join(folder, oid)));
+    });
+    assert.deepEqual(
+      places.map(({ length }) => length),
+      [1, 1],
+    );
+    assert.notEqual(places[0]![0], places[1]![0]);
   }
 
   /** The node's folders, as they are now. */
