@@ -274,10 +274,20 @@ describe('the watching of model nodes', () => {
 });
 
 test('no read on a standby misses what had been committed, whatever happens', () => {
-  const total: ReadCounts = { onStandbys: 0, onPrimary: 0, promotions: 0, commits: 0 };
+  const total: ReadCounts = {
+    ...{ onStandbys: 0, early: 0, tooEarly: 0, onPrimary: 0, promotions: 0, commits: 0 },
+  };
   for (let seed = 1; seed <= SEEDS; seed++) {
     const counts = checkReads(seed);
     for (const name of Object.keys(total) as (keyof ReadCounts)[]) total[name] += counts[name];
   }
-  assert.ok(total.onStandbys > 1000 && total.promotions > 10, JSON.stringify(total));
+  const isSeen = total.onStandbys > 1000 && total.promotions > 10 && total.early > 500 && total.tooEarly > 50;
+  assert.ok(isSeen, JSON.stringify(total));
+});
+
+test('a gateway that lets answers go which it should hold is found out', () => {
+  assert.throws(() => {
+    for (let seed = 1; seed <= SEEDS; seed++)
+      checkReads(seed, 'answers are let go whatever the primary says');
+  }, /misses/);
 });

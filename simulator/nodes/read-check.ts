@@ -11,6 +11,10 @@ import { NodeSet } from './node-set.js';
 /** What a run has seen. */
 export interface ReadCounts {
   onStandbys: number;
+  /** Of those, the ones that were sent before the primary had been asked. */
+  early: number;
+  /** Reads that were sent so and had to be sent again. */
+  tooEarly: number;
   onPrimary: number;
   promotions: number;
   commits: number;
@@ -21,10 +25,15 @@ const RUN_MS = 8000;
 const TOLD_MS_MAX = 2600;
 const REPLICATION_MS_MAX = 4;
 const FLUSH_MS_MAX = 300;
+/** How long a read takes that is sent to a standby. */
+const READ_MS_MAX = 2;
+
+/** What may be wrong with a gateway: that it lets answers go which it should hold. */
+export type ReadDefect = 'none' | 'answers are let go whatever the primary says';
 
 /** @throws when a read was sent where it sees too little, or nowhere */
-export function checkReads(seed: number): ReadCounts {
-  return new ReadCheck(seed).run();
+export function checkReads(seed: number, defect: ReadDefect = 'none'): ReadCounts {
+  return new ReadCheck(seed, defect).run();
 }
 
 class ReadCheck {
@@ -36,10 +45,16 @@ class ReadCheck {
   private isFailingOver = false;
   private lastRecord = 0;
   private waiting = new Map<CheckedReader, number>();
-  private readonly counts: ReadCounts = { onStandbys: 0, onPrimary: 0, promotions: 0, commits: 0 };
+  /** It is written now and then alone. */
+  private isCalm = false;
+  private readonly counts: ReadCounts = {
+    ...{ onStandbys: 0, early: 0, tooEarly: 0, onPrimary: 0, promotions: 0, commits: 0 },
+  };
+  private readonly defect: ReadDefect;
 
-  constructor(seed: number) {
+  constructor(seed: number, defect: ReadDefect) {
     this.seed = seed;
+    this.defect = defect;
     this.set = new NodeSet(seed, 3);
     this.truth = this.set.nodes[0]!;
   }
@@ -50,6 +65,9 @@ class ReadCheck {
     this.every(2, () => this.read());
     this.every(3, () => this.write());
     this.every(400, () => this.mishap());
+    this.every(300, () => {
+      this.isCalm = !this.isCalm;
+    });
     const end = world.time + RUN_MS;
     while (world.time < end) {
       world.pass(random.int(1, 50));
@@ -80,7 +98,7 @@ class ReadCheck {
   private write(): void {
     const { truth } = this;
     const { random, world } = this.set;
-    if (!truth.isRunning) return;
+    if (!truth.isRunning || (this.isCalm && random.chance(0.9))) return;
     const isCommit = random.chance(0.6);
     const record = { id: ++this.lastRecord, isCommit };
     truth.log.push(record);
@@ -216,24 +234,65 @@ class ReadCheck {
   // --- Reads --------------------------------------------------------------------------------------------------
 
   private read(): void {
-    const { cluster, world, nodes } = this.set;
+    const { cluster, world } = this.set;
     const before = [...this.acknowledged];
     const reader = new CheckedReader((target) => {
       this.waiting.delete(reader);
-      if (target === null) {
-        this.counts.onPrimary += 1;
-        return;
-      }
-      this.counts.onStandbys += 1;
-      const node = nodes.find(({ name }) => name === target.settings.name)!;
-      // What a node that has just gone would have shown, nobody sees.
-      if (!node.isRunning) return;
-      const visible = new Set(node.log.slice(0, node.visible).map(({ id }) => id));
-      const missed = before.filter((id) => this.acknowledged.has(id) && !visible.has(id));
-      if (missed.length > 0) this.fail(`a read on ${node.name} at ${world.time} misses`, missed.slice(0, 5));
+      if (target === null) this.counts.onPrimary += 1;
+      else this.check(before, this.readAt(target));
     });
     this.waiting.set(reader, world.time);
+    const early = cluster.early();
+    if (early !== null) this.readEarly(reader, early, before);
     cluster.awaitPosition(reader);
+  }
+
+  /** It runs at once, whatever becomes of its answer. */
+  private readEarly(reader: CheckedReader, early: RouteNode, before: readonly number[]): void {
+    const { world, random, cluster } = this.set;
+    reader.early = early;
+    reader.seesAtLeast = this.defect === 'none' ? early.replayed : Number.POSITIVE_INFINITY;
+    const { startedAt } = this.readAt(early);
+    let answer: ReadAnswer | null = null;
+    let mayGo = false;
+    const pass = (): void => {
+      if (answer === null || !mayGo) return;
+      this.waiting.delete(reader);
+      this.counts.early += 1;
+      this.check(before, answer);
+    };
+    world.after(random.fraction() * READ_MS_MAX, () => {
+      const isTakenBack = reader.early === null && !mayGo;
+      if (isTakenBack) return;
+      answer = this.readAt(early);
+      if (answer.startedAt === startedAt) return pass();
+      // Its connection is lost: it goes to the primary.
+      if (reader.early !== null) cluster.leave(reader);
+      this.waiting.delete(reader);
+    });
+    reader.whenLetGo = () => {
+      mayGo = true;
+      pass();
+    };
+    reader.whenTakenBack = () => {
+      this.counts.tooEarly += 1;
+    };
+  }
+
+  /** What a read sees there now. */
+  private readAt({ settings }: RouteNode): ReadAnswer {
+    const node = this.set.nodes.find(({ name }) => name === settings.name)!;
+    // What a node that has just gone would have shown, nobody sees.
+    const visible = node.isRunning ? new Set(node.log.slice(0, node.visible).map(({ id }) => id)) : null;
+    return { from: node.name, visible, startedAt: node.isRunning ? node.startedAt : null };
+  }
+
+  private check(before: readonly number[], { from, visible }: ReadAnswer): void {
+    this.counts.onStandbys += 1;
+    if (visible === null) return;
+    const missed = before.filter((id) => this.acknowledged.has(id) && !visible.has(id));
+    const when = this.set.world.time;
+    if (missed.length > 0) this.fail(`a read on ${from} at ${when} misses`, missed.slice(0, 5));
   }
 
   /** When nothing happens any more, all is well again. */
@@ -250,15 +309,37 @@ class ReadCheck {
   }
 }
 
+/** What a read has seen, and where; null: the node is not there. */
+interface ReadAnswer {
+  readonly from: string;
+  readonly visible: ReadonlySet<number> | null;
+  /** It is another process than before if this is another time, in ms. */
+  readonly startedAt: number | null;
+}
+
 class CheckedReader implements Reader {
   nextReader: Reader | null = null;
   previousReader: Reader | null = null;
   neededPosition = 0;
   waitsSince = 0;
+  early: RouteNode | null = null;
+  seesAtLeast = 0;
+  whenLetGo: () => void = () => {};
+  whenTakenBack: () => void = () => {};
   readonly routed: (node: RouteNode | null) => void;
 
   constructor(routed: (node: RouteNode | null) => void) {
     this.routed = routed;
+  }
+
+  letGo(): void {
+    this.early = null;
+    this.whenLetGo();
+  }
+
+  takeBack(): void {
+    this.early = null;
+    this.whenTakenBack();
   }
 
   toJSON(): object {

@@ -17,6 +17,8 @@ export function newCounters(): Counters {
     cancelRequests: 0,
     notificationsOverrun: 0,
     readsRepeated: 0,
+    readsEarly: 0,
+    readsTooEarly: 0,
     longUnits: 0,
     holds: 0,
     holdMs: 0,

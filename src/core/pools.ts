@@ -20,7 +20,7 @@ import { DatabaseShapes } from './route/database-shapes.js';
 import { noteHold, recordCut } from './route/holds.js';
 import type { RouteNode } from './route/route-node.js';
 import { userAfterReload } from './server/server-user.js';
-import type { Routes } from './session/read-routing.js';
+import type { Routes } from './session/routed-client.js';
 import type { Session } from './session/session.js';
 import type { DatabaseSettings, GatewaySettings, TargetNodes } from './settings.js';
 

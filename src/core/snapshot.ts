@@ -56,6 +56,10 @@ export interface Counters {
   notificationsOverrun: number;
   /** Reads that a standby could not carry out, and the primary did. */
   readsRepeated: number;
+  /** Reads that were sent to a standby before the primary was asked, their answers held. */
+  readsEarly: number;
+  /** Of those, the ones that had to run again, since the primary had written meanwhile. */
+  readsTooEarly: number;
   /** Requests outside of transactions that went to the primary since they are longer than `UNIT_BYTES_MAX`. */
   longUnits: number;
   /** How often clients of a database had to wait for a primary, and for how long in all, in ms; those that still do not counted. */

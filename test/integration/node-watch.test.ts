@@ -14,6 +14,9 @@ class WaitingReader implements Reader {
   previousReader: Reader | null = null;
   neededPosition = 0;
   waitsSince = 0;
+  /** It is never sent before it is told where. */
+  readonly early = null;
+  seesAtLeast = 0;
   readonly where: Promise<RouteNode | null>;
   routed: (node: RouteNode | null) => void = () => {};
 
@@ -23,6 +26,9 @@ class WaitingReader implements Reader {
     });
     cluster.awaitPosition(this);
   }
+
+  letGo(): void {}
+  takeBack(): void {}
 }
 
 const nameOf = (node: RouteNode | null): string | null => node?.settings.name ?? null;

@@ -30,6 +30,8 @@ const COUNTERS: Readonly<Record<keyof Counters, readonly [name: string, help: st
   cancelRequests: ['cancel_requests', 'Cancel requests of clients.'],
   notificationsOverrun: ['notifications_overrun', 'Clients ended since too many notifications waited.'],
   readsRepeated: ['reads_repeated', 'Reads that a standby could not carry out, and the primary did.'],
+  readsEarly: ['reads_early', 'Strong reads sent before the primary was asked, their answers held.'],
+  readsTooEarly: ['reads_too_early', 'Of these, the ones that had to run again.'],
   longUnits: ['long_units', 'Requests that went to the primary for their length.'],
   holds: ['holds', 'How often clients of a database had to wait for a primary.'],
   holdMs: ['hold_seconds', 'How long, in all; waits that still last not counted.'],

@@ -4,7 +4,7 @@
  */
 import type { ErrorFields } from '../../wire/error-fields.js';
 import type { ServerConnection } from '../server/server-connection.js';
-import type { StandbyServers } from '../session/read-routing.js';
+import type { StandbyServers } from '../session/routed-client.js';
 import type { Session } from '../session/session.js';
 import { IN_RECOVERY, Pool } from './pool.js';
 
@@ -29,6 +29,7 @@ export class StandbyPool extends Pool implements StandbyServers<Session> {
   }
 
   abandon(server: ServerConnection): void {
+    if (server.phase === 'closed') return;
     server.place.abandonedAt = this.context.io.now();
     if (server.outstandingRequests === 0) this.finishedAlone(server);
     else server.finishing = true;

@@ -27,6 +27,7 @@ import { NodeWatch, type NodeWatcher } from './node-watch.js';
 import { PositionHistory } from './position-history.js';
 import type { Reader } from './reader-list.js';
 import { RouteNode } from './route-node.js';
+import { isSameList, isSameNode } from './same-nodes.js';
 import { type RouteCounters, StrongReads, type StrongReadsCluster } from './strong-reads.js';
 import { judgeTopology, type Lineage, NO_LINEAGE, NOT_YET, type Topology } from './topology.js';
 import { NO_POSITION, recordEnd } from './wal-position.js';
@@ -145,6 +146,11 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
   awaitPosition(reader: Reader): void {
     this.strong.add(reader);
     this.stir();
+  }
+
+  /** Where a read that must see everything may be sent at once, if its answer is held; null: it is to wait. */
+  early(): RouteNode | null {
+    return this.strong.early();
   }
 
   /** The reader does not wait any more. */
@@ -471,14 +477,6 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
     const now = this.context.io.now();
     return this.watches.map((watch) => nodeSnapshot(watch, this.history, now));
   }
-}
-
-function isSameList(watches: readonly NodeWatch[], nodes: readonly NodeSettings[]): boolean {
-  return JSON.stringify(watches.map(({ node }) => node.settings)) === JSON.stringify(nodes);
-}
-
-function isSameNode(a: NodeSettings, b: NodeSettings): boolean {
-  return a.name === b.name && JSON.stringify(a.address) === JSON.stringify(b.address);
 }
 
 /** A node that is primary by its own word alone is refused. */

@@ -9,6 +9,14 @@ export interface Reader {
   neededPosition: number;
   /** Since when it waits for a standby, in ms; set by the cluster. */
   waitsSince: number;
+  /** The standby to which it has been sent before the primary was asked; null: it waits to be sent. */
+  early: RouteNode | null;
+  /** What that one had replayed at least when it was sent. */
+  seesAtLeast: number;
+  /** It sees all that it must: its answer may go to the client. It is in no list any more, and early no more. */
+  letGo(): void;
+  /** It may have seen too little: its answer is dropped. It waits to be sent again, and {@link routed} follows. */
+  takeBack(): void;
   /** Told once, later, never from within {@link Cluster.awaitPosition}. Null: the primary. */
   routed(node: RouteNode | null): void;
 }

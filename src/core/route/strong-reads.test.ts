@@ -38,9 +38,21 @@ class FakeReader implements Reader {
   previousReader: Reader | null = null;
   neededPosition = 0;
   waitsSince = 0;
+  early: RouteNode | null = null;
+  seesAtLeast = 0;
   /** `primary`, or the name of a standby. */
   readonly routes: string[] = [];
   whenRouted: () => void = () => {};
+
+  letGo(): void {
+    this.early = null;
+    this.routes.push('let go');
+  }
+
+  takeBack(): void {
+    this.early = null;
+    this.routes.push('taken back');
+  }
 
   routed(node: RouteNode | null): void {
     this.routes.push(node === null ? 'primary' : node.settings.name);
@@ -81,6 +93,7 @@ class FakeCluster implements StrongReadsCluster {
 describe('reads that must see all that was committed before', () => {
   let cluster: FakeCluster;
   let reads: StrongReads;
+  let counters: { readsEarly: number; readsTooEarly: number };
   const turn = (): number => reads.turn(now);
   const read = (): FakeReader => {
     const reader = new FakeReader();
@@ -99,7 +112,9 @@ describe('reads that must see all that was committed before', () => {
   beforeEach(() => {
     now = 1000;
     cluster = new FakeCluster();
-    const context = { io: clock, settings: { standbyWaitMs: WAIT_MS } } as unknown as GatewayContext;
+    counters = { readsEarly: 0, readsTooEarly: 0 };
+    const settings = { standbyWaitMs: WAIT_MS };
+    const context = { io: clock, settings, counters } as unknown as GatewayContext;
     reads = new StrongReads(context, cluster);
   });
 
@@ -275,5 +290,118 @@ describe('reads that must see all that was committed before', () => {
     assert.equal(reader.routes.length, 1);
     turn();
     assert.equal(reader.routes.length, 2);
+  });
+
+  describe('that are sent early', () => {
+    const ask = (position: number): FakeReader => {
+      const reader = read();
+      turn();
+      answer(cluster.primary, position);
+      turn();
+      return reader;
+    };
+    /** The primary writes nothing, and one standby has all. */
+    const settle = (): void => {
+      cluster.standbys[one]!.node.replayed = 500;
+      for (let count = 0; count < 4; count++) {
+        assert.equal(reads.early(), null);
+        ask(500);
+      }
+    };
+    const readEarly = (): FakeReader => {
+      const reader = new FakeReader();
+      reader.early = reads.early();
+      assert.equal(reader.early, cluster.standbys[one]!.node);
+      reader.seesAtLeast = reader.early!.replayed;
+      reads.add(reader);
+      return reader;
+    };
+
+    test('are let go when the primary is where it was', () => {
+      settle();
+      const readers = [readEarly(), readEarly()];
+      turn();
+      assert.deepEqual(readers[0]!.routes, []);
+      answer(cluster.primary, 500);
+      assert.deepEqual(readers[0]!.routes, []);
+      turn();
+      assert.deepEqual(
+        readers.map(({ routes }) => routes),
+        [['let go'], ['let go']],
+      );
+      assert.ok(reads.isEmpty);
+      assert.deepEqual(counters, { readsEarly: 2, readsTooEarly: 0 });
+    });
+
+    test('are taken back when it has written, and wait like all others; the next ones are not sent early', () => {
+      settle();
+      const reader = readEarly();
+      turn();
+      answer(cluster.primary, 600);
+      turn();
+      assert.deepEqual(reader.routes, ['taken back']);
+      assert.equal(reads.early(), null);
+      answer(cluster.standbys[one]!, 600);
+      turn();
+      assert.deepEqual(reader.routes, ['taken back', 'one']);
+      assert.deepEqual(counters, { readsEarly: 1, readsTooEarly: 1 });
+      assert.ok(reads.isEmpty);
+    });
+
+    test('count what the standby had when they were sent, not what it has now', () => {
+      settle();
+      const reader = readEarly();
+      cluster.standbys[one]!.node.replayed = 600;
+      turn();
+      answer(cluster.primary, 600);
+      turn();
+      assert.deepEqual(reader.routes, ['taken back', 'one']);
+    });
+
+    test('are held for the question that is asked after they have come', () => {
+      settle();
+      read();
+      turn();
+      const reader = readEarly();
+      turn();
+      answer(cluster.primary, 500);
+      turn();
+      assert.deepEqual(reader.routes, []);
+      answer(cluster.primary, 600);
+      turn();
+      assert.deepEqual(reader.routes, ['taken back']);
+    });
+
+    test('are taken back when their standby may not serve any more', () => {
+      settle();
+      const reader = readEarly();
+      turn();
+      cluster.standbys[one]!.node.reason = 'for a test';
+      answer(cluster.primary, 500);
+      turn();
+      assert.deepEqual(reader.routes, ['taken back']);
+    });
+
+    test('are taken back when there is another primary, whatever that says', () => {
+      settle();
+      const reader = readEarly();
+      turn();
+      reads.restart();
+      assert.equal(reads.early(), null);
+      cluster.primary.isAsked = false;
+      turn();
+      answer(cluster.primary, 400);
+      turn();
+      assert.deepEqual(reader.routes, ['taken back', 'one']);
+    });
+
+    test('go to the primary when nobody can be asked', () => {
+      settle();
+      const reader = readEarly();
+      cluster.primaryWatch = null;
+      turn();
+      assert.deepEqual(reader.routes, ['taken back', 'primary']);
+      assert.ok(reads.isEmpty);
+    });
   });
 });

@@ -5,11 +5,16 @@
  * A read is in one of three lists: it has *arrived*; it is *asked* for; it *waits* for a standby. Positions grow, so that each
  * list is sorted by what its reads need, too. All moves are made at the end of a turn of the loop, when all that has come in it
  * is known: reads that come together share a question, and standbys that answer together share the reads.
+ *
+ * While nobody writes, the answer to a question is known: what the primary said last. So a read is sent *early*, to a standby
+ * that had replayed so much before it was sent, and only its answer is held until the primary has been asked. If the primary has
+ * written since, the answer is dropped, and the read is one that waits: it has no effects, and nobody has seen what it saw.
  */
 import type { GatewayContext } from '../context.js';
+import { Foresight } from './foresight.js';
 import { type Reader, ReaderList } from './reader-list.js';
 import type { RouteNode } from './route-node.js';
-import { recordEnd } from './wal-position.js';
+import { NO_POSITION, recordEnd } from './wal-position.js';
 
 /** The watch of a node, as this sees it. */
 export interface PositionSource {
@@ -58,6 +63,15 @@ export class StrongReads {
   private readonly arrived = new ReaderList();
   private readonly asked = new ReaderList();
   private readonly waiting = new ReaderList();
+  /** Early ones that have been asked for. */
+  private readonly judged = new ReaderList();
+  private readonly lists = [this.arrived, this.asked, this.judged, this.waiting];
+  /** What a read had to see when the primary was asked last. */
+  private lastNeeded = NO_POSITION;
+  /** What some standby had before it was asked. */
+  private knownBefore = NO_POSITION;
+  /** Whether that is enough to answer the next question by. */
+  private readonly foresight = new Foresight();
   /** Whose answer is awaited. */
   private asking: PositionSource | null = null;
   private askedAt = 0;
@@ -75,13 +89,17 @@ export class StrongReads {
   }
 
   remove(reader: Reader): void {
-    const { arrived, asked, waiting } = this;
-    const list = arrived.isBoundedBy(reader) ? arrived : asked.isBoundedBy(reader) ? asked : waiting;
+    const list = this.lists.find((each) => each.isBoundedBy(reader)) ?? this.waiting;
     list.remove(reader);
   }
 
   get isEmpty(): boolean {
-    return this.arrived.first === null && this.asked.first === null && this.waiting.first === null;
+    return this.lists.every(({ first }) => first === null);
+  }
+
+  /** Where a read that comes now may be sent at once, its answer held; null: it must wait to be sent. */
+  early(): RouteNode | null {
+    return this.foresight.isLikely ? this.cluster.chooseAt(this.lastNeeded) : null;
   }
 
   /** The node has said where it is, in the middle of a turn; -1: there is no answer. */
@@ -92,28 +110,58 @@ export class StrongReads {
     const pageBytes = watch.evidence?.pageBytes ?? 0;
     const needed = this.cluster.primaryAt(recordEnd(position, pageBytes), this.askedAt);
     const now = this.context.io.now();
-    for (let reader = this.asked.first; reader !== null; reader = reader.nextReader) {
-      reader.neededPosition = needed;
-      reader.waitsSince = now;
+    this.foresight.answered(needed <= this.knownBefore);
+    this.lastNeeded = needed;
+    for (let { first } = this.asked; first !== null; first = this.asked.first) {
+      first.neededPosition = needed;
+      first.waitsSince = now;
+      this.asked.remove(first);
+      const list = first.early === null ? this.waiting : this.judged;
+      list.push(first);
     }
-    this.waiting.takeAll(this.asked);
   }
 
   /** Another node is the primary now: what is known of positions is of the past. */
   restart(): void {
     this.asking = null;
     this.vainWaits = 0;
+    this.foresight.restart();
     this.arrived.takeAll(this.asked);
+    this.arrived.takeAll(this.judged);
     this.arrived.takeAll(this.waiting);
+    for (let reader = this.arrived.first; reader !== null; reader = reader.nextReader) {
+      reader.seesAtLeast = NO_POSITION;
+    }
   }
 
   /** The end of a turn of the loop. Returns when something is due, in ms. */
   turn(now: number): number {
+    if (this.judged.first !== null) this.judgeEarly();
     if (this.waiting.first !== null) this.serveWaiting(now);
     if (this.waiting.first !== null) this.askStandbys();
     if (this.arrived.first !== null && this.asking === null) this.askPrimary(now);
     const { first } = this.waiting;
     return first === null ? NEVER : first.waitsSince + this.context.settings.standbyWaitMs;
+  }
+
+  private judgeEarly(): void {
+    for (let { first } = this.judged; first !== null; first = this.judged.first) {
+      this.judged.remove(first);
+      this.context.counters.readsEarly += 1;
+      if (first.seesAtLeast >= first.neededPosition && (first.early as RouteNode).mayServe) {
+        this.cluster.counters.readsOnStandbys += 1;
+        first.letGo();
+      } else {
+        this.waiting.push(first);
+        this.takeBack(first);
+      }
+    }
+  }
+
+  /** It may leave its list by that, if its client can't go on. */
+  private takeBack(reader: Reader): void {
+    this.context.counters.readsTooEarly += 1;
+    reader.takeBack();
   }
 
   private serveWaiting(now: number): void {
@@ -168,8 +216,20 @@ export class StrongReads {
     if (primaryWatch === null || !hasStandby || !primaryWatch.askPosition(false)) return this.toPrimary();
     this.asking = primaryWatch;
     this.askedAt = now;
+    this.knownBefore = this.replayedMost;
     counters.positionQuestions += 1;
     this.asked.takeAll(this.arrived);
+  }
+
+  /** As far as any standby is known to be. */
+  private get replayedMost(): number {
+    const { watches } = this.cluster;
+    let most = NO_POSITION;
+    for (let i = 0; i < watches.length; i++) {
+      const { node } = watches[i]!;
+      if (node.mayServe && node.replayed > most) most = node.replayed;
+    }
+    return most;
   }
 
   /** There is nobody to be asked, or nobody to serve: these go to the primary, and wait there for one if need be. */
@@ -177,6 +237,10 @@ export class StrongReads {
     // Who comes meanwhile is for the next turn.
     const { last } = this.arrived;
     for (let { first } = this.arrived; first !== null; first = this.arrived.first) {
+      if (first.early !== null) {
+        this.takeBack(first);
+        continue;
+      }
       this.arrived.remove(first);
       this.cluster.counters.readsOnPrimary += 1;
       first.routed(null);

@@ -5,7 +5,7 @@
 import * as Backend from '../../wire/backend.js';
 import { latin1 } from '../../wire/bytes.js';
 import { buildErrorResponse, type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
-import { END, FORWARD, FrameReader, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
+import { END, FORWARD, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
 import { SqlState } from '../../wire/sqlstate.js';
 import { RESET_FAILED } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
@@ -29,6 +29,7 @@ import {
   tellingTag,
 } from './command-tags.js';
 import { type Alignment, destroysUnnamed, Exchange, type OwnQuery, syntheticAnswer } from './exchange.js';
+import { HeldAnswers } from './held-answers.js';
 import { HeldBatch } from './held-batch.js';
 import { isCommittedLocally, NOT_REPLICATED } from './local-commit.js';
 import { LossFacts } from './loss-facts.js';
@@ -48,7 +49,7 @@ import { readProbeRow } from './state-probe.js';
 import type { Timing } from './timing.js';
 import { UnpreparedStatements } from './unprepared-statements.js';
 
-export abstract class ServerAnswers extends FrameReader {
+export abstract class ServerAnswers extends HeldAnswers {
   protected readonly context: GatewayContext;
   /** The prepared statements that it has. */
   readonly statements: ServerStatements;

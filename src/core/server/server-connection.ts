@@ -70,8 +70,6 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   isPipe = false;
   /** Its client has got it at its login, and has sent nothing over it since. */
   private untouched = false;
-  /** Its client can't take more for now. */
-  readingPaused = false;
   /** When something came for a client that will send no more, in ms. */
   lastAnswerAt = 0;
   /** Its client has gone, and what it asked for is still being answered. */
@@ -138,6 +136,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   override receive(bytes: Uint8Array, start: number, end: number): void {
     if (this.phase === 'connecting') return this.opening?.receive(bytes, start, end);
     super.receive(bytes, start, end);
+    if (this.isBlocked) return this.boundHeldAnswers();
     if (this.link?.inputEnded === true) this.lastAnswerAt = this.context.io.now();
     if (this.link?.awaitsAnswer === true) this.link.answersCame();
     this.releaseIfIdle();
@@ -364,7 +363,8 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     this.unprepared.clear();
     this.link = null;
     this.untouched = false;
-    if (this.readingPaused) this.resumeReading();
+    if (this.isBlocked) this.letAnswersGo();
+    else this.resumeReading();
   }
 
   resumeReading(): void {
@@ -415,7 +415,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   answerLocally(kind: number, detail: StatementRequest | null): void {
     // Behind a FATAL nothing is answered any more.
     if (this.toldFatal) return;
-    if (this.exchange.outstanding === 0 && !this.midMessage) {
+    if (this.exchange.outstanding === 0 && !this.midMessage && !this.isBlocked) {
       this.link?.fromServer(syntheticAnswer(kind), 0, HEADER_BYTES);
       return;
     }
@@ -427,10 +427,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   protected forward(bytes: Uint8Array, start: number, end: number): void {
     if (this.link === null) return;
     this.timing.totals.bytesSent += end - start;
-    if (this.link.fromServer(bytes, start, end) && !this.readingPaused) {
-      this.readingPaused = true;
-      this.context.io.pauseReading(this.connection);
-    }
+    if (this.link.fromServer(bytes, start, end)) this.pauseForNow();
   }
 
   protected lengthMax(): number {

@@ -6,6 +6,9 @@ import { destroysUnnamed, type Exchange, type SkippedRequest } from './exchange.
 import { type Missing, type PreparedEntry, PreparedStatements } from './prepared.js';
 import * as Request from './request-queue.js';
 
+/** A client, as far as its statements' names concern it. */
+type NamingClient = Pick<ClientEnd, 'unnamedAnswered' | 'forgetStatement' | 'restoreStatement'>;
+
 export class ServerStatements {
   readonly named: PreparedStatements;
   /** The unnamed statement, by its client's copy of the definition; 'unknown' when it can't be told; null: none. */
@@ -113,14 +116,25 @@ export class ServerStatements {
     const concernsUnnamed =
       kind === Request.PARSE_UNNAMED || kind === Request.QUERY || (kind === Request.CLOSE && detail === null);
     if (concernsUnnamed) this.unnamed = 'unknown';
-    if (request === Request.PARSE_UNNAMED) link?.unnamedAnswered(refused ? 'refused' : 'skipped');
-    if (destroysUnnamed(detail)) link?.unnamedAnswered('skipped');
-    else if (detail?.what === 'parse') {
-      if (detail.entry !== null) this.named.notParsed(detail.entry);
-      if (detail.clientName !== null) link?.forgetStatement(detail.clientName, detail.statement);
-    } else if (detail?.what === 'close') {
-      if (detail.entry !== null) this.named.notClosed(detail.entry);
-      if (detail.clientName !== null) link?.restoreStatement(detail.clientName, detail.statement);
-    }
+    if (detail?.what === 'parse' && detail.entry !== null) this.named.notParsed(detail.entry);
+    else if (detail?.what === 'close' && detail.entry !== null) this.named.notClosed(detail.entry);
+    if (link !== null) undoFor(link, { request, detail, refused });
   }
+}
+
+/** The client's part of {@link ServerStatements.undo}. */
+function undoFor(link: NamingClient, { request, detail, refused }: SkippedRequest): void {
+  if (request === Request.PARSE_UNNAMED) link.unnamedAnswered(refused ? 'refused' : 'skipped');
+  if (destroysUnnamed(detail)) link.unnamedAnswered('skipped');
+  else if (detail?.what === 'parse' && detail.clientName !== null) {
+    link.forgetStatement(detail.clientName, detail.statement);
+  } else if (detail?.what === 'close' && detail.clientName !== null) {
+    link.restoreStatement(detail.clientName, detail.statement);
+  }
+}
+
+/** All that a client has sent is to be sent again, elsewhere; the server answers it to nobody. */
+export function undoAllFor(link: NamingClient, exchange: Exchange): void {
+  const requests = [...exchange.requests()].reverse();
+  for (const [request, detail] of requests) undoFor(link, { request, detail, refused: false });
 }

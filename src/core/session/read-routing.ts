@@ -7,6 +7,8 @@
  * that runs on a standby consists of reads that leave nothing behind, each of which sees the newest state: so it can go on on
  * the primary with any of its statements, and does for all that is not such a read. One that keeps its snapshot can do so until
  * it has one; from then on all that it sends is its standby's.
+ *
+ * A read that is sent early is one whose answer is not looked at until it is let go: it may be taken back, and asks again then.
  */
 import * as Backend from '../../wire/backend.js';
 import { copyBytes, latin1 } from '../../wire/bytes.js';
@@ -14,54 +16,19 @@ import { buildNoticeResponse, type ErrorFields } from '../../wire/error-fields.j
 import { BLOCK, type Verdict, WHOLE } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
 import { SqlState } from '../../wire/sqlstate.js';
+import { UNFIT } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
-import type { Cluster } from '../route/cluster.js';
 import type { Reader } from '../route/reader-list.js';
 import type { RouteNode } from '../route/route-node.js';
 import type { Exchange } from '../server/exchange.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { KnownShape } from '../statements.js';
 import { PASS } from './message-handler.js';
-import { eachPreparedName, TOO_LONG, UNIT_BYTES_MAX } from './routed-unit.js';
+import type { RoutedClient, Routes, StandbyServers } from './routed-client.js';
+import { BEGINS_BATCH, eachPreparedName, isIncomplete, TOO_LONG } from './routed-unit.js';
+import { isForPrimary, isItsOwn } from './standby-refusals.js';
 import { giveBack, takeBuffer } from './unit-copies.js';
-import { type JudgedClient, type JudgedPool, type TransactionStart, UnitJudge } from './unit-judge.js';
-
-/** What is known of the nodes of a database. */
-export type ReadNodes = Pick<Cluster, 'awaitPosition' | 'leave' | 'pick' | 'doubtPrimary'>;
-
-/** A pool of server connections to one standby. */
-export interface StandbyServers<Client> {
-  /** As `ClientPool.acquire`. */
-  acquire(client: Client): boolean;
-  /** The client is gone, or leaves the queue. */
-  leave(client: Client): void;
-  /** It is the pool's again, and what is still to come of its answers is nobody's. It has no link. */
-  abandon(server: ServerConnection): void;
-}
-
-/** The client, as this sees it. */
-export interface RoutedClient extends JudgedClient {
-  readonly link: ServerConnection | null;
-  idleSince: number;
-  readonly statements: (JudgedClient['statements'] & { forgetName(name: string): void }) | null;
-  /** True when a server connection of its own pool is linked; else the message is judged again later (BLOCK). */
-  ensureLink(): boolean;
-  waitForAnswers(): Verdict;
-  /** It may go on: what it sent meanwhile is judged again. */
-  linked(): void;
-  /** What it has sent is judged once more, before what has come since. */
-  repeat(bytes: Uint8Array, length: number): void;
-  /** Gives up the server connection of the link. */
-  unlink(): ServerConnection;
-  send(message: Uint8Array): void;
-}
-
-/** What holds for all sessions of one pool. */
-export interface Routes<Client> extends JudgedPool {
-  readonly nodes: ReadNodes;
-  /** Null: there are too many pools. */
-  standbyServers(node: RouteNode): StandbyServers<Client> | null;
-}
+import { type TransactionStart, UnitJudge } from './unit-judge.js';
 
 /** Where the current unit stands. */
 const State = {
@@ -88,6 +55,8 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   previousReader: Reader | null = null;
   waitsSince = 0;
   neededPosition = 0;
+  early: RouteNode | null = null;
+  seesAtLeast = 0;
   /** Where it has read last, for `session`. */
   preferred: RouteNode | null = null;
   /** Something of the running unit's answer has reached the client. */
@@ -174,7 +143,9 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     this.shape = judgement.shape;
     const { consistency } = judgement;
     const isSettled = consistency === 'session' && !this.hasMoved && this.preferred !== null;
-    if (consistency === 'strong' || (consistency === 'session' && !isSettled)) return this.ask();
+    if (consistency === 'strong' || (consistency === 'session' && !isSettled)) {
+      return this.beginEarly(type, bytes, position);
+    }
     if (consistency === 'primary') return this.toPrimary();
     const node = this.routes.nodes.pick(consistency, this.neededPosition, isSettled ? this.preferred : null);
     if (node === null && isSettled) return this.ask();
@@ -182,6 +153,19 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     if (node === null) return this.toPrimary();
     this.node = node;
     this.state = State.ROUTED;
+    return this.begin(type, bytes, position);
+  }
+
+  /** Its answer is held until it is known to see enough, if that is likely; else it waits to be sent. */
+  private beginEarly(type: number, bytes: Uint8Array, position: number): Verdict | typeof PASS {
+    const { begins, explains } = this.judgement;
+    const node = begins === null && !explains ? this.routes.nodes.early() : null;
+    if (node === null) return this.ask();
+    this.node = node;
+    this.early = node;
+    this.seesAtLeast = node.replayed;
+    this.state = State.ROUTED;
+    this.routes.nodes.awaitPosition(this);
     return this.begin(type, bytes, position);
   }
 
@@ -227,10 +211,15 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     if (this.client.link === null) {
       this.servers = this.routes.standbyServers(node);
       if (this.servers === null) {
+        this.leaveEarly();
         this.state = State.FORCED;
         return PASS;
       }
       if (!this.servers.acquire(this.client)) return BLOCK;
+    }
+    if (this.early !== null) {
+      this.seesAtLeast = node.replayed;
+      (this.client.link as ServerConnection).holdAnswers();
     }
     this.state = State.RUNNING;
     this.inTransaction = false;
@@ -253,8 +242,40 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     return PASS;
   }
 
+  letGo(): void {
+    this.early = null;
+    if (this.state === State.RUNNING) this.client.link?.letAnswersGo();
+  }
+
+  takeBack(): void {
+    const { servers, kept, state, node, unitBytes } = this;
+    const server = this.client.link;
+    if (this.isOpen && server !== null) {
+      // What it waits for in the middle of its unit can't be told, and can't be asked elsewhere.
+      this.leaveEarly();
+      return server.close(UNFIT);
+    }
+    this.early = null;
+    this.node = null;
+    this.servers = null;
+    this.kept = null;
+    this.state = State.ASKING;
+    if (state === State.ROUTED || server === null || kept === null) return servers?.leave(this.client);
+    node?.ended(this.context.io.now() - this.startedAt);
+    this.client.takeBack(kept, unitBytes);
+    giveBack(kept);
+    servers?.abandon(server);
+  }
+
+  private leaveEarly(): void {
+    if (this.early === null) return;
+    this.early = null;
+    this.routes.nodes.leave(this);
+  }
+
   /** No standby can be had: the primary serves it. */
   sendElsewhere(): void {
+    this.leaveEarly();
     this.servers = null;
     this.routed(null);
   }
@@ -389,6 +410,7 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   }
 
   private stopAsking(): void {
+    this.leaveEarly();
     if (this.state === State.ASKING || this.state === State.ASKING_AGAIN) this.routes.nodes.leave(this);
     if (this.state === State.ASKING_AGAIN) this.state = State.RUNNING;
   }
@@ -400,8 +422,8 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     // By a transaction that only reads, or by one that was the primary.
     if (this.state === State.FREE && code === SqlState.read_only_sql_transaction)
       this.routes.nodes.doubtPrimary();
-    if (!this.canRepeat || USERS_OWN.has(code) || code.startsWith(DATA_EXCEPTION)) return false;
-    if (NOT_ON_STANDBYS.has(code)) this.shape?.refused(code);
+    if (!this.canRepeat || isItsOwn(code)) return false;
+    if (isForPrimary(code)) this.shape?.refused(code);
     const { servers } = this;
     const server = this.client.unlink();
     this.repeat();
@@ -470,21 +492,3 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     this.kept = null;
   }
 }
-
-/** A short one is waited for. */
-function isIncomplete(total: number, position: number, end: number): boolean {
-  return total <= UNIT_BYTES_MAX && end - position < total;
-}
-
-const BEGINS_BATCH: ReadonlySet<number> = new Set([
-  Frontend.Parse,
-  Frontend.Bind,
-  Frontend.Describe,
-  Frontend.Close,
-]);
-
-/** Errors that would be the same on the primary, or that the client or an operator has asked for: `query_canceled`. */
-const USERS_OWN: ReadonlySet<string> = new Set(['57014']);
-const DATA_EXCEPTION = '22';
-/** What standbys refuse: read_only_sql_transaction, object_not_in_prerequisite_state, feature_not_supported. */
-const NOT_ON_STANDBYS: ReadonlySet<string> = new Set(['25006', '55000', '0A000']);

@@ -3,8 +3,10 @@ import type { ErrorFields } from '../../wire/error-fields.js';
 import type { Owed } from '../link.js';
 import * as Request from '../server/request-queue.js';
 import type { ServerConnection } from '../server/server-connection.js';
+import { undoAllFor } from '../server/server-statements.js';
 import { ListeningSession } from './listening-session.js';
-import type { ReadRouting, RoutedClient } from './read-routing.js';
+import type { ReadRouting } from './read-routing.js';
+import type { RoutedClient } from './routed-client.js';
 
 export abstract class RoutedSession<Self extends RoutedClient> extends ListeningSession {
   /** Null: all that it sends goes to the servers of its pool. */
@@ -25,6 +27,12 @@ export abstract class RoutedSession<Self extends RoutedClient> extends Listening
     this.link = null;
     server.unbind();
     return server;
+  }
+
+  takeBack(bytes: Uint8Array, length: number): void {
+    undoAllFor(this, (this.link as ServerConnection).exchange);
+    this.unlink();
+    this.repeat(bytes, length);
   }
 
   repeat(bytes: Uint8Array, length: number): void {

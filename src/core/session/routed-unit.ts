@@ -22,6 +22,14 @@ export const UNIT_BYTES_MAX = 65_536;
 /** In place of where a unit ends: it is longer than {@link UNIT_BYTES_MAX}. */
 export const TOO_LONG = -2;
 
+/** With these a batch begins. */
+export const BEGINS_BATCH: ReadonlySet<number> = new Set([
+  Frontend.Parse,
+  Frontend.Bind,
+  Frontend.Describe,
+  Frontend.Close,
+]);
+
 /** The messages of which a batch consists that can be judged. */
 const PARTS: ReadonlySet<number> = new Set([
   Frontend.Parse,
@@ -105,4 +113,9 @@ export function eachPreparedName(
     const end = zeroByte(bytes, body, length);
     if (end > body) each(body, end);
   }
+}
+
+/** A simple Query of `total` bytes at `position` that is waited for: it is short, and not all of it is there. */
+export function isIncomplete(total: number, position: number, end: number): boolean {
+  return total <= UNIT_BYTES_MAX && end - position < total;
 }
