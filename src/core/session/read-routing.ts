@@ -12,7 +12,7 @@
  */
 import * as Backend from '../../wire/backend.js';
 import { copyBytes, latin1 } from '../../wire/bytes.js';
-import { buildNoticeResponse, type ErrorFields } from '../../wire/error-fields.js';
+import type { ErrorFields } from '../../wire/error-fields.js';
 import { BLOCK, type Verdict, WHOLE } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
 import { SqlState } from '../../wire/sqlstate.js';
@@ -24,6 +24,7 @@ import type { Exchange } from '../server/exchange.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { KnownShape } from '../statements.js';
 import { PASS } from './message-handler.js';
+import { explainRoute } from './route-notice.js';
 import type { RoutedClient, Routes, StandbyServers } from './routed-client.js';
 import { BEGINS_BATCH, eachPreparedName, isIncomplete, TOO_LONG } from './routed-unit.js';
 import { isForPrimary, isItsOwn } from './standby-refusals.js';
@@ -86,6 +87,8 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   private kept: Uint8Array | null = null;
   /** Since its last read on a standby it may have seen, or done, what that one has not. */
   private hasMoved = true;
+  /** Where it runs was chosen for a read that may see less than the client has seen, or done. */
+  private isBehind = false;
 
   constructor(context: GatewayContext, client: Client, routes: Routes<Client>) {
     this.context = context;
@@ -191,16 +194,8 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   private toPrimary(): typeof PASS {
     const { shape } = this.judgement;
     if (shape !== null) shape.statistics.onPrimary += 1;
-    this.explain('the primary');
+    explainRoute(this.client, this.judgement, 'the primary');
     return PASS;
-  }
-
-  private explain(where: string): void {
-    if (!this.judgement.explains) return;
-    const message = `routed to ${where}: ${this.judgement.reason}`;
-    this.client.send(
-      buildNoticeResponse({ severity: 'NOTICE', code: SqlState.successful_completion, message }),
-    );
   }
 
   // --- On a standby -------------------------------------------------------------------------------------------
@@ -223,12 +218,13 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     }
     this.state = State.RUNNING;
     this.inTransaction = false;
+    this.isBehind = this.judgement.mayLag;
     this.transaction = this.judgement.begins;
     this.hasSnapshot = false;
     this.mayReadOn = false;
     this.startedAt = this.context.io.now();
     node.begun();
-    this.explain(node.settings.name);
+    explainRoute(this.client, this.judgement, node.settings.name);
     return this.run(type, bytes, position);
   }
 
@@ -338,7 +334,8 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   /** Each read of a transaction on a standby is to see as much as one by itself. */
   private readOn(type: number, bytes: Uint8Array, position: number): Verdict | typeof PASS {
     const { consistency, reads } = this.judgement;
-    if (reads && consistency === 'strong' && !this.mayReadOn) return this.ask(State.ASKING_AGAIN);
+    const mustAsk = consistency === 'strong' || (consistency === 'session' && this.isBehind);
+    if (reads && mustAsk && !this.mayReadOn) return this.ask(State.ASKING_AGAIN);
     this.mayReadOn = false;
     if (!reads || consistency !== 'bounded') return this.run(type, bytes, position);
     if (this.routes.nodes.pick('bounded', 0, this.node) !== null) return this.run(type, bytes, position);
@@ -352,6 +349,7 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     const own = this.node as RouteNode;
     this.mayReadOn = node !== null && own.mayServe && own.replayed >= this.neededPosition;
     this.state = State.RUNNING;
+    this.isBehind &&= !this.mayReadOn;
     if (!this.mayReadOn) {
       this.judgement.reason = NO_STANDBY;
       this.moveToPrimary();
@@ -362,7 +360,7 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   private moveToPrimary(): void {
     this.leaveStandby();
     this.state = State.MOVING;
-    this.explain('the primary');
+    explainRoute(this.client, this.judgement, 'the primary');
   }
 
   private leaveStandby(): void {
@@ -384,8 +382,8 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   /** The link has ended in good order. */
   released(): void {
     if (this.state === State.RUNNING) {
-      this.preferred = this.node;
-      this.hasMoved = false;
+      if (!this.isBehind) this.preferred = this.node;
+      this.hasMoved &&= this.isBehind;
       this.finish();
     } else this.hasMoved = true;
     this.state = State.FREE;
@@ -450,6 +448,13 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
       if (mayGoOn && asksAgain) this.client.linked();
     }
     return mayGoOn;
+  }
+
+  /** The primary can't be had for a transaction that is to go on there. True: there is one, and it is lost. */
+  losesBlock(): boolean {
+    const isMoving = this.state === State.MOVING;
+    if (isMoving) this.state = State.FREE;
+    return isMoving;
   }
 
   /** The standby's server connection can't be given the session. True: the primary gets what it was for. */

@@ -50,6 +50,10 @@ export abstract class RoutedSession<Self extends RoutedClient> extends Listening
     return routing.lost(owed.exchange, isNodes);
   }
 
+  protected override losesBlock(): boolean {
+    return this.routing?.losesBlock() === true;
+  }
+
   override unserved(refusal: ErrorFields, owed: Owed | null, mayStay: boolean): void {
     this.link = null;
     // Where nothing is owed nothing has been sent: it waited until its session would be there.

@@ -204,7 +204,7 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
     this.idleSince = this.context.io.now();
     this.dropBody();
     this.listener?.linkEnded();
-    const requests = new UnservedRequests(this, buildErrorResponse(refusal));
+    const requests = this.refusing(refusal);
     if (owed !== null) requests.answer(owed);
     this.answersCame();
     requests.finish();
@@ -272,9 +272,21 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
   refuse(error: ErrorFields): void {
     if (this.phase !== 'ready') return this.fail(error);
     this.idleSince = this.context.io.now();
-    const requests = new UnservedRequests(this, buildErrorResponse(error));
+    const requests = this.refusing(error);
     this.answersCame();
     requests.finish();
+  }
+
+  private refusing(error: ErrorFields): UnservedRequests {
+    const message = buildErrorResponse(error);
+    return this.losesBlock()
+      ? new LostBlock(this, message, false, false)
+      : new UnservedRequests(this, message);
+  }
+
+  /** True: it is in a transaction block that no server connection has, and that is lost. */
+  protected losesBlock(): boolean {
+    return false;
   }
 
   isReported(name: string): boolean {

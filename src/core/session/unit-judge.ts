@@ -179,6 +179,12 @@ export class UnitJudge implements UnitReader {
     return this.sessions;
   }
 
+  /** It may see less than its client has seen, or done. */
+  get mayLag(): boolean {
+    const { consistency } = this;
+    return consistency === 'bounded' || consistency === 'eventual';
+  }
+
   get keepsPortals(): boolean {
     return !this.inTransaction && this.begins === null;
   }
