@@ -391,8 +391,11 @@ export abstract class ServerAnswers extends HeldAnswers {
       if (end - position < total) return WHOLE;
       this.lastError = readErrorFields(bytes, position + HEADER_BYTES, position + total);
       if (isFatal(this.lastError)) {
-        const { firstDetail } = this.exchange;
-        if (firstDetail?.what === 'own' && firstDetail.alignment !== null && this.link !== null) {
+        const { firstDetail, owesOwnAlone } = this.exchange;
+        const hasLink = this.link !== null;
+        // A server that is shut down refuses nobody: who has sent it nothing yet is served by another one.
+        const isItsEnd = owesOwnAlone && this.link?.outlives(this.lastError) === true;
+        if (firstDetail?.what === 'own' && firstDetail.alignment !== null && hasLink && !isItsEnd) {
           this.alignmentFailed(this.lastError, firstDetail.alignment);
           return END;
         }
