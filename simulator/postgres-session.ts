@@ -8,6 +8,7 @@ import * as Frontend from '../src/wire/frontend.js';
 import { AdvisoryLocks, type LockKeeper } from './advisory-locks.js';
 import type { Packet } from './packets.js';
 import * as Packets from './packets.js';
+import type { Lists } from './session-lists.js';
 import type { SessionObjects } from './session-objects.js';
 import type { SessionParameters } from './session-parameters.js';
 import { SessionState } from './session-state.js';
@@ -62,8 +63,8 @@ export class PostgresSession {
   isImplicitBlock = false;
   terminated = false;
 
-  constructor(startup: ReadonlyMap<string, string>, locks: LockKeeper, note: Note) {
-    this.state = new SessionState(startup, new AdvisoryLocks(locks));
+  constructor(startup: ReadonlyMap<string, string>, locks: LockKeeper, note: Note, lists?: Lists) {
+    this.state = new SessionState(startup, new AdvisoryLocks(locks), lists);
     this.note = note;
   }
 
@@ -140,6 +141,11 @@ export class PostgresSession {
 
   /** A cancel request takes effect on the statement that is next, or on a COPY that waits for data. */
   cancelNext(): void {
+    this.failNext('57014', 'canceling statement due to user request');
+  }
+
+  /** The statement that is next fails before it has done anything. */
+  failNext(code: string, message: string): void {
     if (this.copyIn === null) {
       if (this.script !== null) this.script.shift();
       else {
@@ -147,7 +153,7 @@ export class PostgresSession {
         this.extended = true;
       }
     }
-    this.raise('57014', 'canceling statement due to user request');
+    this.raise(code, message);
   }
 
   /** The statement that is next is refused. */

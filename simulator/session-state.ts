@@ -1,5 +1,6 @@
 /** All that a model session keeps, and how transactions and savepoints undo it. */
 import type { AdvisoryLocks } from './advisory-locks.js';
+import { type Lists, SessionLists } from './session-lists.js';
 import { type ObjectsMark, SessionObjects } from './session-objects.js';
 import { SessionParameters, type SettingsMark } from './session-parameters.js';
 
@@ -13,12 +14,14 @@ interface Point {
 export class SessionState {
   readonly parameters: SessionParameters;
   readonly objects: SessionObjects;
+  readonly lists: SessionLists;
   /** The transaction's beginning and its savepoints, the oldest first; empty outside of a transaction. */
   private points: Point[] = [];
 
-  constructor(startup: ReadonlyMap<string, string>, locks: AdvisoryLocks) {
+  constructor(startup: ReadonlyMap<string, string>, locks: AdvisoryLocks, lists?: Lists) {
     this.parameters = new SessionParameters(startup);
     this.objects = new SessionObjects(locks);
+    this.lists = new SessionLists(lists);
   }
 
   begin(): void {
@@ -28,6 +31,7 @@ export class SessionState {
   /** True when a SET LOCAL has come to its end by it. */
   commit(): boolean {
     this.points = [];
+    this.lists.commit();
     this.objects.endTransaction();
     return this.parameters.endLocal();
   }
@@ -37,6 +41,7 @@ export class SessionState {
     const beginning = this.points[0];
     const undone = beginning !== undefined && this.goBackTo(beginning);
     this.points = [];
+    this.lists.rollback();
     this.objects.endTransaction();
     return undone;
   }

@@ -16,6 +16,10 @@ export function columnsOf(session: PostgresSession, statement: Statement | null)
     case 'fail':
     case 'notice':
       return ['token'];
+    case 'read-list':
+      return ['token', 'items'];
+    case 'append':
+      return statement.isHidden ? ['token'] : null;
     case 'missing':
     case 'refused':
     case 'syntax':
@@ -81,12 +85,20 @@ export function runStatement(
       return complete(session, 'SELECT 1');
     case 'insert':
       return complete(session, 'INSERT 0 1');
+    case 'append':
+      session.state.lists.append(statement);
+      if (statement.isHidden) session.out.push(Packets.dataRow([statement.token]));
+      return complete(session, statement.isHidden ? 'SELECT 1' : 'UPDATE 1');
+    case 'read-list':
+      session.out.push(Packets.dataRow([statement.token, session.state.lists.read(statement.list)]));
+      return complete(session, 'SELECT 1');
     case 'notify':
       session.objects.send(statement);
       return complete(session, 'NOTIFY');
     case 'begin':
       if (session.inBlock) session.warn('25001', 'there is already a transaction in progress');
       session.inBlock = true;
+      session.state.lists.isReadOnly = statement.isReadOnly;
       return complete(session, 'BEGIN');
     case 'commit':
     case 'rollback':

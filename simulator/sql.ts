@@ -4,6 +4,7 @@
  * comment, and what answers it repeats the token: so each byte can be attributed.
  */
 
+import { type ListStatement, parseList } from './list-sql.js';
 import { literal, parseSelect, type Select, unquote } from './select-sql.js';
 import { parseProbe, parseReplay, parseState, type StateStatement } from './state-sql.js';
 
@@ -19,7 +20,8 @@ export type Statement =
   | { readonly kind: 'notice'; readonly token: string }
   | { readonly kind: 'notify'; readonly token: string; readonly channel: string }
   | { readonly kind: 'insert'; readonly token: string }
-  | { readonly kind: 'begin' | 'commit' | 'rollback'; readonly token: string }
+  | { readonly kind: 'begin'; readonly token: string; readonly isReadOnly: boolean }
+  | { readonly kind: 'commit' | 'rollback'; readonly token: string }
   | {
       readonly kind: 'savepoint' | 'release-savepoint' | 'rollback-to-savepoint';
       readonly token: string;
@@ -27,6 +29,7 @@ export type Statement =
     }
   | { readonly kind: 'copy-in'; readonly token: string }
   | { readonly kind: 'copy-out'; readonly token: string; readonly rows: number; readonly size: number }
+  | ListStatement
   | StateStatement;
 
 const TOKEN = /c(\d+):\d+/g;
@@ -38,7 +41,8 @@ const COMMENT = /^(.*?)(?: \/\* (\S+) \*\/)?$/s;
 const COPY_OUT = /^COPY rows\((\d+), (\d+)\) TO STDOUT$/;
 /** The gateway sends it, and no server knows the column. */
 export const REFUSED_TEXT = 'SELECT "refused by the gateway"';
-const SAVEPOINT = /^(SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO SAVEPOINT) (\w+)$/;
+const SAVEPOINT = /^(SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO SAVEPOINT) (\w+|"[^"]+")$/;
+const BEGIN = /^BEGIN(?: ISOLATION LEVEL READ COMMITTED(?:,|$))?( READ ONLY)?$/;
 
 /** The numbers of all clients whose tokens are in the text. */
 export function tokenOwners(text: string): number[] {
@@ -69,6 +73,8 @@ function parseRows(text: string): Statement | null {
   if (text === REFUSED_TEXT) return { kind: 'refused', token: '' };
   const select = parseSelect(text);
   if (select !== null) return select;
+  const list = parseList(text);
+  if (list !== null) return list;
   let match = CALL.exec(text);
   if (match !== null) return { kind: match[1] as 'fail' | 'notice', token: unquote(match[2]!) };
   match = MISSING.exec(text);
@@ -82,8 +88,6 @@ function parseRows(text: string): Statement | null {
 function parseCommand(text: string): Statement | null {
   const [, command = '', token = ''] = COMMENT.exec(text) ?? [];
   switch (command) {
-    case 'BEGIN':
-      return { kind: 'begin', token };
     case 'COMMIT':
       return { kind: 'commit', token };
     case 'ROLLBACK':
@@ -91,6 +95,8 @@ function parseCommand(text: string): Statement | null {
     case 'COPY t FROM STDIN':
       return { kind: 'copy-in', token };
   }
+  const begin = BEGIN.exec(command);
+  if (begin !== null) return { kind: 'begin', token, isReadOnly: begin[1] !== undefined };
   const copy = COPY_OUT.exec(command);
   if (copy !== null) return { kind: 'copy-out', token, rows: Number(copy[1]), size: Number(copy[2]) };
   const savepoint = SAVEPOINT.exec(command);

@@ -1,0 +1,151 @@
+/**
+ * Deliberate defects of routing, and of following a cluster: each breaks one rule on which a promise rests, and the simulation has
+ * to notice. They replace methods, so that the product has no switch for them.
+ */
+import { Pools } from '../../src/core/pools.js';
+import { Cluster } from '../../src/core/route/cluster.js';
+import { EpochBelief } from '../../src/core/route/epoch.js';
+import { StrongReads } from '../../src/core/route/strong-reads.js';
+import { LossFacts } from '../../src/core/server/loss-facts.js';
+import { ReadRouting } from '../../src/core/session/read-routing.js';
+import { Session } from '../../src/core/session/session.js';
+import type { Consistency, GatewaySettings } from '../../src/core/settings.js';
+import type { Fault } from '../fault.js';
+import { type Replacement, replaceMethod } from '../replace-method.js';
+import { CLUSTER, type RoutedPlan } from './plan.js';
+
+/** A defect, and worlds in which it shows soon. */
+export interface RoutedDefect {
+  readonly fault: Fault;
+  readonly change: (plan: RoutedPlan) => RoutedPlan;
+}
+
+type Change = RoutedDefect['change'];
+
+function inMethod<This extends object>(
+  prototype: This,
+  name: string,
+  replacement: Replacement<This>,
+  change: Change = (plan) => plan,
+): RoutedDefect {
+  return { fault: { install: () => replaceMethod(prototype, name, replacement) }, change };
+}
+
+/** Many write and read the same list, while standbys are behind. */
+const busy =
+  (consistency: Consistency): Change =>
+  (plan) => ({
+    ...plan,
+    settings: { ...plan.settings, consistency, standbyWaitMs: 100 },
+    servers: { ...plan.servers, replayMsMax: 100, watchMsMax: 20, isSynchronous: false },
+    clients: { ...plan.clients, count: 8, turnsMax: 50, thinkMsMax: 5, lists: 1, writes: 0.4 },
+  });
+
+/** The same, and many reads ask for less. */
+const hinted: Change = (plan) => {
+  const { clients, ...rest } = busy('session')(plan);
+  return { ...rest, clients: { ...clients, hints: 0.7 } };
+};
+
+const LEASE_MS = 2000;
+
+/** A store that often can't be read. */
+const withOutages: Change = (plan) => ({
+  ...plan,
+  settings: inStore(plan.settings),
+  store: { leaseMs: LEASE_MS, newsMsMax: 1, outages: 0.3 },
+  clients: { ...plan.clients, turnsMax: 50, thinkMsMax: 300 },
+});
+
+/** A store that is heard at once, and primaries that go on when another one is elected. */
+const withZombies: Change = (plan) => ({
+  ...plan,
+  settings: inStore(plan.settings),
+  store: { leaseMs: LEASE_MS, newsMsMax: 1, outages: 0 },
+  servers: { ...plan.servers, isSynchronous: false, workMsMax: 50 },
+  trouble: { count: 5, pauseMsMax: 300, detectionMsMax: 50, openingMsMax: 500 },
+  clients: { ...plan.clients, turnsMax: 50 },
+});
+
+/** Nobody waits for long, and a primary is away for longer. */
+const withoutPatience: Change = (plan) => ({
+  ...plan,
+  settings: { ...plan.settings, failoverTimeoutMs: 100, balanceLeadingReads: true },
+  trouble: { count: 5, pauseMsMax: 300, detectionMsMax: 1000, openingMsMax: 500 },
+  clients: { ...plan.clients, turnsMax: 50 },
+});
+
+function inStore(settings: GatewaySettings): GatewaySettings {
+  const databases = [...settings.databases].map(
+    ([name, entry]) => [name, { ...entry, cluster: CLUSTER }] as const,
+  );
+  return { ...settings, databases: new Map(databases) };
+}
+
+export const DEFECTS: Readonly<Record<string, RoutedDefect>> = {
+  'a strong read goes to any standby': inMethod(
+    Cluster.prototype,
+    'chooseAt',
+    (_, _args, original) => original(0),
+    busy('strong'),
+  ),
+  'a strong read counts on a position that was asked for before it came': inMethod(
+    StrongReads.prototype,
+    'add',
+    (reads, args, original) => {
+      if (reads['asking'] === null) return original(...args);
+      return reads['asked'].push(args[0] as Parameters<StrongReads['add']>[0]);
+    },
+    busy('strong'),
+  ),
+  'what has been answered in part is repeated': inMethod(
+    Session.prototype,
+    'fromServer',
+    (session, [bytes, start, end]) =>
+      session['context'].io.send(session.connection, bytes as Uint8Array, start as number, end as number),
+  ),
+  'what a standby refuses is refused': inMethod(ReadRouting.prototype, 'moves', () => false),
+  'a read that may see less settles where the next one goes': inMethod(
+    ReadRouting.prototype,
+    'released',
+    (routing, _, original) => {
+      routing['isBehind'] = false;
+      return original();
+    },
+    hinted,
+  ),
+  'a transaction that waits for a primary in vain is forgotten': inMethod(
+    ReadRouting.prototype,
+    'losesBlock',
+    () => false,
+    withoutPatience,
+  ),
+  'a lost commit counts as one that has failed': inMethod(
+    LossFacts.prototype,
+    'mayHaveCommitted',
+    () => false,
+    withZombies,
+  ),
+  'a superseded primary is not cut off': inMethod(Pools.prototype, 'primaryDeposed', () => {}, withZombies),
+  'what the store says is believed for ever': inMethod(
+    EpochBelief.prototype,
+    'isOver',
+    () => false,
+    withOutages,
+  ),
+  'nobody waits for a switchover': inMethod(EpochBelief.prototype, 'isHeldAt', () => false, withZombies),
+  'whoever says so is the primary': inMethod(
+    Cluster.prototype,
+    'topology',
+    (cluster, args, original) => {
+      const found = original(...args) as ReturnType<Cluster['topology']>;
+      const first = cluster['watches'].findIndex(({ evidence }) => evidence?.isInRecovery === false);
+      return { ...found, primary: first, candidate: first };
+    },
+    withZombies,
+  ),
+  'failover_timeout is cut short': {
+    fault: { settings: (settings) => ({ ...settings, failoverTimeoutMs: settings.failoverTimeoutMs / 10 }) },
+    change: withoutPatience,
+  },
+};

@@ -1,0 +1,48 @@
+/** What errors a client may be told of that no direct session would get, and what it may believe then. */
+import type { Outcome } from './list-ledger.js';
+
+export interface Trouble {
+  /** What has come of what it had asked for. */
+  readonly outcome: Outcome;
+  /** Why it should not have been told; null: it may happen. */
+  readonly violation: string | null;
+}
+
+/** How it stands with what the client has asked for. */
+export interface Standing {
+  readonly waitedMs: number;
+  readonly failoverTimeoutMs: number;
+  /** Some of it has been sent to a server, or it is in a transaction. */
+  readonly wasSent: boolean;
+  /** A part of the answer has come. */
+  readonly isMidUnit: boolean;
+}
+
+/** @param fields of the ErrorResponse */
+export function judgeError(fields: ReadonlyMap<string, string>, standing: Standing): Trouble {
+  const code = fields.get('C') ?? '';
+  const message = fields.get('M') ?? '';
+  const { waitedMs, failoverTimeoutMs, wasSent, isMidUnit } = standing;
+  if (code === '57P03' && message.startsWith('there is no primary')) {
+    const isEarly = failoverTimeoutMs === 0 || waitedMs < failoverTimeoutMs;
+    const violation = `is told after ${waitedMs} ms that there is no primary, failover_timeout being ${failoverTimeoutMs}`;
+    return { outcome: 'failed', violation: isEarly ? violation : null };
+  }
+  const outcome = OUTCOMES.find(([itsCode, words]) => itsCode === code && message.startsWith(words))?.[2];
+  // What has begun to answer can't be repeated elsewhere.
+  if (isMidUnit && STANDBYS_OWN.has(code)) return { outcome: 'failed', violation: null };
+  // Its session could not be given to a server that ended: nothing has been run.
+  const isUnserved = fields.get('H')?.includes('could not be given what this session has set') === true;
+  if (isUnserved && wasSent) return { outcome: 'failed', violation: null };
+  if (outcome === undefined) return { outcome: 'unknown', violation: `is told: ${code} ${message}` };
+  const violation = wasSent ? null : `is told, though it was only waiting: ${code} ${message}`;
+  return { outcome, violation };
+}
+
+/** A write, and a replay conflict. */
+const STANDBYS_OWN: ReadonlySet<string> = new Set(['25006', '40001']);
+
+const OUTCOMES: readonly (readonly [code: string, words: string, outcome: Outcome])[] = [
+  ['40001', 'the transaction is lost with its server connection', 'failed'],
+  ['08007', 'connection to server was lost', 'unknown'],
+];
