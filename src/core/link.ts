@@ -16,8 +16,10 @@ export interface ServerLoss {
   /** The client has got a part of a message, so that nothing more can be said. */
   readonly midMessage: boolean;
   readonly requestInFlight: boolean;
-  /** All that its session has on servers is known, and follows it to the next one. */
+  /** All that its session is known to have on servers follows it to the next one. */
   readonly mayStay: boolean;
+  /** A transaction before may have changed its session, in a way that was not found out. */
+  readonly isDoubtful: boolean;
   /** A commit may be under way: a COMMIT, or something outside of a transaction block. */
   readonly mayHaveCommitted: boolean;
   /** What the client's reported parameters were before the transaction block; null: they are the same still. */

@@ -120,8 +120,12 @@ const SLOW = `
   CREATE FUNCTION doze() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NULL; END $$;
   CREATE CONSTRAINT TRIGGER doze AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW EXECUTE FUNCTION doze()`;
+/** What PostgreSQL alone knows about. */
+const STATEFUL = `;
+  CREATE FUNCTION becomes(tenant text) RETURNS text LANGUAGE sql AS $$ SELECT set_config('app.tenant', tenant, false) $$`;
+const TENANT = "SELECT coalesce(current_setting('app.tenant', true), '')";
 
-onEveryDriver('a server connection is lost', { ...ONE_CONNECTION, setup: SLOW }, (stage) => {
+onEveryDriver('a server connection is lost', { ...ONE_CONNECTION, setup: SLOW + STATEFUL }, (stage) => {
   const terminate = (pid: string | null) => stage.server.query(`SELECT pg_terminate_backend(${pid})`);
 
   test('idle in its pool: no client notices', async () => {
@@ -234,6 +238,70 @@ onEveryDriver('a server connection is lost', { ...ONE_CONNECTION, setup: SLOW },
     assert.equal(firstError(await client.untilReady()).code, '25P02');
     assert.equal(typesOf(await client.query('ROLLBACK')), 'CZ');
     await client.close();
+  });
+
+  describe('while it is asked what a session holds', () => {
+    /** The client gets its answer to `sql`; what that has left in the session is never found out. */
+    const loseBehind = async (
+      client: RawClient,
+      sql: string,
+      meanwhile: readonly Buffer[] = [],
+    ): Promise<void> => {
+      const admin = await RawClient.login(stage.server);
+      // The gateway's question reads this view, and nothing else does.
+      await admin.query('BEGIN; LOCK TABLE pg_catalog.pg_cursors');
+      assert.match(typesOf(await client.query(sql)), /CZ$/);
+      client.send(...meanwhile);
+      const pid = await until('the question to wait', async () =>
+        singleValue(await admin.query('SELECT (SELECT min(pid) FROM pg_locks WHERE NOT granted)')),
+      );
+      await admin.query(`SELECT pg_terminate_backend(${pid})`);
+      await until('its end', async () => {
+        const rows = await stage.server.query(`SELECT 1 FROM pg_stat_activity WHERE pid = ${pid}`);
+        return rows.length === 0;
+      });
+      await admin.query('ROLLBACK');
+      await admin.close();
+      // Whoever connects now is seen by the gateway behind that.
+      await (await RawClient.login(stage.gateway)).close();
+    };
+    const begun = async (): Promise<RawClient> => {
+      const client = await RawClient.login(stage.gateway);
+      await client.query("SET app.tenant = 'one'");
+      // It is answered when the server has been asked what that has left.
+      await client.query('SELECT 1');
+      return client;
+    };
+
+    test('its client stays, is told once, and has what it had before', async () => {
+      for (const ask of [send.query('SELECT 1'), send.extended('SELECT 1')]) {
+        const client = await begun();
+        await loseBehind(client, "SELECT becomes('two')");
+        client.send(send.sync());
+        assert.equal(typesOf(await client.untilReady()), 'Z');
+        client.send(ask);
+        const told = await client.untilReady();
+        assert.equal(typesOf(told), 'EZ');
+        const { severity, code, detail } = firstError(told);
+        assert.deepEqual([severity, code], ['ERROR', '08006']);
+        assert.match(detail ?? '', /This statement was not run/);
+        assert.equal(singleValue(await client.query(TENANT)), 'one');
+        assert.equal(singleValue(await client.query("SELECT becomes('three')")), 'three');
+        assert.equal(singleValue(await client.query(TENANT)), 'three');
+        await client.close();
+      }
+    });
+
+    test('what it has sent meanwhile is not run, and is what is answered so', async () => {
+      const client = await begun();
+      const meanwhile = [send.sync(), send.query('DROP TABLE made'), send.query(TENANT)];
+      await loseBehind(client, 'CREATE TABLE made (i int)', meanwhile);
+      assert.equal(typesOf(await client.untilReady()), 'Z');
+      assert.equal(firstError(await client.untilReady()).code, '08006');
+      assert.equal(singleValue(await client.untilReady()), 'one');
+      assert.equal(typesOf(await client.query('DROP TABLE made')), 'CZ');
+      await client.close();
+    });
   });
 });
 

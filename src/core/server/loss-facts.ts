@@ -42,6 +42,7 @@ export class LossFacts {
       // The question what its session holds is nothing of the client's.
       requestInFlight: exchange.outstanding > 0 && !server.isProbing,
       mayStay: this.mayBeOutlived(server),
+      isDoubtful: this.isDoubtful(server),
       mayHaveCommitted: this.mayHaveCommitted(exchange),
       parametersBefore: this.beganAt === beganAt ? this.before : null,
     };
@@ -53,12 +54,18 @@ export class LossFacts {
     this.before = null;
   }
 
-  /** All that its client has on it is known, and follows the client to the next one. */
-  mayBeOutlived({ exchange, isPipe, isPinned, isProbing, isSuspect }: LostServer): boolean {
-    if (isPipe || isPinned || isProbing || exchange.isCopying) return false;
-    if (!isSuspect) return true;
+  /** What its client is known to have on it follows the client to the next one. */
+  mayBeOutlived(server: LostServer): boolean {
+    const { exchange, isPipe, isPinned } = server;
+    if (isPipe || isPinned || exchange.isCopying) return false;
+    return exchange.status === Backend.Idle || !this.isDoubtful(server);
+  }
+
+  /** A transaction that is over may have changed its client's session, and what has become of that was not found out. */
+  private isDoubtful({ exchange, isProbing, isSuspect }: LostServer): boolean {
+    if (isProbing || !isSuspect) return isProbing;
     // What has not been answered has left nothing that its client relies on, nor has what is rolled back.
-    return exchange.status === Backend.Idle ? this.batch >= exchange.oldestBatch : this.isInBlock;
+    return exchange.status === Backend.Idle ? this.batch < exchange.oldestBatch : !this.isInBlock;
   }
 
   /** Something may be committed by what is under way. */

@@ -29,6 +29,23 @@ export function outcomeUnknown(reason: string): ErrorFields {
   };
 }
 
+/**
+ * A transaction was over that may have changed the session, and the server could not be asked for that any more.
+ * @param requestInFlight something that the client has asked for behind it was under way
+ */
+export function sessionInDoubt(reason: string, requestInFlight: boolean): ErrorFields {
+  const fate = requestInFlight
+    ? 'A request was under way; whether it took effect is not known.'
+    : 'This statement was not run.';
+  return {
+    severity: 'ERROR',
+    code: requestInFlight ? SqlState.transaction_resolution_unknown : SqlState.connection_failure,
+    message: `connection to server was lost: ${reason}`,
+    detail: `${fate} The last transaction before it is over; what it has set in this session, if anything, is lost.`,
+    hint: 'Set it again, or begin a new session.',
+  };
+}
+
 /** PostgreSQL's words for a statement in a transaction block that has failed. */
 export const ABORTED: ErrorFields = {
   severity: 'ERROR',

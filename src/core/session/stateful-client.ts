@@ -23,11 +23,12 @@ import type { Statement } from '../statements.js';
 import { LostBlock } from './lost-block.js';
 import type { MessageHandler } from './message-handler.js';
 import { forgetOthersSequences } from './sequence-reads.js';
-import { ABORTED, blockLost, ENDS_OF_SERVERS, outcomeUnknown } from './session-errors.js';
+import { ABORTED, blockLost, ENDS_OF_SERVERS, outcomeUnknown, sessionInDoubt } from './session-errors.js';
 import { takenName } from './sql-statements.js';
 import { strictRefusal } from './strict-mode.js';
 import { textRules } from './text-rules.js';
 import { UnservedRequests } from './unserved-requests.js';
+import { UntoldLoss } from './untold-loss.js';
 import { type TrackedClient, VirtualSession } from './virtual-session.js';
 
 /** The client's prepared statements, as far as servers' answers concern them. */
@@ -229,6 +230,8 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
    */
   protected staysBehind({
     mayStay,
+    isDoubtful,
+    requestInFlight,
     mayHaveCommitted,
     reason,
     owed,
@@ -236,18 +239,22 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
   }: ServerLoss): boolean {
     if (!mayStay || !this.staysWithoutServer) return false;
     const { exchange } = owed;
+    if (isDoubtful) this.virtual?.lost();
     this.idleSince = this.context.io.now();
     this.dropBody();
     this.listener?.linkEnded();
     const isInBlock = exchange.status !== Backend.Idle && !mayHaveCommitted;
-    const isOwed = exchange.batchOpen || !(exchange.outstanding === 0 || exchange.owesOwnAlone);
+    const isOwed = exchange.batchOpen || (requestInFlight && !exchange.owesOwnAlone);
     if (!isInBlock && !isOwed) {
+      // A Sync may have been sent behind the gateway's question.
+      if (isDoubtful) new UntoldLoss(this, buildErrorResponse(sessionInDoubt(reason, false))).answer(owed);
       this.answersCame();
       return true;
     }
     if (isInBlock && before !== null) this.restoreParameters(before);
     const isFailed = exchange.status === Backend.InFailedTransaction && !isOwed;
-    const error = isFailed ? ABORTED : isInBlock ? blockLost(reason) : outcomeUnknown(reason);
+    const unknown = isDoubtful ? sessionInDoubt(reason, true) : outcomeUnknown(reason);
+    const error = isFailed ? ABORTED : isInBlock ? blockLost(reason) : unknown;
     const message = buildErrorResponse(error);
     const requests = isInBlock
       ? new LostBlock(this, message, exchange.skipping, isFailed)

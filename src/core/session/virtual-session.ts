@@ -86,6 +86,11 @@ export class VirtualSession {
     this.customSettings = null;
   }
 
+  /** The server was lost before it could say what the session holds: it goes on as it was before. */
+  lost(): void {
+    this.lasting &= this.pins;
+  }
+
   /** What the server has said of the session. */
   found(found: FoundState | null): void {
     const server = this.client.link as ServerConnection;

@@ -1,0 +1,27 @@
+/**
+ * A client between two transactions whose session may have lost something with its server connection, of which it has not been
+ * told yet: that is the answer to what it asks next, and that is all.
+ */
+import type { Owed } from '../link.js';
+import * as Request from '../server/request-queue.js';
+import { UnservedRequests } from './unserved-requests.js';
+
+export class UntoldLoss extends UnservedRequests {
+  private isTold = false;
+
+  /** Nothing but a Sync may be owed, which asks for nothing. */
+  override answer({ exchange }: Owed): void {
+    for (; exchange.outstanding > 0; exchange.complete())
+      if ((exchange.first & Request.SWALLOWED) === 0) this.ready();
+  }
+
+  protected override refuse(): void {
+    super.refuse();
+    this.isTold = true;
+  }
+
+  protected override ready(): void {
+    if (this.isTold) this.finish();
+    super.ready();
+  }
+}
