@@ -5,6 +5,7 @@ import { CONFIGURATION_CHANGED, PAUSED } from './close-reasons.js';
 import type { CommandOutcome, GatewayCommand } from './command.js';
 import type { GatewayContext } from './context.js';
 import type { Database, Databases } from './databases.js';
+import { DRAIN_REST_MS } from './limits.js';
 import type { Listening } from './listening/listening.js';
 import type { Pool } from './pool/pool.js';
 import type { Clusters } from './route/clusters.js';
@@ -40,6 +41,9 @@ export class Administration {
   private readonly administered: Administered;
   private readonly pending: Pending[] = [];
   private drainDeadline = Number.POSITIVE_INFINITY;
+  /** Who has rested for so long is ended, in ms, but nobody before `drainLookAt`. */
+  private drainRestMs = DRAIN_REST_MS;
+  private drainLookAt = 0;
   private closing = false;
 
   constructor(administered: Administered) {
@@ -228,25 +232,32 @@ export class Administration {
       context.farewell = SHUTTING_DOWN;
       for (const { link } of sessions) if (link !== null) endAtBoundary(link);
     }
-    this.closeDrained(context.io.now());
+    if (deadlineMs > 0) this.drainRestMs = Math.min(DRAIN_REST_MS, deadlineMs / 2);
+    // What had come before is read by then.
+    this.drainLookAt = context.io.now() + 1;
     // Connections that have not logged in by then are nobody's.
     this.when(() => onlyConsoles(sessions), done, deadlineMs);
   }
 
-  /** Closes clients between two transactions, and all of them when their time is over. Returns when to look again. */
+  /** Closes clients that rest between two transactions, and all of them when their time is over. Returns when to look again. */
   private closeDrained(now: number): number {
     const isLate = now >= this.drainDeadline;
     if (this.draining === 'servers') this.closeWaiting();
     if (this.draining !== 'transactions' && !isLate) return this.drainDeadline;
+    if (!isLate && now < this.drainLookAt) return Math.min(this.drainLookAt, this.drainDeadline);
+    let next = now + this.drainRestMs;
     this.closing = true;
     for (const session of [...this.administered.sessions]) {
       // Who logs in is refused when that is known to be no cancel request, which gets no answer.
       if (session.console !== null || session.phase === 'login') continue;
-      if (isLate || isBetweenTransactions(session)) session.fail(SHUTTING_DOWN);
+      const due = isBetweenTransactions(session) ? restsSince(session) + this.drainRestMs : next;
+      if (isLate || now >= due) session.fail(SHUTTING_DOWN);
+      else next = Math.min(next, due);
     }
     this.closing = false;
+    this.drainLookAt = next;
     // Once it has passed nothing more is due by itself.
-    return isLate ? Number.POSITIVE_INFINITY : this.drainDeadline;
+    return isLate ? Number.POSITIVE_INFINITY : Math.min(next, this.drainDeadline);
   }
 
   /** Nobody is given a server connection any more. */
@@ -307,9 +318,15 @@ const NO_MORE_SERVERS: ErrorFields = {
   message: 'server shutting down',
 };
 
-function isBetweenTransactions({ phase, link, waiting, listener }: Session): boolean {
-  const isOwed = waiting || listener?.isReadyHeld === true;
+/** Nothing of it is unanswered or has begun to arrive. */
+function isBetweenTransactions({ phase, link, waiting, isBlocked, heldBytes, midMessage }: Session): boolean {
+  const isOwed = waiting || isBlocked || heldBytes > 0 || midMessage;
   return phase === 'ready' && !isOwed && (link === null || link.isClean);
+}
+
+/** In ms; only meaningful between two transactions. */
+function restsSince({ link, idleSince }: Session): number {
+  return link === null ? idleSince : Math.max(idleSince, link.timing.requestedAt);
 }
 
 /** A link that would last (pool_mode session, PREPARE in SQL) ends with its transaction, and nobody inherits it. */

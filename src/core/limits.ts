@@ -57,6 +57,12 @@ export const STATEMENTS_PER_CLIENT_MAX = 100_000;
 /** How long a server may say nothing to a client that will send no more and waits for its last answers, in ms. */
 export const LAST_ANSWERS_MS_MAX = 10_000;
 
+/**
+ * A gateway that is being drained ends a client behind an answer, since few have sent their next statement by then, or
+ * when it has rested for so long, in ms.
+ */
+export const DRAIN_REST_MS = 500;
+
 /** Cancel requests that are under way to servers at one time; more are dropped, as a lost packet would be. */
 export const CANCELS_IN_FLIGHT_MAX = 1000;
 

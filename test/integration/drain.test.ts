@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { buildSslRequest } from '../../src/wire/startup.js';
 import { errorOf, firstError, singleValue, typesOf } from '../harness/backend-message.js';
 import * as send from '../harness/frontend-message.js';
@@ -66,6 +67,36 @@ onEveryDriver('a drain after SIGTERM', {}, (stage) => {
     await ended(gateway);
     assert.equal(gateway.exitCode, 0);
     client.destroy();
+  });
+
+  test('never ends a client that has begun to ask, or works at a steady pace', async () => {
+    const gateway = await start({ drain_timeout: 60 });
+    const late = await RawClient.login(gateway);
+    const question = send.query('SELECT 12');
+    late.send(question.subarray(0, 9));
+    const idle = await RawClient.login(gateway);
+    let answered = 0;
+    const work = async (): Promise<string> => {
+      const client = await RawClient.login(gateway);
+      for (;;) {
+        const answer = typesOf(await client.query('SELECT 1'));
+        if (answer !== 'TDCZ') return `in place of an answer: ${answer}`;
+        answered += 1;
+        // What a client does between its statements.
+        await setTimeout(1);
+        if (client.arrived.length > 0) return typesOf(await client.untilEnd());
+      }
+    };
+    const working = Promise.all(Array.from({ length: 20 }, work));
+    await until('some work', () => answered > 100);
+    gateway.signal('SIGTERM');
+    assert.deepEqual(new Set(await working), new Set(['E']));
+    assert.equal(typesOf(await idle.untilEnd()), 'E');
+    late.send(question.subarray(9));
+    assert.equal(typesOf(await late.untilEnd()), 'TDCZE');
+    await ended(gateway);
+    assert.equal(gateway.exitCode, 0);
+    late.destroy();
   });
 
   test('ends a session of pool_mode session with its transaction', async () => {

@@ -47,7 +47,7 @@ export const endingSettings = {
   }),
   drain_timeout: seconds(ENDING, 20, {
     description:
-      'After `drain_delay`, no client is accepted any more, each client is closed when it is between two transactions, and those that still run a transaction after this time are closed too. 0: at once.',
+      'After `drain_delay`, no client is accepted any more, each client is closed behind its transaction, or when it rests, and those that still run a transaction after this time are closed too. 0: at once.',
     pgbouncer: OURS,
   }),
 };

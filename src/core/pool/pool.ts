@@ -256,8 +256,8 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     const client = server.link as Session;
     server.unbind();
     client.released();
-    if (this.context.farewell !== null) client.fail(this.context.farewell);
     client.idleSince = this.context.io.now();
+    if (this.context.farewell !== null && !client.hasMore) client.fail(this.context.farewell);
     // A drain ends the links of sessions that would keep their server connection, too.
     if (this.worksBetweenLinks || server.needsReset) this.cleaning.clean(server);
     else this.available(server);

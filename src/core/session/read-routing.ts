@@ -62,6 +62,8 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   preferred: RouteNode | null = null;
   /** Something of the running unit's answer has reached the client. */
   isAnswered = false;
+  /** The unit ends in front of another one that has come. */
+  hasNext = false;
   private readonly context: GatewayContext;
   private readonly client: Client;
   private readonly routes: Routes<Client>;
@@ -290,7 +292,9 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     const link = this.client.link as ServerConnection;
     if (link.exchange.outstanding === 0) {
       if (link.status !== Backend.Idle) return this.goOnInTransaction(type, total, bytes, position, end);
+      this.hasNext = true;
       link.releaseIfIdle();
+      this.hasNext = false;
       // What has been left there by a function that claims to leave nothing is no reason to stay.
       if (this.client.link !== null && link.exchange.outstanding === 0) this.leaveStandby();
       // It has ended: this is a unit of its own.

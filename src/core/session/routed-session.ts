@@ -18,6 +18,11 @@ export abstract class RoutedSession<Self extends RoutedClient> extends Listening
     return this.routing?.moves(error) === true;
   }
 
+  /** It has sent more than has been passed on, or a part of it. */
+  get hasMore(): boolean {
+    return this.isBlocked || this.heldBytes > 0 || this.routing?.hasNext === true;
+  }
+
   get survivesLoss(): boolean {
     return this.link !== null && this.routing?.survivesLossOf(this.link.exchange) === true;
   }
