@@ -42,8 +42,20 @@ export async function synchronize(
   // Where that is late commits wait for nobody's standby a little longer, and that is all.
   await server.reloadSoon({ synchronousStandbyNames: target });
   if (target === '') await untilCommits(server, 'pass');
-  else await untilCounting(server, standbys);
+  else {
+    await untilCounting(server, standbys);
+    await letWaitingGo(server);
+  }
   return Number(row!.lsn);
+}
+
+/**
+ * A WAL sender lets commits go when its standby reports, and standbys report new WAL at once, all else seconds later
+ * (`wal_receiver_status_interval`). Where everybody waits for a commit that was reported while nobody counted there is no new
+ * WAL. So this makes some: a commit that waits for nobody.
+ */
+async function letWaitingGo(server: Server): Promise<void> {
+  await server.query(`SELECT pg_logical_emit_message(true, 'sluice', '')`);
 }
 
 /** Until those WAL senders count whose standbys are named, and no others. */
