@@ -16,8 +16,11 @@ export class FaultProxy {
   pieceBytes = 0;
   /** What has come from the clients, while it is not null. */
   heard: string | null = null;
+  /** Where new connections lead. */
+  target: ProxyTarget;
+  /** Non-null: the first of these in what the server says is replaced by the other, which is as long. */
+  disguise: readonly [string, string] | null = null;
   readonly #server: Server;
-  readonly #target: ProxyTarget;
   readonly #sockets = new Set<Socket>();
   /** Those of them that lead to the server. */
   readonly #servers = new Set<Socket>();
@@ -28,7 +31,7 @@ export class FaultProxy {
   private constructor(port: number, target: ProxyTarget) {
     this.port = port;
     this.path = 'path' in target ? `${target.path}.proxy` : '';
-    this.#target = target;
+    this.target = target;
     this.#server = createServer({ allowHalfOpen: true }, (client) => this.#join(client));
   }
 
@@ -84,7 +87,7 @@ export class FaultProxy {
       reset(client);
       return;
     }
-    const server = createConnection({ ...this.#target, allowHalfOpen: true });
+    const server = createConnection({ ...this.target, allowHalfOpen: true });
     this.#servers.add(server);
     server.on('close', () => this.#servers.delete(server));
     client.on('data', (chunk: Buffer) => {
@@ -94,11 +97,18 @@ export class FaultProxy {
     this.#pass(server, client);
   }
 
+  #disguised(chunk: Buffer): Buffer {
+    if (this.disguise === null) return chunk;
+    const [name, other] = this.disguise;
+    return Buffer.from(chunk.toString('latin1').replaceAll(name, other), 'latin1');
+  }
+
   #pass(from: Socket, to: Socket): void {
     this.#sockets.add(from);
     from.setNoDelay(true);
     if (this.#stalled || (this.#muted && this.#servers.has(from))) from.pause();
-    from.on('data', (chunk: Buffer) => {
+    from.on('data', (came: Buffer) => {
+      const chunk = this.#servers.has(from) ? this.#disguised(came) : came;
       const step = this.pieceBytes > 0 ? this.pieceBytes : chunk.length;
       for (let at = 0; at < chunk.length; at += step) to.write(chunk.subarray(at, at + step));
     });

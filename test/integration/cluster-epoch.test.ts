@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { describeMessage, errorOf, rowsOf, singleValue, typesOf } from '../harness/backend-message.js';
 import { availableDrivers } from '../harness/drivers.js';
-import { GatewayUnderTest } from '../harness/gateway-under-test.js';
+import { FaultProxy } from '../harness/fault-proxy.js';
+import { GatewayUnderTest, withGateway } from '../harness/gateway-under-test.js';
 import { PostgresServer } from '../harness/postgres-server.js';
 import { PublishedCluster } from '../harness/published-cluster.js';
 import { RawClient } from '../harness/raw-client.js';
@@ -47,6 +48,34 @@ describe('a cluster whose store names the primary', () => {
     await cluster?.stop();
     await second?.discard();
     await first?.discard();
+  });
+
+  test('a server that does not say that it is a standby (PostgreSQL 13) is asked before it is used', async () => {
+    const proxy = await FaultProxy.start(first);
+    proxy.disguise = ['in_hot_standby', 'in_old_servers'];
+    const options = {
+      io,
+      server: [`app=postgres:///app?nodes=${proxy.host}:${proxy.port}`],
+      settings: { server_login_retry: '100ms' },
+      expectedTrouble: [/the server is a standby/],
+    };
+    try {
+      await withGateway(options, async (old) => {
+        const [running, other] = [await RawClient.login(old), await RawClient.login(old)];
+        await running.query('BEGIN; INSERT INTO facts VALUES (0)');
+        // What the gateway knows of the node is what the first server has said.
+        proxy.target = second;
+        const written = other.query('INSERT INTO facts VALUES (0)');
+        await until('the standby to be found out', () => /the server is a standby/.test(old.log));
+        proxy.target = first;
+        assert.equal(typesOf(await written), 'CZ');
+        await running.query('ROLLBACK');
+        await running.close();
+        await other.close();
+      });
+    } finally {
+      await proxy.stop();
+    }
   });
 
   test('while nobody leads requests wait, are refused in time, and their clients stay', async () => {

@@ -1,5 +1,5 @@
 /**
- * The queries of our own on server connections without a client: `connect_query` on a new one, `server_check_query` on
+ * The queries of our own on server connections without a client: whether a new one leads to the primary, `connect_query` on it, `server_check_query` on
  * one that has rested for long, ROLLBACK and the reset query behind a client. One whose state is in doubt is closed. In
  * session mode so is one that has become another than it was when it was new, unless `session_state` is `classic`.
  */
@@ -9,6 +9,7 @@ import type { GatewayContext } from '../context.js';
 import type { OwnQuery } from '../server/exchange.js';
 import type { OwnWork } from '../server/pool-place.js';
 import type { ServerConnection } from '../server/server-connection.js';
+import { IS_STANDBY } from './login-failure.js';
 import type { PoolLimits } from './pool-limits.js';
 import { FreshAnswer, REMAINS_QUESTION } from './remains.js';
 
@@ -27,6 +28,11 @@ export interface CleanedPool {
 }
 
 const DISCARD_ALL = 'DISCARD ALL';
+/** A parameter that servers report since PostgreSQL 14. */
+export const IN_RECOVERY = 'in_hot_standby';
+const RECOVERY_QUESTION = 'SELECT pg_catalog.pg_is_in_recovery()';
+/** The DataRow that answers it on a primary: one column of one byte. */
+const NOT_IN_RECOVERY = '\x00\x01\x00\x00\x00\x01f';
 
 export class Cleaning {
   /** Server connections that are being tested: whoever waits may get one of them. */
@@ -42,6 +48,13 @@ export class Cleaning {
 
   /** Prepares a server connection that has just been logged in for its first client. */
   begin(server: ServerConnection): void {
+    // Servers say by themselves whether they are standbys since PostgreSQL 14. What is none can't become one without a restart.
+    const isSilent = this.pool.limits.wantsPrimary && !server.parameters.values.has(IN_RECOVERY);
+    if (isSilent) this.run(server, 'recovery question', RECOVERY_QUESTION);
+    else this.connect(server);
+  }
+
+  private connect(server: ServerConnection): void {
     const { connectQuery } = this.pool.limits;
     if (connectQuery === null) this.learn(server);
     else this.run(server, 'connect', connectQuery);
@@ -85,6 +98,10 @@ export class Cleaning {
     const work = server.place.ownWork;
     this.left(server);
     switch (work) {
+      case 'recovery question':
+        if (error === null && row === NOT_IN_RECOVERY) return this.connect(server);
+        server.place.ownWork = work;
+        return server.openingFailed(error ?? IS_STANDBY);
       case 'connect':
         // As in PgBouncer, it is no reason not to use the connection.
         if (error !== null) this.reportFailure('connect_query failed', error);

@@ -28,7 +28,7 @@ import type { Session } from '../session/session.js';
 import type { ClientPool } from '../session/session-owner.js';
 import { align, alignmentDone } from './alignment.js';
 import type { Capacity, CappedPool, Share } from './capacity.js';
-import { Cleaning } from './cleaning.js';
+import { Cleaning, IN_RECOVERY } from './cleaning.js';
 import { Deadlines } from './deadlines.js';
 import { Greetings } from './greetings.js';
 import { Launching } from './launching.js';
@@ -42,9 +42,6 @@ import { RestingServers } from './resting-servers.js';
 import { serverStartup } from './server-startup.js';
 import { mayLinkAtLogin, takeUntouched } from './session-links.js';
 import { WaiterQueue } from './waiter-queue.js';
-
-/** A parameter that servers report since PostgreSQL 14. */
-export const IN_RECOVERY = 'in_hot_standby';
 
 export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMembers, CappedPool {
   readonly identity: PoolIdentity;

@@ -6,7 +6,8 @@ import type { ErrorFields } from '../../wire/error-fields.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { StandbyServers } from '../session/routed-client.js';
 import type { Session } from '../session/session.js';
-import { IN_RECOVERY, Pool } from './pool.js';
+import { IN_RECOVERY } from './cleaning.js';
+import { Pool } from './pool.js';
 
 export class StandbyPool extends Pool implements StandbyServers<Session> {
   /** There may be another one for the same clients. */

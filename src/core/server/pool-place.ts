@@ -3,7 +3,16 @@
 import { PINNED_PROBE_MS } from '../limits.js';
 
 /** A query of the gateway's own on a server connection without a client. */
-export type OwnWork = 'connect' | 'first question' | 'test' | 'rollback' | 'reset' | 'last question';
+export type OwnWork =
+  | 'recovery question'
+  | 'connect'
+  | 'first question'
+  | 'test'
+  | 'rollback'
+  | 'reset'
+  | 'last question';
+
+const OPENING: ReadonlySet<OwnWork> = new Set(['recovery question', 'connect', 'first question']);
 
 /** Where a server connection stands in its pool. */
 export class PoolPlace {
@@ -28,7 +37,7 @@ export class PoolPlace {
 
   /** It has been logged in, and is not ready for clients yet. */
   get isOpening(): boolean {
-    return this.ownWork === 'connect' || this.ownWork === 'first question';
+    return this.ownWork !== null && OPENING.has(this.ownWork);
   }
 
   /** Not all that pins a link is taken back by a statement that shows it (a cursor is closed, a table dropped by a function). */
