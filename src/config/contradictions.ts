@@ -9,7 +9,7 @@ import type { ConfigDialect } from './sources.js';
 /** With these, somebody can log in only if the gateway knows of a user. */
 const NEEDS_USERS: ReadonlySet<string> = new Set(['plain', 'md5', 'scram-sha-256']);
 
-const NODES_AND_HOST = 'a database has either host and port, or nodes or a cluster';
+const NODES_AND_HOST = 'a database has either host and port, or nodes, nodes_from or a cluster';
 const TARGET_WITHOUT_NODES = 'target_session_attrs chooses among nodes, and there are none';
 const SAME_NODE = 'two nodes have the same name, or the same host and port';
 
@@ -59,12 +59,12 @@ function aboutDatabases({ dialect, values, origins }: CheckedParts): Problem[] {
 
 function aboutNodes(
   name: string,
-  { nodes, cluster, host: only, port, target_session_attrs: target }: DatabaseValues,
+  { nodes, nodes_from, cluster, host: only, port, target_session_attrs: target }: DatabaseValues,
   origins: OriginMap,
 ): Problem[] {
   const path = ['databases', name, 'nodes'];
   const messages: string[] = [];
-  const hasNodes = nodes !== undefined || cluster !== undefined;
+  const hasNodes = nodes !== undefined || nodes_from !== undefined || cluster !== undefined;
   const hasHost = only !== DEFAULT_PLACE.host || port !== DEFAULT_PLACE.port;
   if (hasNodes && hasHost) messages.push(NODES_AND_HOST);
   if (!hasNodes && target !== undefined) messages.push(TARGET_WITHOUT_NODES);

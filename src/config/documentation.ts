@@ -1,6 +1,7 @@
 /** docs/configuration.md and the JSON Schema, made from the schema so that they can't disagree with it. */
 import * as z from 'zod';
 import { agentSchema } from './agent-schema.js';
+import { nodesFromFields } from './schema/nodes-from.js';
 import { configSchema } from './schema.js';
 
 /** The part of a property's JSON Schema that the documentation uses. */
@@ -40,6 +41,7 @@ export function configMarkdown(): string {
     ([name, introduction]) => `## ${name}\n\n${introduction}\n\n${keyTable(entrySchema(schema, name))}`,
   );
   const cluster = `## cluster\n\n${CLUSTER_TEXT}\n\n${keyTable(schema.properties.cluster as ObjectSchema)}`;
+  lists.splice(1, 0, `## nodes_from\n\n${NODES_FROM_TEXT}\n\n${keyTable(nodesFromSchema())}`);
   return `${[INTRODUCTION, ...sections, ...lists, cluster, agentFile()].join('\n\n')}\n`;
 }
 
@@ -53,6 +55,11 @@ function agentFile(): string {
   const cluster: PropertySchema = { 'x-type': 'mapping', description: 'The section `cluster`, as above.' };
   const table = keyTable({ ...schema, properties: { ...properties, cluster } });
   return `## The agent's file\n\n${AGENT_TEXT}\n\n${table}`;
+}
+
+function nodesFromSchema(): ObjectSchema {
+  const options = { io: 'input', target: 'draft-2020-12' } as const;
+  return z.toJSONSchema(nodesFromFields, options) as unknown as ObjectSchema;
 }
 
 /** The mapping form of an entry of one of the lists. */
@@ -139,6 +146,19 @@ keys below may follow as parameters (\`?host=/run/postgresql&pool_size=5\`).
 As a flag it is \`--database URL\` or \`--database NAME=URL\`; without \`NAME=\` clients ask for the URL's database, and without that for any (\`*\`).
 
 PgBouncer: \`host\` is 127.0.0.1 where it is missing, not a unix socket.`;
+
+const NODES_FROM_TEXT = `Who says which nodes a database has: the key \`nodes_from\` of an entry of \`databases\`, with one of \`dns\`, \`patroni\`
+and \`repmgr\`. What follows from it stands in [routing.md](routing.md#nodes-that-come-and-go).
+
+\`\`\`yaml
+databases:
+  app: { nodes_from: { dns: db-nodes.default.svc.cluster.local:5432 } }
+  old: { nodes_from: { patroni: [https://10.0.0.1:8008, https://10.0.0.2:8008], ca_file: patroni-ca.pem } }
+  few: { nodes_from: { repmgr: "postgres://sluice:secret@10.0.0.1,10.0.0.2/repmgr" } }
+\`\`\`
+
+As a flag, and in a \`pgbouncer.ini\`, it is one text: \`dns:NAME:PORT\`, \`patroni:URL,URL\`, \`repmgr:URL\`. Relative
+paths of files count from the folder of the configuration file.`;
 
 const USERS_TEXT = `The users that may log in. With neither \`users\` nor \`auth_file\`, a user and password in an entry of \`databases\` are also
 what a client logs in with.

@@ -17,6 +17,7 @@ import { makeScramVerifier, parseScramVerifier, saslPrep } from '../wire/scram.j
 import { coreAuthType, ldapServer } from './authentication.js';
 import { type KnownUser, MD5_SECRET } from './known-users.js';
 import type { SluiceConfig } from './load.js';
+import { nodesFromName } from './schema/nodes-from.js';
 import { POOL_SIZE_MAX } from './schema/pooling.js';
 import type { NodeValues } from './schema/routing.js';
 import type { ConfigValues, DatabaseValues, UserValues } from './schema.js';
@@ -233,13 +234,16 @@ function makeDatabase(
   database: DatabaseValues,
   users: ReadonlyMap<string, UserSettings>,
 ): DatabaseSettings {
+  const source = database.nodes_from;
   // Those of a cluster come from its store.
-  const nodes = database.nodes?.map(makeNode) ?? (database.cluster === undefined ? null : []);
+  const areFound = database.cluster !== undefined || source !== undefined;
+  const nodes = database.nodes?.map(makeNode) ?? (areFound ? [] : null);
   return Object.freeze<DatabaseSettings>({
     name,
     addresses: nodes?.map(({ address }) => address) ?? serverAddresses(database),
     nodes,
     cluster: database.cluster ?? null,
+    nodesFrom: source === undefined ? null : nodesFromName(source),
     target: database.target_session_attrs ?? 'primary',
     consistency: database.consistency ?? null,
     loadBalanceHosts: database.load_balance_hosts ?? 'round-robin',

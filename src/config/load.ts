@@ -9,6 +9,7 @@ import { contradictions } from './contradictions.js';
 import { readHba } from './hba.js';
 import { collectUsers, type KnownUser } from './known-users.js';
 import { type ListenAddress, listenAddresses, parseListenFlag } from './listen-address.js';
+import { type NodesFrom, readNodesFrom } from './nodes-from.js';
 import type { OriginMap } from './origin-map.js';
 import { ConfigError, formatProblem, type Problem } from './problem.js';
 import { type ConfigValues, FILE_SETTINGS } from './schema.js';
@@ -37,6 +38,8 @@ export interface SluiceConfig {
   readonly hba: readonly HbaRule[];
   /** The cluster whose nodes serve databases, and its store; null: the file names none. Holds secrets. */
   readonly cluster: ClusterAccess | null;
+  /** Whom to ask which nodes there are (`nodes_from`), by the names of the sources. Holds secrets. */
+  readonly nodesFrom: ReadonlyMap<string, NodesFrom>;
   /** What `client_tls_*` and `server_tls_*` name, read and tried out. */
   readonly tls: TlsConfiguration;
   /** After a SET: why `tls` is still what it was before; nothing: it is what the settings say. Among the warnings, too. */
@@ -85,6 +88,7 @@ export async function assembleConfig(
   const users = collectUsers({ dialect, values, origins: tree.origins }, listed, problems, listProblems);
   const cluster =
     values.cluster === undefined ? null : await readClusterAccess(values.cluster, tree.origins, problems);
+  const nodesFrom = await readNodesFrom(values, tree.origins, problems);
   const hba = await readHba(values, tree.origins, listProblems);
   const { tls, unapplied } = await loadTls(values, tree.origins, problems, former);
   problems.push(
@@ -94,7 +98,8 @@ export async function assembleConfig(
   if (problems.length > 0) throw new ConfigError(problems);
   const unappliedTls = unapplied.map(formatProblem);
   const warnings = [...listProblems.map(formatProblem), ...unappliedTls];
-  return { dialect, values, listen, users, hba, cluster, warnings, sources, gathered, tls, unappliedTls };
+  const parts = { users, hba, cluster, nodesFrom, tls, unappliedTls };
+  return { dialect, values, listen, ...parts, warnings, sources, gathered };
 }
 
 /** The schema's problems and those of the flags are told together. */

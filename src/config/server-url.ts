@@ -23,6 +23,7 @@ const PARAMETERS = [
   'session_state',
   'on_pin',
   'nodes',
+  'nodes_from',
   'cluster',
   'target_session_attrs',
   'consistency',

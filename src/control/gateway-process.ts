@@ -23,11 +23,12 @@ import {
 import { SqlState } from '../wire/sqlstate.js';
 import { Authority } from './authentication/authority.js';
 import type { ClusterStatus } from './cluster/cluster-watch.js';
-import { Following } from './cluster/following.js';
+import type { DiscoveryStatus } from './discovery/discovery.js';
 import { EventLog, type GatewayEvent } from './event-log.js';
 import { explainListenError, StartError } from './listen-error.js';
 import { type Logger, logReport } from './logging.js';
 import { readMachineLimits } from './machine-limits.js';
+import { NodeLists } from './node-lists.js';
 import { type Explanation, Verdicts } from './routing/verdicts.js';
 import { giveSocketsToGroup } from './socket-group.js';
 import { type Inheritance, reactorPlaces } from './takeover/inherited-sockets.js';
@@ -65,6 +66,8 @@ export interface RunningGateway {
   reload(config: SluiceConfig): Promise<void>;
   /** What the store of the cluster says of who leads; null: no database belongs to one. */
   readonly cluster: ClusterStatus | null;
+  /** What the sources say that `nodes_from` names. */
+  readonly nodeSources: readonly DiscoveryStatus[];
   /** What has happened to the nodes and the cluster, the oldest first. */
   readonly events: readonly GatewayEvent[];
   snapshot(detail?: SnapshotDetail): Promise<Snapshot>;
@@ -102,14 +105,15 @@ export async function startGateway(
   sayIfSlow(config, logger);
   const settings = await toGatewaySettings(config);
   const console = { answer: notOpen };
-  const authority = new Authority(config, logger);
+  const nodeLists = new NodeLists();
+  const authority = new Authority(config, logger, (name) => nodeLists.addressesOf(name));
   const verdicts = new Verdicts((message) => logger.warn(message));
   const events = new EventLog();
   const onReport = (report: Report): void => {
     events.note(report);
     logReport(logger, report);
   };
-  const answerers = { console, authority, verdicts, events, onReport };
+  const answerers = { console, authority, verdicts, events, nodeLists, onReport };
   const listen = await reactorPlaces(config.listen, inheritance, logger);
   const reactor = await openReactor({ ...config, listen }, settings, answerers);
   await giveSocketsToGroup(config, logger);
@@ -144,6 +148,7 @@ interface Answerers {
   readonly authority: Authority;
   readonly verdicts: Verdicts;
   readonly events: EventLog;
+  readonly nodeLists: NodeLists;
   readonly onReport: (report: Report) => void;
 }
 
@@ -194,7 +199,7 @@ class GatewayProcess implements RunningGateway {
   readonly #authority: Authority;
   readonly #verdicts: Verdicts;
   readonly #events: EventLog;
-  readonly #following: Following;
+  readonly #nodeLists: NodeLists;
   #config: SluiceConfig;
   #settings: GatewaySettings;
   #stopped: Promise<void> | null = null;
@@ -203,14 +208,12 @@ class GatewayProcess implements RunningGateway {
     config: SluiceConfig,
     settings: GatewaySettings,
     reactor: ReactorHandle,
-    { console, authority, verdicts, events, onReport }: Answerers,
+    { console, authority, verdicts, events, nodeLists, onReport }: Answerers,
     logger: Logger,
   ) {
     this.#events = events;
-    this.#following = new Following({
-      tell: (news, heardAt) => reactor.hear(news, heardAt),
-      report: onReport,
-    });
+    this.#nodeLists = nodeLists;
+    nodeLists.serve(reactor, onReport);
     this.#console = console;
     this.#authority = authority;
     this.#verdicts = verdicts;
@@ -224,7 +227,7 @@ class GatewayProcess implements RunningGateway {
     this.#settings = settings;
     this.#reactor = reactor;
     this.#logger = logger;
-    this.#following.configure(config);
+    this.#nodeLists.configure(config);
   }
 
   get config(): SluiceConfig {
@@ -252,11 +255,15 @@ class GatewayProcess implements RunningGateway {
     this.#config = config;
     this.#authority.configure(config);
     this.#reactor.applySettings(settings, config.tls, socketSettings(config.values));
-    this.#following.configure(config);
+    this.#nodeLists.configure(config);
   }
 
   get cluster(): ClusterStatus | null {
-    return this.#following.status;
+    return this.#nodeLists.cluster;
+  }
+
+  get nodeSources(): readonly DiscoveryStatus[] {
+    return this.#nodeLists.sources;
   }
 
   get events(): readonly GatewayEvent[] {
@@ -287,7 +294,7 @@ class GatewayProcess implements RunningGateway {
 
   stop(): Promise<void> {
     this.#authority.close();
-    this.#following.close();
+    this.#nodeLists.close();
     this.#stopped ??= this.#reactor.shutdown();
     return this.#stopped;
   }

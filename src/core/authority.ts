@@ -12,6 +12,8 @@ import type { UserSecret } from './settings.js';
 export interface AuthTarget {
   /** Tried in their order. */
   readonly addresses: readonly ServerAddress[];
+  /** The cluster, or the source of nodes, that knows of servers to try before; null: there is none. */
+  readonly nodesOf: string | null;
   /** The database's name on the server. */
   readonly database: string;
   readonly user: string;

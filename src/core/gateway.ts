@@ -35,6 +35,7 @@ import { Pools } from './pools.js';
 import type { Clusters } from './route/clusters.js';
 import type { DatabaseShapes } from './route/database-shapes.js';
 import type { ClusterNews } from './route/epoch.js';
+import type { FoundNodes } from './route/found-nodes.js';
 import { LearntScramKeys } from './scram-keys.js';
 import type { ServerConnection } from './server/server-connection.js';
 import { ServerLogin } from './server/server-login.js';
@@ -456,6 +457,11 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
   /** The store of a cluster has been read, `ageMs` ago. */
   clusterHeard(news: ClusterNews, ageMs: number): void {
     this.clusters.heard(news, ageMs);
+  }
+
+  /** Which nodes there are, as the source of some databases says. */
+  nodesFound(found: FoundNodes): void {
+    this.clusters.found(found);
   }
 
   snapshot(detail: SnapshotDetail = 'figures'): Snapshot {

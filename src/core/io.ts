@@ -65,7 +65,7 @@ export interface Report {
 }
 
 /** What the gateway sees happen to a cluster and does about it. */
-export type NodeEvent = 'role' | 'epoch' | 'store' | 'hold' | 'release' | 'cut' | 'refused';
+export type NodeEvent = 'role' | 'epoch' | 'store' | 'hold' | 'release' | 'cut' | 'refused' | 'nodes';
 
 /** A connection in a log line, as PgBouncer writes it: `C-0x1a: app/alice@10.0.0.7:51234`. */
 export interface ReportSubject {

@@ -104,6 +104,8 @@ export interface DatabaseSettings {
   readonly nodes: readonly NodeSettings[] | null;
   /** The cluster whose store names the primary, and its nodes where `nodes` is empty; null: the nodes tell by themselves. */
   readonly cluster: string | null;
+  /** The name of the source that says which nodes there are, until then `nodes` does; null: there is none. */
+  readonly nodesFrom: string | null;
   /** Which of the nodes its clients reach (libpq's parameter of that name). */
   readonly target: TargetNodes;
   /** null: {@link GatewaySettings.consistency}. */
@@ -257,6 +259,7 @@ export const NO_DATABASE_SETTINGS = Object.freeze({
   loadBalanceHosts: 'round-robin',
   nodes: null,
   cluster: null,
+  nodesFrom: null,
   target: 'primary',
   consistency: null,
   localSocket: null,

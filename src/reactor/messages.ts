@@ -6,6 +6,7 @@ import type { CommandOutcome, GatewayCommand } from '../core/command.js';
 import type { ConsoleAnswer, ConsoleQuestion } from '../core/console.js';
 import type { KeyRequest, Report } from '../core/io.js';
 import type { ClusterNews } from '../core/route/epoch.js';
+import type { FoundNodes } from '../core/route/found-nodes.js';
 import type { GatewaySettings } from '../core/settings.js';
 import type { Snapshot, SnapshotDetail } from '../core/snapshot.js';
 import type { DriverName, Listener, OpenListener } from './driver.js';
@@ -35,6 +36,7 @@ export type ToWorker =
   | { readonly kind: 'command'; readonly id: number; readonly command: GatewayCommand }
   /** What a cluster's store says. `heardAt`: when it did, by the clock that all threads share, in ms. */
   | { readonly kind: 'cluster'; readonly id: number; readonly news: ClusterNews; readonly heardAt: number }
+  | { readonly kind: 'found'; readonly found: FoundNodes }
   | { readonly kind: 'console'; readonly id: number; readonly answer: ConsoleAnswer }
   | { readonly kind: 'authority'; readonly id: number; readonly answer: AuthorityAnswer }
   | { readonly kind: 'key'; readonly id: number; readonly key: Uint8Array | null }

@@ -12,6 +12,7 @@ import type { CommandOutcome, GatewayCommand } from '../core/command.js';
 import type { ConsoleAnswer, ConsoleQuestion } from '../core/console.js';
 import type { KeyRequest, Report } from '../core/io.js';
 import type { ClusterNews } from '../core/route/epoch.js';
+import type { FoundNodes } from '../core/route/found-nodes.js';
 import type { RouteAnswer, RouteQuestion } from '../core/route/route-questions.js';
 import type { GatewaySettings } from '../core/settings.js';
 import type { Snapshot, SnapshotDetail } from '../core/snapshot.js';
@@ -79,6 +80,8 @@ export interface ReactorHandle {
    * @throws when the reactor has ended
    */
   hear(news: ClusterNews, heardAt: number): Promise<void>;
+  /** Tells which nodes there are, as somebody else than these says. */
+  find(found: FoundNodes): void;
   /** @throws when the reactor has ended */
   snapshot(detail?: SnapshotDetail): Promise<Snapshot>;
   /**
@@ -186,6 +189,7 @@ async function startWith(
     hear: async (news, heardAt) => {
       await thread.ask({ kind: 'cluster', news, heardAt });
     },
+    find: (found) => thread.tell({ kind: 'found', found }),
     snapshot: (detail = 'figures') => thread.ask({ kind: 'snapshot', detail }) as Promise<Snapshot>,
     execute: (command) => thread.ask({ kind: 'command', command }) as Promise<CommandOutcome>,
     shutdown: () => thread.shutdown(),

@@ -108,6 +108,8 @@ class ReactorThread implements SlowWork {
       case 'cluster':
         this.#gateway.clusterHeard(message.news, sharedClock() - message.heardAt);
         return this.#answer(message.id, null);
+      case 'found':
+        return this.#gateway.nodesFound(message.found);
       case 'console':
         return this.#gateway.consoleAnswered(message.id, message.answer);
       case 'authority':

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { parseServerUrl, UrlError } from '../server-url.js';
 import { booleanWord, localSocketChoice, name, oneOf, portList, text, wholeNumber } from '../value-types.js';
 import { key, optionalCount, optionalSeconds, otherwise } from './entry.js';
+import { nodesFrom } from './nodes-from.js';
 import { ON_PIN, POOL_MODES, POOL_SIZE_MAX, SESSION_STATES } from './pooling.js';
 import { CONSISTENCIES, nodes, TARGETS } from './routing.js';
 
@@ -41,10 +42,15 @@ export const databaseFields = z.strictObject(
       'text',
       'The name of the `cluster` whose store says who the primary is. In place of `host` and `port`: its members are the nodes. `nodes` beside it give weights and zones, by name or place.',
     ),
+    nodes_from: key(
+      nodesFrom,
+      'one of dns, patroni, repmgr',
+      'In place of `host` and `port`: who says which nodes there are, as a mapping (see [nodes_from](#nodes_from)) or `KIND:...`. They come and go without a reload; who the primary is they say themselves. `nodes` beside it are those to begin with, and give weights and zones, by name or place.',
+    ),
     target_session_attrs: key(
       oneOf(TARGETS).optional(),
       `one of ${TARGETS.join(', ')}`,
-      'Of a database with `nodes` or a `cluster`: `primary`, the default, is where clients begin, and their reads are routed; with `standby` all that they send goes to a standby, and a write is refused; `prefer-standby` is the same, and the primary where no standby can serve.',
+      'Of a database with `nodes`, `nodes_from` or a `cluster`: `primary`, the default, is where clients begin, and their reads are routed; with `standby` all that they send goes to a standby, and a write is refused; `prefer-standby` is the same, and the primary where no standby can serve.',
     ),
     consistency: key(
       oneOf(CONSISTENCIES).optional(),

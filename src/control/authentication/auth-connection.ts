@@ -16,6 +16,8 @@ export interface AuthConnectionSettings {
   readonly searchPath: string;
   readonly connectTimeoutMs: number;
   readonly queryTimeoutMs: number;
+  /** Among the server's sessions; missing: that of `auth_query`. */
+  readonly applicationName?: string;
 }
 
 /** One row and its width; null: no row. */
@@ -87,7 +89,7 @@ export class AuthConnection {
       user: target.user,
       database: target.database,
       password: target.secret.password ?? '',
-      application_name: 'sluice auth_query',
+      application_name: settings.applicationName ?? 'sluice auth_query',
       ssl: encrypted ? tlsOptions(tls as TlsMaterial, host) : false,
       connectionTimeoutMillis: settings.connectTimeoutMs,
       query_timeout: settings.queryTimeoutMs,

@@ -5,7 +5,7 @@ import type { Logger } from '../logging.js';
 import { LdapLogin } from './ldap-login.js';
 import { LOOKUP_MS_MAX } from './limits.js';
 import { SystemUsers } from './system-users.js';
-import { type LookupSettings, UserLookups } from './user-lookups.js';
+import { type LookupSettings, type NodesOf, UserLookups } from './user-lookups.js';
 
 export class Authority {
   readonly #lookups: UserLookups;
@@ -13,9 +13,10 @@ export class Authority {
   #ldapReady: Promise<void>;
   readonly #systemUsers = new SystemUsers();
 
-  constructor(config: SluiceConfig, logger: Logger) {
+  /** @param nodesOf knows the servers of databases that have a cluster, or a source of nodes */
+  constructor(config: SluiceConfig, logger: Logger, nodesOf: NodesOf) {
     const warn = (message: string): void => logger.warn(message);
-    this.#lookups = new UserLookups(lookupSettings(config), warn);
+    this.#lookups = new UserLookups(lookupSettings(config), warn, nodesOf);
     this.#ldap = new LdapLogin(warn);
     this.#ldapReady = this.#ldap.configure(config.values.auth_ldap_ca_file);
   }

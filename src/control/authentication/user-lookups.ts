@@ -1,5 +1,6 @@
 /** `auth_query`: asks databases who their users are. Logins of one user that come together share one answer. */
 import type { AuthorityAnswer, AuthTarget, UserLookup } from '../../core/authority.js';
+import type { ServerAddress } from '../../core/io.js';
 import type { ErrorFields } from '../../wire/error-fields.js';
 import { SqlState } from '../../wire/sqlstate.js';
 import type { AuthConnectionSettings } from './auth-connection.js';
@@ -23,8 +24,12 @@ interface Known {
 
 type Warn = (message: string) => void;
 
+/** The servers that a cluster or a source of nodes knows of, in the order in which they are to be tried. */
+export type NodesOf = (name: string) => readonly ServerAddress[];
+
 export class UserLookups {
   readonly #warn: Warn;
+  readonly #nodesOf: NodesOf;
   readonly #secrets = new UserSecrets();
   /** Over all databases: a client may name any, and is nobody yet. */
   readonly #turns = new Turns(LOOKUPS_MAX);
@@ -32,9 +37,10 @@ export class UserLookups {
   readonly #known = new Map<string, Known>();
   #settings: LookupSettings;
 
-  constructor(settings: LookupSettings, warn: Warn) {
+  constructor(settings: LookupSettings, warn: Warn, nodesOf: NodesOf) {
     this.#settings = settings;
     this.#warn = warn;
+    this.#nodesOf = nodesOf;
   }
 
   /** Follows a reload: connections under other settings are closed when they have been used. */
@@ -77,7 +83,7 @@ export class UserLookups {
   async #ask({ target, query, userName }: UserLookup): Promise<AuthorityAnswer> {
     const { scramIterations } = this.#settings;
     try {
-      const ask = () => this.#connectionsTo(target).ask(query, userName);
+      const ask = () => this.#connectionsTo(this.#reachable(target)).ask(query, userName);
       const { columns, row } = await this.#turns.run(ask);
       if (columns !== 2) return this.#misfit(`expected 2 columns from auth_query, not ${columns}`);
       if (row === null) return { kind: 'unknownUser' };
@@ -88,6 +94,13 @@ export class UserLookups {
     } catch (error) {
       return this.#failed(error as Error & Partial<ErrorFields>);
     }
+  }
+
+  #reachable(target: AuthTarget): AuthTarget {
+    if (target.nodesOf === null) return target;
+    const known = this.#nodesOf(target.nodesOf);
+    const places = new Map([...known, ...target.addresses].map((place) => [JSON.stringify(place), place]));
+    return { ...target, addresses: [...places.values()] };
   }
 
   #connectionsTo(target: AuthTarget): AuthConnections {

@@ -2,6 +2,7 @@
 import type { Counters, Snapshot } from '../../core/snapshot.js';
 import type { ClusterStatus } from '../cluster/cluster-watch.js';
 import { stateOf } from '../console/cluster-tables.js';
+import type { DiscoveryStatus } from '../discovery/discovery.js';
 import type { Operator } from '../operator.js';
 import { SLUICE_VERSION } from '../version.js';
 
@@ -31,6 +32,8 @@ export interface Health extends Readiness {
   readonly pins: Snapshot['pins'] | null;
   /** What the store of the cluster says of who leads; null: there is none. */
   readonly cluster: (ClusterStatus & { readonly state: string }) | null;
+  /** What the sources say that `nodes_from` of databases names. */
+  readonly nodeSources: readonly DiscoveryStatus[];
   /** The nodes of databases that are routed, while these have clients, and where their reads have gone. */
   readonly routed: Snapshot['routed'] | null;
   /** How often PostgreSQL's parser was made anew, since a text had broken it or its memory had grown too large. */
@@ -77,6 +80,7 @@ export async function readHealth(operator: Operator): Promise<Health> {
     counters: snapshot?.counters ?? null,
     pins: snapshot?.pins ?? null,
     cluster: clusterOf(operator),
+    nodeSources: operator.gateway.nodeSources,
     routed: snapshot?.routed ?? null,
     parserReplacements: operator.gateway.parserReplacements,
   };

@@ -52,6 +52,8 @@ const CLUSTER: ClusterStatus = {
   },
 };
 
+const SOURCE = { source: 'dns db:5432', nodes: ['a', 'b'], leader: null, ageMs: 700, trouble: null };
+
 function poolOf(database: string): PoolSnapshot {
   return {
     ...{ database, user: 'u', poolMode: 'transaction', loadBalanceHosts: 'disable' },
@@ -102,7 +104,13 @@ function snapshotOf(databases: readonly string[]): Snapshot {
 }
 
 function metricsOf(snapshot: () => Promise<Snapshot>): GatewayMetrics {
-  const gateway = { snapshot, driver: 'node', cluster: CLUSTER, parserReplacements: 0 };
+  const gateway = {
+    snapshot,
+    driver: 'node',
+    cluster: CLUSTER,
+    nodeSources: [SOURCE],
+    parserReplacements: 0,
+  };
   const config = { values: { max_client_conn: 100 } };
   return new GatewayMetrics({
     isShuttingDown: false,
@@ -134,6 +142,7 @@ describe('the page of metrics', () => {
       'sluice_node_role{database="app",node="a",role="standby"}': 1,
       'sluice_node_role{database="app",node="a",role="primary"}': 0,
       'sluice_node_lag_seconds{database="app",node="a"}': 1.5,
+      'sluice_nodes_source_nodes{source="dns db:5432"}': 2,
       'sluice_cluster_term{cluster="main"}': 4,
       'sluice_cluster_led{cluster="main"}': 1,
       'sluice_cluster_store_age_seconds{cluster="main"}': 0.04,

@@ -7,7 +7,7 @@ import { addDatabases, addPools } from './database-metrics.js';
 import { Exposition } from './exposition.js';
 import { LatencyTotals } from './latency-totals.js';
 import { DATABASES_SHOWN_MAX, NODES_SHOWN_MAX, POOLS_SHOWN_MAX } from './limits.js';
-import { addCluster, addNodes, addRouting } from './routing-metrics.js';
+import { addCluster, addNodes, addRouting, addSources } from './routing-metrics.js';
 
 const MS_PER_S = 1000;
 const US_PER_S = 1e6;
@@ -61,11 +61,12 @@ export class GatewayMetrics {
     const operator = this.#operator;
     const snapshot = await look(operator);
     const page = new Exposition('sluice_');
-    const { driver, cluster, parserReplacements } = operator.gateway;
+    const { driver, cluster, nodeSources, parserReplacements } = operator.gateway;
     page.gauge('info', 'The program.', [[{ version: SLUICE_VERSION, driver }, 1]]);
     page.gauge('ready', 'New clients should come here.', judge(operator, snapshot).ready);
     page.counter('parser_replacements', "How often PostgreSQL's parser was made anew.", parserReplacements);
     addCluster(page, cluster);
+    addSources(page, nodeSources);
     if (snapshot !== null) this.#addSnapshot(page, snapshot);
     const processPage = new Exposition('process_');
     addProcess(processPage);

@@ -4,6 +4,7 @@ import type { ShapeFigures } from '../../core/route/shapes.js';
 import type { RouteCounters } from '../../core/route/strong-reads.js';
 import type { RoutedDatabaseSnapshot } from '../../core/snapshot.js';
 import type { ClusterStatus } from '../cluster/cluster-watch.js';
+import type { DiscoveryStatus } from '../discovery/discovery.js';
 import type { Exposition, Labels, Value } from './exposition.js';
 import { DATABASES_SHOWN_MAX, NODES_SHOWN_MAX } from './limits.js';
 
@@ -136,4 +137,25 @@ export function addCluster(page: Exposition, status: ClusterStatus | null): void
   gauge('held', 'New transactions wait for the leader.', news?.isHeld ?? null);
   gauge('store_readable', 'The store was read at the last try.', trouble === null);
   gauge('store_age_seconds', 'How old its last word is.', ageMs === null ? null : ageMs / MS_PER_S);
+}
+
+/** Who says which nodes there are, where `nodes_from` asks somebody. */
+export function addSources(page: Exposition, sources: readonly DiscoveryStatus[]): void {
+  const each = (value: (status: DiscoveryStatus) => Value) =>
+    sources.map((status): [Labels, Value] => [{ source: status.source }, value(status)]);
+  page.gauge(
+    'nodes_source_nodes',
+    'Nodes that a source names.',
+    each(({ nodes }) => nodes.length),
+  );
+  page.gauge(
+    'nodes_source_answers',
+    'It has answered when it was asked last.',
+    each(({ trouble }) => trouble === null),
+  );
+  page.gauge(
+    'nodes_source_age_seconds',
+    'How old its last answer is.',
+    each(({ ageMs }) => (ageMs === null ? null : ageMs / MS_PER_S)),
+  );
 }

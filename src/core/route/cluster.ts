@@ -8,7 +8,6 @@ import type { ErrorFields } from '../../wire/error-fields.js';
 import { CONFIGURATION_CHANGED } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
-import type { NodeEvent } from '../io.js';
 import { NODE_LOOK_MS } from '../limits.js';
 import { isTemporary } from '../pool/login-failure.js';
 import { leadElsewhere, type PoolLimits } from '../pool/pool-limits.js';
@@ -19,6 +18,7 @@ import { Balance } from './balance.js';
 import type { Change, EpochBelief } from './epoch.js';
 import { judgeByEpoch } from './epoch-topology.js';
 import { FlushedPosition } from './flushed-position.js';
+import type { ManagersWord } from './found-nodes.js';
 import type { Logins } from './logins.js';
 import type { NodeConnections } from './node-connection.js';
 import { NodeQueries, type QueryRows } from './node-queries.js';
@@ -26,10 +26,11 @@ import { type NodeSnapshot, nodeSnapshot } from './node-snapshot.js';
 import { NodeWatch, type NodeWatcher } from './node-watch.js';
 import { PositionHistory } from './position-history.js';
 import type { Reader } from './reader-list.js';
+import { reportRole } from './role-reports.js';
 import { RouteNode } from './route-node.js';
 import { isSameList, isSameNode } from './same-nodes.js';
 import { type RouteCounters, StrongReads, type StrongReadsCluster } from './strong-reads.js';
-import { judgeTopology, type Lineage, NO_LINEAGE, NOT_YET, type Topology } from './topology.js';
+import { type Hint, judgeTopology, type Lineage, NO_LINEAGE, type Topology } from './topology.js';
 import { NO_POSITION, recordEnd } from './wal-position.js';
 
 /** Who follows what becomes of the nodes. */
@@ -93,6 +94,8 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
   private readonly flushed = new FlushedPosition();
   private readonly queries: NodeQueries;
   private lineage: Lineage = NO_LINEAGE;
+  /** What is said of the primary by others than the nodes; null: nothing. */
+  private word: ManagersWord | null = null;
   private areRolesStale = false;
   private doubtedAt = Number.NEGATIVE_INFINITY;
   private boundedReadAt = Number.NEGATIVE_INFINITY;
@@ -272,8 +275,9 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
     this.lineage = lineage;
     let haveChanged = false;
     standings.forEach(({ role, reason }, place) => {
-      const { node, error, isSilent } = this.watches[place]!;
-      this.tell(node, role, reason);
+      const watch = this.watches[place]!;
+      const { node, error, isSilent } = watch;
+      reportRole(this.context.io, this.database.name, watch, { role, reason });
       const served = node.mayServe;
       node.role = role;
       node.reason = reason;
@@ -306,7 +310,7 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
 
   private topology(now: number): Topology {
     const { belief, watches, lineage } = this;
-    if (belief === null) return judgeTopology(watches, lineage);
+    if (belief === null) return judgeTopology(watches, lineage, this.hint);
     const epoch = belief.epochAt(now);
     const place = epoch === null ? -1 : watches.findIndex(({ node }) => node.settings.name === epoch.leader);
     return judgeByEpoch(watches, lineage, { epoch, place, whyNone: belief.whyNone(now) });
@@ -331,26 +335,28 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
     this.judge(this.context.io.now());
   }
 
+  /** Somebody else has said which nodes there are, and perhaps which one is the primary. */
+  found(nodes: readonly NodeSettings[], word: ManagersWord | null): void {
+    this.renewNodes(nodes);
+    if (word?.leader === this.word?.leader && word?.timeline === this.word?.timeline) return;
+    this.word = word;
+    this.areRolesStale = true;
+    this.doubtPrimary();
+    this.stir();
+  }
+
+  private get hint(): Hint | null {
+    const { word, watches } = this;
+    if (word === null) return null;
+    const place = watches.findIndex(({ node }) => node.settings.name === word.leader);
+    return { place, timeline: word.timeline };
+  }
+
   /** Of one that may be the primary: has another one been promoted while it was away? */
   private lookAtOthers(candidate: NodeWatch): void {
     for (const watch of this.watches) {
       if (watch !== candidate && watch.evidenceAskedAt < candidate.evidenceAskedAt) watch.look();
     }
-  }
-
-  private tell(node: RouteNode, role: string, reason: string | null): void {
-    if ((node.role === role && node.reason === reason) || reason === NOT_YET) return;
-    const facts = { database: this.shared.database.name, node: node.settings.name };
-    const error = this.watches.find((watch) => watch.node === node)?.error?.message;
-    const isExplained = role === 'unknown' && error !== undefined && error !== reason;
-    const why = isExplained ? `${reason} (${error})` : reason;
-    const message = `node ${node.settings.name} is ${WORDS[role]}${why === null ? '' : `: ${why}`}`;
-    this.context.io.report({
-      level: reason === null ? 'info' : 'warn',
-      event: eventOf(role),
-      message,
-      facts,
-    });
   }
 
   // --- Time ---------------------------------------------------------------------------------------------------
@@ -479,17 +485,6 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
   }
 }
 
-/** A node that is primary by its own word alone is refused. */
-function eventOf(role: string): NodeEvent {
-  return role === 'foreign' ? 'refused' : 'role';
-}
-
-const WORDS: Readonly<Record<string, string>> = {
-  unknown: 'unknown',
-  primary: 'the primary',
-  standby: 'a standby',
-  foreign: 'not used',
-};
 
 function hasReplayed(node: RouteNode, position: number): boolean {
   return node.mayServe && node.replayed !== NO_POSITION && node.replayed >= position;

@@ -4,11 +4,13 @@ import { CONFIGURATION_CHANGED } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
 import type { Database } from '../databases.js';
 import type { Hosts } from '../hosts.js';
+import type { ServerAddress } from '../io.js';
 import { type PoolLimits, poolLimits } from '../pool/pool-limits.js';
 import { userAfterReload } from '../server/server-user.js';
 import type { DatabaseSettings, NodeSettings, UserSettings } from '../settings.js';
 import { Cluster, type ClusterFollower, type ClusterOwner } from './cluster.js';
 import { type ClusterNews, EpochBelief } from './epoch.js';
+import type { FoundNodes, ManagersWord } from './found-nodes.js';
 import { Logins } from './logins.js';
 import type { NodeConnectionOwner } from './node-connection.js';
 import type { RouteNode } from './route-node.js';
@@ -25,8 +27,10 @@ export class Clusters implements ClusterOwner {
   private readonly byDatabase = new Map<Database, Cluster>();
   /** By the names of clusters that have a store. */
   private readonly beliefs = new Map<string, EpochBelief>();
-  /** To count how often it became another one. */
-  private readonly lastPrimaries = new WeakMap<Cluster, RouteNode>();
+  /** What other sources of nodes have said last, by their names. */
+  private readonly finds = new Map<string, FoundNodes>();
+  /** Where they were, to count how often that became another place. */
+  private readonly lastPrimaries = new WeakMap<Cluster, string>();
   private readonly context: GatewayContext;
   private readonly owner: NodeConnectionOwner;
   private readonly hosts: Hosts;
@@ -62,6 +66,7 @@ export class Clusters implements ClusterOwner {
       const belief = entry.cluster === null ? null : this.beliefOf(entry.cluster);
       cluster = new Cluster({ context, owner, hosts, database, logins }, this, nodes, belief);
       this.byDatabase.set(database, cluster);
+      cluster.found(nodes, this.wordFor(entry));
     } else cluster.join(user, limits);
     return cluster;
   }
@@ -76,9 +81,10 @@ export class Clusters implements ClusterOwner {
     return belief;
   }
 
-  /** The nodes of a database: those that its cluster's store names, once it has been heard; null: it has none. */
-  private nodesOf({ nodes, cluster }: DatabaseSettings): readonly NodeSettings[] | null {
-    const named = cluster === null ? undefined : this.beliefs.get(cluster)?.news?.nodes;
+  /** The nodes of a database: those that its cluster's store or another source names, once it has been heard; null: it has none. */
+  private nodesOf({ nodes, cluster, nodesFrom }: DatabaseSettings): readonly NodeSettings[] | null {
+    const news = cluster === null ? undefined : this.beliefs.get(cluster)?.news;
+    const named = (news ?? this.finds.get(nodesFrom ?? ''))?.nodes;
     return named === undefined || named.length === 0 ? nodes : withShares(named, nodes ?? []);
   }
 
@@ -92,12 +98,32 @@ export class Clusters implements ClusterOwner {
     }
   }
 
+  /** Which nodes there are, as the source of some databases says. */
+  found(found: FoundNodes): void {
+    this.finds.set(found.source, found);
+    const { settings } = this.context;
+    for (const [{ name }, cluster] of [...this.byDatabase]) {
+      const entry = settings.databases.get(name) ?? settings.databases.get('*');
+      if (entry?.nodesFrom === found.source) cluster.found(this.nodesOf(entry) ?? [], found.word);
+    }
+  }
+
+  private wordFor({ nodesFrom }: DatabaseSettings): ManagersWord | null {
+    return this.finds.get(nodesFrom ?? '')?.word ?? null;
+  }
+
+  /** Where a database's servers are, as far as that is known. */
+  addressesOf(entry: DatabaseSettings): readonly ServerAddress[] {
+    return this.nodesOf(entry)?.map(({ address }) => address) ?? entry.addresses;
+  }
+
   primaryChanged(cluster: Cluster): void {
     const { primary } = cluster;
     if (primary !== null) {
-      const last = this.lastPrimaries.get(cluster) ?? primary;
-      if (last !== primary) this.context.counters.primaryChanges += 1;
-      this.lastPrimaries.set(cluster, primary);
+      const place = JSON.stringify(primary.settings.address);
+      const last = this.lastPrimaries.get(cluster) ?? place;
+      if (last !== place) this.context.counters.primaryChanges += 1;
+      this.lastPrimaries.set(cluster, place);
     }
     this.follower.primaryChanged(cluster);
   }
@@ -169,6 +195,8 @@ export class Clusters implements ClusterOwner {
   /** Brings them in line with the context's settings. */
   applySettings(hasOtherTls: boolean): void {
     const { settings } = this.context;
+    const sources = new Set([...settings.databases.values()].map(({ nodesFrom }) => nodesFrom));
+    for (const source of this.finds.keys()) if (!sources.has(source)) this.finds.delete(source);
     for (const [database, cluster] of this.byDatabase) {
       const { name } = database;
       const entry = settings.databases.get(name) ?? settings.databases.get('*');
@@ -182,6 +210,7 @@ export class Clusters implements ClusterOwner {
         const user = userAfterReload(known, entry, settings);
         return { user, limits: poolLimits(settings, entry, { name, user }) };
       });
+      cluster.found(nodes, this.wordFor(entry));
       if (hasOtherTls) cluster.replace(CONFIGURATION_CHANGED);
     }
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Evidence } from './evidence.js';
-import { judgeTopology, type Lineage, type Look, NO_LINEAGE } from './topology.js';
+import { type Hint, judgeTopology, type Lineage, type Look, NO_LINEAGE } from './topology.js';
 
 const PLAIN: Evidence = {
   isInRecovery: false,
@@ -204,5 +204,53 @@ describe('who is what among the nodes', () => {
         [...roles].reverse().map((role) => role.replace('-', '')),
       );
     }
+  });
+});
+
+describe('what a manager says of the primary', () => {
+  const rolesBy = (looks: readonly Look[], hint: Hint, before = NO_LINEAGE) =>
+    judgeTopology(looks, before, hint).standings.map(({ role }) => role);
+
+  test('decides between two that call themselves primary on one timeline', () => {
+    for (const before of [NO_LINEAGE, known(0)]) {
+      const looks = [primary(1), primary(1), standby(1)];
+      assert.deepEqual(rolesBy(looks, { place: 1, timeline: 0 }, before), ['foreign', 'primary', 'standby']);
+    }
+  });
+
+  test('is enough where a primary has come up without a promotion, and the old one is lost', () => {
+    assert.deepEqual(rolesBy([LOST, primary(1)], { place: 1, timeline: 1 }, known(0)), [
+      'unknown',
+      'primary',
+    ]);
+  });
+
+  test('is not believed of a node that says itself that it is a standby', () => {
+    const looks = [standby(1), primary(1)];
+    assert.deepEqual(rolesBy(looks, { place: 0, timeline: 9 }), ['standby', 'primary']);
+  });
+
+  test('does not stand against a newer timeline', () => {
+    const looks = [primary(1), primary(2)];
+    assert.deepEqual(rolesBy(looks, { place: 0, timeline: 1 }, known(0)), ['foreign', 'primary']);
+  });
+
+  test('tells of a promotion that can not be seen from here: the old primary gets nothing', () => {
+    for (const place of [1, -1]) {
+      const looks = [primary(1), LOST, standby(1)];
+      const topology = judgeTopology(looks, known(0), { place, timeline: 2 });
+      assert.deepEqual(
+        topology.standings.map(({ role }) => role),
+        ['foreign', 'unknown', 'standby'],
+      );
+      assert.match(topology.standings[2]!.reason!, /not known to follow timeline 2/);
+      // It is the manager's word for as long as that lasts, and no more.
+      assert.equal(judgeTopology(looks, topology.lineage, null).lineage.timeline, 1);
+    }
+  });
+
+  test('changes nothing while the node that it names is of another cluster', () => {
+    const looks = [primary(1), standby(1), other(primary(7))];
+    assert.deepEqual(rolesBy(looks, { place: 2, timeline: 7 }), ['primary', 'standby', 'foreign']);
   });
 });

@@ -57,6 +57,14 @@ export interface Topology {
   readonly candidate: number;
 }
 
+/** What the manager of the nodes says; it counts for as much as the nodes themselves leave open. */
+export interface Hint {
+  /** The place in the list of the node that it calls the primary; -1: none of these. */
+  readonly place: number;
+  /** The timeline that it knows that one to be on; 0: it doesn't say. */
+  readonly timeline: number;
+}
+
 /** Not all nodes have been tried yet: no news for people. */
 export const NOT_YET = 'not all nodes have answered yet';
 
@@ -78,14 +86,17 @@ interface Findings {
 }
 
 /** Judges all nodes together. */
-export function judgeTopology(looks: readonly Look[], before: Lineage): Topology {
+export function judgeTopology(looks: readonly Look[], before: Lineage, said: Hint | null = null): Topology {
   const systemId = clusterOf(looks, before.systemId);
   const members = looks.map(({ evidence }) =>
     evidence !== null && evidence.systemId === systemId ? evidence : null,
   );
   const past = systemId === before.systemId ? before : NO_LINEAGE;
-  const timeline = members.reduce((most, member) => Math.max(most, member?.timeline ?? 0), past.timeline);
-  const candidate = findCandidate(looks, members, past, timeline);
+  const seen = members.reduce((most, member) => Math.max(most, member?.timeline ?? 0), past.timeline);
+  const hint = believed(said, looks);
+  // Of one that can't be asked: whoever is on an older one has been left behind.
+  const timeline = Math.max(seen, hint !== null && looks[hint.place]?.evidence == null ? hint.timeline : 0);
+  const candidate = findCandidate(looks, members, past, { timeline, hinted: hint?.place ?? -1 });
   const primary = candidate !== -1 && isAccepted(candidate, looks, past, timeline) ? candidate : -1;
   const areAllSettled = looks.every(({ isSettled }) => isSettled);
   const findings = { systemId, members, timeline, candidate, primary, areAllSettled };
@@ -93,7 +104,7 @@ export function judgeTopology(looks: readonly Look[], before: Lineage): Topology
   const found = members[primary];
   const last = found === undefined || found === null ? past : { primary, startedAt: found.startedAt };
   const lineage = {
-    ...{ systemId, timeline, hasPrimary: primary !== -1 },
+    ...{ systemId, timeline: seen, hasPrimary: primary !== -1 },
     ...{ primary: last.primary, startedAt: last.startedAt },
   };
   return { standings, primary, candidate, lineage };
@@ -162,15 +173,21 @@ function candidatesOf(members: readonly (Evidence | null)[], timeline: number): 
   return all.filter((place) => members[place]!.timeline === timeline);
 }
 
+/** Of a node that says itself that it is a standby nobody is believed that it is the primary. */
+function believed(said: Hint | null, looks: readonly Look[]): Hint | null {
+  return said === null || looks[said.place]?.evidence?.isInRecovery === true ? null : said;
+}
+
 /** Who may be the primary; -1: nobody, or one of several. */
 function findCandidate(
   looks: readonly Look[],
   members: readonly (Evidence | null)[],
   before: Lineage,
-  timeline: number,
+  { timeline, hinted }: { readonly timeline: number; readonly hinted: number },
 ): number {
   const candidates = candidatesOf(members, timeline);
   const { primary } = before;
+  if (candidates.includes(hinted)) return hinted;
   if (candidates.includes(primary)) return primary;
   const [first, ...others] = candidates;
   if (first === undefined) return -1;

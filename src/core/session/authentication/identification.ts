@@ -138,6 +138,7 @@ export class Identification {
     }
     const target = {
       addresses: database.addresses,
+      nodesOf: database.cluster ?? database.nodesFrom,
       database: database.serverDatabase ?? name,
       user: authUser,
       secret: settings.users.get(authUser)?.secret ?? NO_SECRET,
