@@ -147,17 +147,18 @@ As a flag it is \`--database URL\` or \`--database NAME=URL\`; without \`NAME=\`
 
 PgBouncer: \`host\` is 127.0.0.1 where it is missing, not a unix socket.`;
 
-const NODES_FROM_TEXT = `Who says which nodes a database has: the key \`nodes_from\` of an entry of \`databases\`, with one of \`dns\`, \`patroni\`
-and \`repmgr\`. What follows from it stands in [routing.md](routing.md#nodes-that-come-and-go).
+const NODES_FROM_TEXT = `Who says which nodes a database has: the key \`nodes_from\` of an entry of \`databases\`, with one of \`dns\`, \`kubernetes\`,
+\`patroni\` and \`repmgr\`. What follows from it stands in [routing.md](routing.md#nodes-that-come-and-go).
 
 \`\`\`yaml
 databases:
   app: { nodes_from: { dns: db-nodes.default.svc.cluster.local:5432 } }
+  web: { nodes_from: { kubernetes: { selector: "cnpg.io/cluster=main,cnpg.io/podRole=instance" } } }
   old: { nodes_from: { patroni: [https://10.0.0.1:8008, https://10.0.0.2:8008], ca_file: patroni-ca.pem } }
   few: { nodes_from: { repmgr: "postgres://sluice:secret@10.0.0.1,10.0.0.2/repmgr" } }
 \`\`\`
 
-As a flag, and in a \`pgbouncer.ini\`, it is one text: \`dns:NAME:PORT\`, \`patroni:URL,URL\`, \`repmgr:URL\`. Relative
+As a flag, and in a \`pgbouncer.ini\`, it is one text: \`dns:NAME:PORT\`, \`kubernetes:SELECTOR\`, \`patroni:URL,URL\`, \`repmgr:URL\`. Relative
 paths of files count from the folder of the configuration file.`;
 
 const USERS_TEXT = `The users that may log in. With neither \`users\` nor \`auth_file\`, a user and password in an entry of \`databases\` are also

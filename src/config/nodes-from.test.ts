@@ -30,10 +30,19 @@ async function refusal(entry: string): Promise<string> {
 }
 
 describe('nodes_from', () => {
-  test('may be a name', async () => {
+  test('may be a name, or the labels of pods', async () => {
     assert.deepEqual(await load('{ nodes_from: { dns: "db-nodes:5433" } }'), [
       { name: 'dns db-nodes:5433', kind: 'dns', host: 'db-nodes', port: 5433 },
     ]);
+    assert.deepEqual(
+      await load('{ nodes_from: { kubernetes: { namespace: db, selector: cnpg.io/cluster=main } } }'),
+      [
+        {
+          ...{ name: 'kubernetes db/cnpg.io/cluster=main:5432', kind: 'kubernetes', namespace: 'db' },
+          ...{ selector: 'cnpg.io/cluster=main', port: 5432, server: null, tokenFile: null, caFile: null },
+        },
+      ],
+    );
   });
 
   test('may be Patroni, whose files count from the folder of this one', async () => {
@@ -61,6 +70,7 @@ describe('nodes_from', () => {
   test('has a short form for places without mappings', async () => {
     const short = async (text: string) => (await load(`"postgres:///app?nodes_from=${text}"`))[0]!.name;
     assert.equal(await short('dns:db-nodes:5432'), 'dns db-nodes:5432');
+    assert.equal(await short('kubernetes:a%3Db'), 'kubernetes a=b:5432');
     assert.equal(await short('patroni:http://a:8008,http://b:8008'), 'patroni http://a:8008,http://b:8008');
     assert.equal(await short('repmgr:postgres://r@a/repmgr'), 'repmgr r@a/repmgr');
   });

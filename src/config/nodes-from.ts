@@ -11,6 +11,17 @@ import { parsePlace } from './value-types.js';
 export type NodesFrom = { readonly name: string } & (
   | { readonly kind: 'dns'; readonly host: string; readonly port: number }
   | {
+      readonly kind: 'kubernetes';
+      readonly selector: string;
+      readonly port: number;
+      /** Null: what the pod knows. */
+      readonly namespace: string | null;
+      readonly server: string | null;
+      /** Paths of files that are replaced from time to time. */
+      readonly tokenFile: string | null;
+      readonly caFile: string | null;
+    }
+  | {
       readonly kind: 'patroni';
       readonly endpoints: readonly string[];
       /** PEM texts; null: not configured. */
@@ -29,7 +40,7 @@ export type NodesFrom = { readonly name: string } & (
     }
 );
 
-const KINDS = ['dns', 'patroni', 'repmgr'] as const;
+const KINDS = ['dns', 'kubernetes', 'patroni', 'repmgr'] as const;
 const ONE_KIND = `name one source: ${KINDS.join(', ')}`;
 /** Keys that mean nothing without Patroni. */
 const PATRONI_KEYS = ['ca_file', 'cert_file', 'key_file'] as const;
@@ -66,8 +77,23 @@ async function readSource(values: NodesFromValues, section: Section): Promise<No
   }
   const source = { name: nodesFromName(values) };
   if (values.dns !== undefined) return { ...source, kind: 'dns', ...parsePlace(values.dns)! };
+  if (values.kubernetes !== undefined) return { ...source, ...readKubernetes(values.kubernetes, section) };
   if (values.repmgr !== undefined) return { ...source, ...readRepmgr(values.repmgr) };
   return { ...source, ...(await readPatroni(values, values.patroni!, section)) };
+}
+
+function readKubernetes(
+  { selector, port, namespace, server, token_file, ca_file }: NonNullable<NodesFromValues['kubernetes']>,
+  section: Section,
+) {
+  const path = (key: 'token_file' | 'ca_file', value: string | undefined) =>
+    value === undefined ? null : section.path(['kubernetes', key], value);
+  return {
+    kind: 'kubernetes' as const,
+    ...{ selector, port, namespace: namespace ?? null, server: server ?? null },
+    tokenFile: path('token_file', token_file),
+    caFile: path('ca_file', ca_file),
+  };
 }
 
 async function readPatroni(values: NodesFromValues, endpoints: readonly string[], section: Section) {

@@ -49,7 +49,6 @@ describe('nodes that a manager names', () => {
       'auth_query: SELECT rolname, rolpassword FROM pg_authid WHERE rolname = $1',
       `admin_users: op`,
       `users: { op: { password: ${PASSWORD} } }`,
-      'failover_timeout: 300ms',
       `http_listen: ${http}`,
     ];
     writeFileSync(file, `${lines.join('\n')}\n`);
@@ -113,7 +112,9 @@ describe('nodes that a manager names', () => {
     const away = { name: 'new', role: 'leader', host: '127.0.0.1', port: await freePort(), timeline: 2 };
     patroni.members = [member('one', primary), member('two', standby), away];
     await until('the old primary to be refused', async () => /one foreign/.test(await roles()));
+    await admin.query("SET failover_timeout = '0.1'");
     await assert.rejects(client.query('INSERT INTO facts VALUES (3)'), { code: '57P03' });
+    await admin.query("SET failover_timeout = '30'");
     patroni.members = [member('one', primary, 'leader'), member('two', standby)];
     await untilRoles('one primary,two standby');
     await client.query('INSERT INTO facts VALUES (4)');

@@ -44,7 +44,7 @@ export const databaseFields = z.strictObject(
     ),
     nodes_from: key(
       nodesFrom,
-      'one of dns, patroni, repmgr',
+      'one of dns, kubernetes, patroni, repmgr',
       'In place of `host` and `port`: who says which nodes there are, as a mapping (see [nodes_from](#nodes_from)) or `KIND:...`. They come and go without a reload; who the primary is they say themselves. `nodes` beside it are those to begin with, and give weights and zones, by name or place.',
     ),
     target_session_attrs: key(

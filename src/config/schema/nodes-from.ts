@@ -1,13 +1,53 @@
 /** The key `nodes_from` of a database: who says which nodes there are. */
 import * as z from 'zod';
 import { parseServerUrl, UrlError } from '../server-url.js';
-import { name, parsePlace } from '../value-types.js';
+import { name, parsePlace, wholeNumber } from '../value-types.js';
 import { key } from './entry.js';
 
+const PORT = 5432;
 const PLACE = 'a DNS name with a port, like db-nodes.default.svc.cluster.local:5432';
 const ENDPOINT = 'a URL like https://10.0.0.1:8008, without a user and a path';
 const ENDPOINTS = 'a list of URLs, like [http://10.0.0.1:8008, http://10.0.0.2:8008]';
+const SERVER = 'a URL like https://10.96.0.1:443';
 const REPMGR = 'a URL like postgres://repmgr@10.0.0.1,10.0.0.2/repmgr';
+const SELECTOR = 'labels that the pods have, like cnpg.io/cluster=main';
+/** How Kubernetes writes selectors: label, operator and value, with commas between. */
+const SELECTOR_FORM = /^[A-Za-z0-9._/=!, ()-]{1,512}$/;
+
+const kubernetesFields = z.strictObject(
+  {
+    selector: key(
+      name(SELECTOR).regex(SELECTOR_FORM, { error: SELECTOR }),
+      'label selector',
+      'Which pods are nodes: of CloudNativePG `cnpg.io/cluster=main,cnpg.io/podRole=instance`, of Zalando `application=spilo,cluster-name=acid-main`, or what you have given them.',
+    ),
+    port: key(wholeNumber(1, 65535).prefault(PORT), 'whole number', "PostgreSQL's port in the pods."),
+    namespace: key(
+      name('a namespace').optional(),
+      'text',
+      "Where the pods are. Without it: the gateway's own namespace.",
+    ),
+    server: key(
+      name(SERVER)
+        .regex(/^https?:\/\/[^/@\s]+\/?$/, { error: SERVER })
+        .optional(),
+      'URL',
+      'The API server, for a gateway outside of pods. A pod knows its own.',
+    ),
+    token_file: key(
+      name('a file').optional(),
+      'file',
+      "The file with the token; it is read again while the program runs. Without it: the pod's service account.",
+    ),
+    ca_file: key(
+      name('a file').optional(),
+      'file',
+      "Whose certificate the API server has to show (PEM). Without it: the pod's service account says it.",
+    ),
+  },
+  { error: 'a mapping like { selector: cnpg.io/cluster=main }' },
+);
+
 /** @throws {UrlError} */
 const repmgrUrl = z.string({ error: REPMGR }).superRefine((url, context) => {
   try {
@@ -28,6 +68,7 @@ const fields = z.strictObject(
       'HOST:PORT',
       'A name that has the address of every node, such as a headless Service. It is looked up every five seconds.',
     ),
+    kubernetes: kubernetesFields.optional().meta({ description: 'Pods, by their labels.' }),
     patroni: key(
       z
         .array(name(ENDPOINT).regex(/^https?:\/\/[^/@\s]+\/?$/, { error: ENDPOINT }))
@@ -56,14 +97,15 @@ const fields = z.strictObject(
 export type NodesFromValues = z.output<typeof fields>;
 
 const SHORT =
-  'dns:NAME:PORT, patroni:URL,URL or repmgr:URL, or a mapping like { dns: db-nodes.default.svc.cluster.local:5432 }';
+  'dns:NAME:PORT, kubernetes:SELECTOR, patroni:URL,URL or repmgr:URL, or a mapping like { dns: db-nodes.default.svc.cluster.local:5432 }';
 
 /** `KIND:...`, for places where there are no mappings: a URL, `pgbouncer.ini`. */
 const shortForm = z
   .string({ error: SHORT })
   .transform((text, context): z.input<typeof fields> => {
-    const [, kind, rest] = /^(dns|patroni|repmgr):(.+)$/s.exec(text.trim()) ?? [];
+    const [, kind, rest] = /^(dns|kubernetes|patroni|repmgr):(.+)$/s.exec(text.trim()) ?? [];
     if (kind === 'dns' || kind === 'repmgr') return { [kind]: rest };
+    if (kind === 'kubernetes') return { kubernetes: { selector: rest! } };
     if (kind === 'patroni') return { patroni: rest!.split(',').map((url) => url.trim()) };
     context.issues.push({ code: 'custom', message: SHORT, input: text });
     return z.NEVER;
@@ -76,9 +118,13 @@ export const nodesFrom = z.union([fields, shortForm], { error: SHORT }).optional
 export const nodesFromFields = fields;
 
 /** How the source of a database's nodes is called, in logs and for the core. Shows no secret. */
-export function nodesFromName({ dns, patroni, repmgr }: NodesFromValues): string {
+export function nodesFromName({ dns, kubernetes, patroni, repmgr }: NodesFromValues): string {
   if (dns !== undefined) return `dns ${dns}`;
   if (patroni !== undefined) return `patroni ${patroni.join(',')}`;
+  if (kubernetes !== undefined) {
+    const { namespace, selector, port } = kubernetes;
+    return `kubernetes ${namespace === undefined ? '' : `${namespace}/`}${selector}:${port}`;
+  }
   const { user = '', host = '', port = '', dbname = '' } = parseServerUrl(repmgr!);
   return `repmgr ${user}@${host}${port === '' ? '' : `:${port}`}/${dbname}`;
 }

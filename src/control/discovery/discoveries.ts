@@ -4,6 +4,7 @@ import type { NodesFrom } from '../../config/nodes-from.js';
 import { sharedClock } from '../../reactor/shared-clock.js';
 import { Discovery, type DiscoveryStatus, type DiscoveryWorld } from './discovery.js';
 import { DnsSource } from './dns-source.js';
+import { KubernetesSource } from './kubernetes-source.js';
 import type { Finding, NodeSource } from './node-source.js';
 import { PatroniSource } from './patroni-source.js';
 import { type RepmgrEncryption, RepmgrSource } from './repmgr-source.js';
@@ -59,5 +60,7 @@ function open(source: NodesFrom, encryption: RepmgrEncryption): NodeSource {
       return new PatroniSource(source);
     case 'repmgr':
       return new RepmgrSource(source, encryption);
+    case 'kubernetes':
+      return new KubernetesSource(source, sharedClock);
   }
 }
