@@ -3,12 +3,11 @@
  * Who the primary is, the epoch says. So nobody waits for it, and nothing is decided by it.
  */
 import type { StateName } from '../cluster/states.js';
+import { ROLE_LABEL } from '../stores/kubernetes/cluster-leases.js';
 import { KubernetesClient } from '../stores/kubernetes/kubernetes-client.js';
 import type { KubernetesSettings } from '../stores/kubernetes/kubernetes-settings.js';
 import type { StoreError } from '../stores/store.js';
 
-/** Its name. Without it a pod is in no Service of a role. */
-export const ROLE_LABEL = 'sluice/role';
 /** How long a request may take. ms. */
 const REQUEST_MS = 2000;
 /** After a request that has failed. ms. */

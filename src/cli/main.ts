@@ -16,6 +16,7 @@ import { registerStore } from './cluster/store-command.js';
 import { registerSwitchover } from './cluster/switchover-command.js';
 import { registerWishes } from './cluster/wish-commands.js';
 import { registerConfig } from './config-command.js';
+import { registerKubernetes } from './kubernetes/kubernetes-command.js';
 import { registerPgbouncer, runPgbouncer } from './pgbouncer.js';
 import { registerRoute } from './route-command.js';
 import { registerServe } from './serve.js';
@@ -59,6 +60,7 @@ async function main(argv: readonly string[]): Promise<number> {
   registerReinit(program);
   registerHistory(program);
   registerStore(program);
+  registerKubernetes(program);
   if (argv.length <= 2) {
     program.outputHelp();
     return 0;

@@ -1,8 +1,9 @@
 /** The role of a node as its pod's label, by an API server that is not to be relied on. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { labelOwnPod, PodLabel, type PodRole, podRole, ROLE_LABEL } from '../../src/agent/pod-label.js';
+import { labelOwnPod, PodLabel, type PodRole, podRole } from '../../src/agent/pod-label.js';
 import { STATE_NAMES } from '../../src/cluster/states.js';
+import { ROLE_LABEL } from '../../src/stores/kubernetes/cluster-leases.js';
 import { until } from '../harness/until.js';
 import { ApiServer, PODS } from '../stores/api-server.js';
 

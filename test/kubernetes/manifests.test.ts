@@ -1,16 +1,19 @@
 /** What lies in deploy/kubernetes: built, checked against the API's types and others' schemas, and its settings by our own loaders. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { ROLE_LABEL } from '../../src/agent/pod-label.js';
 import { loadAgentConfig } from '../../src/config/agent-config.js';
 import { loadConfig } from '../../src/config/load.js';
+import { loadManifestValues } from '../../src/config/manifest-values.js';
 import type { KubernetesObject } from '../../src/control/manifests/kubernetes-object.js';
 import { buildManifests } from '../../src/control/manifests/kustomization.js';
+import { renderManifests } from '../../src/control/manifests/render.js';
+import { ROLE_LABEL } from '../../src/stores/kubernetes/cluster-leases.js';
 import { scratchFolder } from '../harness/scratch.js';
 import { isCustom, schemaErrors } from './crd-schemas.js';
+import { FULL_VALUES } from './full-values.js';
 import { typeErrors } from './object-types.js';
 
 const OVERLAYS = ['minimal', 'gateway', 'two-tier', 'cluster'];
@@ -69,11 +72,18 @@ function unpacked(map: KubernetesObject): { readonly folder: string; readonly fi
 }
 
 describe('manifests', () => {
-  test('what every overlay renders is what the API of Kubernetes takes, and what it does not take is found', () => {
+  test('what every overlay renders is what the API of Kubernetes takes, and what it does not take is found', async () => {
     const service = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'x' } };
     const unknownField = { ...service, spec: { port: [] } };
     const wrongType = { ...service, spec: { ports: [{ port: '5432' }] } };
-    const all = [...OVERLAYS.flatMap(render), ...renderAll()];
+    const rendered = await Promise.all(
+      Object.entries(FULL_VALUES).map(async ([form, text]) => {
+        const file = join(scratchFolder('values'), `${form}.yaml`);
+        writeFileSync(file, text);
+        return renderManifests(await loadManifestValues(file));
+      }),
+    );
+    const all = [...OVERLAYS.flatMap(render), ...renderAll(), ...rendered.flat()];
     assert.deepEqual(all.filter(isCustom).flatMap(schemaErrors), []);
     const own = all.filter((object) => !isCustom(object));
     const errors = typeErrors([...own, unknownField, wrongType]);
@@ -159,6 +169,18 @@ describe('manifests', () => {
     const kinds = new Set(renderAll().map(({ kind }) => kind));
     for (const kind of ['PodMonitor', 'PrometheusRule', 'HorizontalPodAutoscaler', 'Certificate'])
       assert.ok(kinds.has(kind), kind);
+  });
+
+  test('alerts look at metrics that there are', () => {
+    const text = JSON.stringify(renderAll().filter(({ kind }) => kind === 'PrometheusRule'));
+    const gateways = readFileSync(join(FOLDER, '../../docs/operating.md'), 'utf8');
+    const agents = readFileSync(join(FOLDER, '../../src/agent/http/agent-metrics.ts'), 'utf8');
+    const names = new Set(text.match(/sluice_[a-z_]+/g));
+    assert.ok(names.size > 10);
+    for (const name of names) {
+      const own = name.replace('sluice_agent_', '');
+      assert.ok(own === name ? gateways.includes(`\`${name}\``) : agents.includes(`gauge('${own}'`), name);
+    }
   });
 
   test('cluster: Services lead to a role, and agents may label the pods of their StatefulSet, no others', () => {

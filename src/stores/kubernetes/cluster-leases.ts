@@ -15,6 +15,8 @@ import type { LeaseObject } from './lease-object.js';
 
 /** By this label all Leases of a cluster are found. */
 export const CLUSTER_LABEL = 'sluice/cluster';
+/** What a node is: `primary` or `replica`, written by its agent on its pod. Advice; who leads, the Lease says. */
+export const ROLE_LABEL = 'sluice/role';
 /** Holds what is written of a cluster, or of a member, as JSON. */
 export const RECORD_ANNOTATION = 'sluice/record';
 /** Kubernetes takes no more than 256 KiB of annotations; what others write into ours needs room, too. Bytes. */
