@@ -1,7 +1,7 @@
 /** What an operator is told when PostgreSQL on this machine can't be had as asked. */
 
-/** Only what callers decide by: a port can be changed, a full disk can't be cured by cloning again. */
-export type AgentErrorKind = 'disk-full' | 'port-busy' | 'other';
+/** Only what callers decide by: a port can be changed, a full disk can't be cured by cloning again, missing WAL can. */
+export type AgentErrorKind = 'disk-full' | 'port-busy' | 'wal-missing' | 'other';
 
 /** An expected failure: `message` says what happened, `advice` what to do about it. */
 export class AgentError extends Error {

@@ -9,7 +9,7 @@ import { isLeftOut, mapTablespaces } from './clone-by-copy.js';
 import { formatSettings, writeSettings } from './data-directory.js';
 import { fitsSockets, openDemoFolder } from './demo-folder.js';
 import { inspectData, makeData, type NodeFolder, nodeFolder, programFailed } from './node-folder.js';
-import { cannotFollowReason } from './server-log.js';
+import { cannotFollowReason, lacksWal } from './server-log.js';
 
 let parent: string;
 let node: NodeFolder;
@@ -135,6 +135,18 @@ test('progress and failures are recognised in what PostgreSQL says', () => {
     cannotFollowReason('LOG:  started streaming WAL from primary at 0/3000000 on timeline 1'),
     null,
   );
+});
+
+test('a server that receives from nobody, and lacks WAL, is told from one that has all of it', () => {
+  const wait = 'LOG:  waiting for WAL to become available at 0/5000128\n';
+  assert.ok(lacksWal(`LOG:  entering standby mode\n${wait.repeat(3)}`));
+  assert.ok(lacksWal('PANIC:  could not locate a valid checkpoint record\n'));
+  const beyond =
+    'FATAL:  requested timeline 4 does not contain minimum recovery point 0/4095AD8 on timeline 3\n';
+  assert.ok(lacksWal(beyond));
+  // It may only be slow to say that it is ready.
+  assert.ok(!lacksWal(`LOG:  entering standby mode\n${wait.repeat(2)}`));
+  assert.ok(!lacksWal(`LOG:  consistent recovery state reached at 0/5000128\n${wait.repeat(9)}`));
 });
 
 test('a full disk is one message, wherever it is noticed', () => {

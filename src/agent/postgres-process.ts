@@ -9,7 +9,7 @@ import { childOptions, runToEnd } from './child-process.js';
 import { lastLines, type NodeFolder } from './node-folder.js';
 import type { PostgresBinaries } from './postgres-binaries.js';
 import { readPostmasterFile } from './postmaster-file.js';
-import { cannotFollowReason, readLogTail } from './server-log.js';
+import { cannotFollowReason, lacksWal, readLogTail } from './server-log.js';
 import { handOver, type ServerUser } from './server-user.js';
 
 const POLL_MS = 25;
@@ -34,6 +34,8 @@ export interface PostgresStart {
   readonly user: ServerUser | null;
   /** More of its command line, behind `-D`. */
   readonly parameters?: readonly string[];
+  /** It receives from nobody: WAL that it doesn't have will never come. */
+  readonly isAlone?: boolean;
   /** Gives up waiting, stops what was started, and rejects with the signal's reason. */
   readonly signal: AbortSignal;
 }
@@ -144,6 +146,7 @@ export class PostgresProcess {
     const { node } = this.#start;
     const log = await this.logSinceStart();
     if (saysDiskFull(log)) throw diskFull(node.folder);
+    if (this.#start.isAlone && lacksWal(log)) throw walMissing(node.name, node.log);
     const reason = cannotFollowReason(log);
     if (reason !== null)
       throw new AgentError(`${node.name} can't follow its primary: ${reason}`, [`Its log: ${node.log}`]);
@@ -153,6 +156,7 @@ export class PostgresProcess {
     const { node } = this.#start;
     const log = await this.logSinceStart();
     if (saysDiskFull(log)) return diskFull(node.folder);
+    if (this.#start.isAlone && lacksWal(log)) return walMissing(node.name, node.log);
     const kind = /could not bind .*Address already in use/.test(log) ? 'port-busy' : 'other';
     return new AgentError(what, [`The end of its log, ${node.log}:`, ...lastLines(log)], kind);
   }
@@ -182,6 +186,11 @@ export async function startPostgres(start: PostgresStart): Promise<PostgresProce
   } finally {
     await log.close();
   }
+}
+
+function walMissing(node: string, log: string): AgentError {
+  const what = `the data of ${node} need WAL that is gone: they can't be started any more`;
+  return new AgentError(what, [`Its log: ${log}`], 'wal-missing');
 }
 
 async function setLargeLogAside(log: string): Promise<void> {

@@ -5,7 +5,7 @@ import type { ClusterSettings } from './settings.js';
 import type { EventName, StateName } from './states.js';
 import type { Holding, Leader } from './store-view.js';
 
-/** What a data folder is good for. `none`: there is none; `damaged`: half rewound or half copied. */
+/** What a data folder is good for. `none`: there is none; `damaged`: half rewound, half copied, or without WAL that it needs. */
 export type Data = 'whole' | 'damaged' | 'none';
 
 /** What is known of a stopped PostgreSQL. */
@@ -33,6 +33,8 @@ export type Answer =
   | { readonly kind: 'published'; readonly version: number | null }
   /** A `rewind` or `clone` that has changed nothing: the primary did not answer. PostgreSQL is stopped. */
   | { readonly kind: 'not begun' }
+  /** A `start` that can never succeed: WAL is gone that the data need. PostgreSQL is stopped. */
+  | { readonly kind: 'damaged' }
   /** It was not done, or that is not known. */
   | { readonly kind: 'failed' };
 

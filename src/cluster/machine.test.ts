@@ -133,6 +133,19 @@ describe('a node', () => {
     assert.equal(node.state.name, 'standing');
   });
 
+  test('is cloned if its data can never be started, as soon as somebody leads', () => {
+    const node = new Node();
+    node.answer('stop', { kind: 'stopped', stopped: { data: 'whole', systemIdentifier: '7' } });
+    node.answer('start', { kind: 'damaged' });
+    node.see({});
+    assert.equal(node.state.name, 'fenced');
+    node.at += DEFAULT_TIMING.retryMs;
+    node.tell({ kind: 'tick' });
+    assert.equal(node.state.name, 'fenced');
+    node.see({ leader: { holder: 'p/1', term: 3 } });
+    assert.equal(node.wanted('clone').primary, 'p');
+  });
+
   test('is not elected by a vote that an earlier life of its agent has left', () => {
     const node = new Node();
     node.stand(40);

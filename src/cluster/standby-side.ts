@@ -53,6 +53,8 @@ export function starting(turn: Turn): void {
     turn.set({ position: withoutEmptyTimelines(answer.position) });
     turn.go('it runs as a standby of nobody');
   } else {
+    // Such data can neither be started nor vote: a clone is all that helps.
+    if (answer.kind === 'damaged') turn.set({ stopped: { ...turn.state.stopped, data: 'damaged' } });
     retryLater(turn);
     turn.go('it did not start');
   }

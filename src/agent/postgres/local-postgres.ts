@@ -167,7 +167,7 @@ class LocalPostgres implements PostgresSide {
       if (isProgress(command.do) && answer?.kind !== 'not begun') this.#problem = null;
     } catch (error) {
       this.#noteFailure(command.do, error as Error);
-      answer = { kind: 'failed' };
+      answer = { kind: isWalMissing(error) ? 'damaged' : 'failed' };
     }
     if ('id' in command && answer !== null) this.#tell({ kind: 'answer', id: command.id, answer });
   }
@@ -302,4 +302,8 @@ class LocalPostgres implements PostgresSide {
     const isDrained = await untilDrained(this.#server, () => this.#world.heldByGateways(), isWanted);
     return isDrained ? { kind: 'drained' } : { kind: 'failed' };
   }
+}
+
+function isWalMissing(error: unknown): boolean {
+  return error instanceof AgentError && error.kind === 'wal-missing';
 }

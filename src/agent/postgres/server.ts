@@ -103,6 +103,7 @@ export class Server {
     this.#isStopping = true;
     const started = await startPostgres({
       ...{ node: this.paths, binaries, user: serverUser, parameters: this.#files.arguments },
+      isAlone: changing.primaryConninfo === '',
       signal: this.#closing.signal,
     });
     this.#process = started;
