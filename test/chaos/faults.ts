@@ -27,6 +27,8 @@ export interface Fault {
   readonly isolates?: boolean;
   /** The primary doesn't end at once: it falls silent, to all or to some, or ends later. */
   readonly isSilent?: boolean;
+  /** Clients between transactions may be told this: it is what is the matter. */
+  readonly mayTell?: string;
   /** No statement of anybody may fail. */
   readonly isPlanned?: boolean;
 }
@@ -36,6 +38,17 @@ function others({ ground, primary }: Stricken, ...beginnings: readonly string[])
   return [...ground.places.keys()].filter(
     (name) => name !== primary.name && beginnings.some((beginning) => name.startsWith(beginning)),
   );
+}
+
+/** Cuts machines from all others. */
+async function cutOff(ground: Ground, near: readonly string[]): Promise<void> {
+  const far = [...ground.places.keys()].filter((name) => !near.includes(name));
+  for (const a of near) {
+    for (const b of far) {
+      await ground.cut(a, b);
+      await ground.cut(b, a);
+    }
+  }
 }
 
 /** Stops processes of the primary's machine for a while: those of PostgreSQL, or all of them. */
@@ -155,6 +168,40 @@ export const FAULTS = {
     },
     end: ({ ground }) => ground.repair(),
   },
+  deaf: {
+    what: 'the primary hears nothing of the other nodes and the store; they hear it',
+    isolates: true,
+    isSilent: true,
+    takesOver: true,
+    begin: async (stricken) => {
+      for (const name of others(stricken, 'db', 'store'))
+        await stricken.ground.cut(name, stricken.primary.name);
+    },
+    end: ({ ground }) => ground.repair(),
+  },
+  pair: {
+    what: 'the primary is cut from one standby for 8 s',
+    takesOver: false,
+    passesAfterMs: 8_000,
+    begin: async (stricken) => {
+      const { ground, primary } = stricken;
+      const name = others(stricken, 'db')[0]!;
+      await ground.cut(primary.name, name);
+      await ground.cut(name, primary.name);
+    },
+    end: ({ ground }) => ground.repair(),
+  },
+  far: {
+    what: 'a standby, one gateway and half of the clients are cut from the rest for 12 s',
+    isSilent: true,
+    takesOver: false,
+    passesAfterMs: 12_000,
+    begin: async (stricken) => {
+      const near = [others(stricken, 'db')[0]!, 'gw2', 'app2'];
+      await cutOff(stricken.ground, near);
+    },
+    end: ({ ground }) => ground.repair(),
+  },
   standbys: {
     what: 'the primary is cut from the standbys for 8 s, not from the store',
     passesAfterMs: 8_000,
@@ -173,15 +220,7 @@ export const FAULTS = {
     isSilent: true,
     takesOver: true,
     begin: async (stricken) => {
-      const { ground, primary } = stricken;
-      const near = [primary.name, 'gw1', 'app1'];
-      const far = [...ground.places.keys()].filter((name) => !near.includes(name));
-      for (const a of near) {
-        for (const b of far) {
-          await ground.cut(a, b);
-          await ground.cut(b, a);
-        }
-      }
+      await cutOff(stricken.ground, [stricken.primary.name, 'gw1', 'app1']);
     },
     end: ({ ground }) => ground.repair(),
   },
@@ -237,6 +276,7 @@ export const FAULTS = {
   flap: flapping(6, 1_000, 2_000),
   stop5: standstill(5, false),
   stop20: standstill(20, false),
+  stop60: standstill(60, false),
   freeze5: standstill(5, true),
   freeze20: standstill(20, true),
   hiccups: hiccups(60, 200),

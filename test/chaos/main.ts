@@ -3,6 +3,8 @@ import { chmodSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { CHECKS } from './checks/all-checks.js';
+import { runChecks } from './checks/run-checks.js';
 import { missingPrograms } from './clusters/etcd.js';
 import { SLUICE_PROGRAMS, SluiceCluster } from './clusters/sluice-cluster.js';
 import { runFault } from './fault-run.js';
@@ -11,6 +13,9 @@ import { whyNoNamespaces } from './ground/namespaces.js';
 import { runLong } from './random/long-run.js';
 import { STACKS, type StackName } from './stacks.js';
 import { withCluster } from './stage.js';
+
+/** Beside those of the cluster. */
+const CHECK_PROGRAMS = [...SLUICE_PROGRAMS, 'curl', 'fsfreeze', 'mkfs.ext4'];
 
 const HELP = `
 Three database nodes, two gateways, a store and two machines of clients, each a network namespace of its own. Clients add unique
@@ -26,8 +31,11 @@ ${Object.entries(FAULTS)
   .map(([name, { what }]) => `  ${name.padEnd(14)} ${what}`)
   .join('\n')}
 
+--checks makes the twelve checks of a cluster of Sluice's, each part of each --times in a row, on clusters of their own:
+${CHECKS.map(({ number, name }) => `  ${String(number).padEnd(14)} ${name}`).join('\n')}
+
 --random has one cluster of Sluice live through troubles that overlap and follow from a seed: processes, machines, networks, members of
-the store, agents, gateways and switchovers. After each act everything is repaired, the cluster has to be whole within two minutes, and what
+the store, agents, gateways and switchovers. After each act everything is repaired, the cluster has to be whole within three minutes, and what
 clients were told by all primaries so far is judged.
 
 Ends with 0 when what the stack promises was kept, with 1 when not, with 2 when it could not be run. Histories and logs of rounds
@@ -37,6 +45,8 @@ Examples:
   npm run chaos -- --only repmgr --fault kill --tuned
   npm run chaos -- --only patroni-chain --fault down --rounds 3
   npm run chaos -- --only sluice --fault hiccups --minutes 30
+  npm run chaos -- --checks --times 3
+  npm run chaos -- --check 9 --part promoting
   npm run chaos -- --random --minutes 60 --seed 7`;
 
 interface Parsed {
@@ -45,6 +55,10 @@ interface Parsed {
   rounds: number;
   stores: '1' | '3';
   minutes?: number;
+  checks?: boolean;
+  check?: number[];
+  part?: string;
+  times: number;
   random?: boolean;
   seed?: number;
   tuned?: boolean;
@@ -58,6 +72,10 @@ function positive(text: string): number {
   return value;
 }
 
+function eachPositive(text: string, before: number[] = []): number[] {
+  return [...before, positive(text)];
+}
+
 function readOptions(): Parsed {
   return new Command('chaos')
     .description('Breaks a cluster under load, and checks what clients were told.')
@@ -69,6 +87,10 @@ function readOptions(): Parsed {
     )
     .option('--rounds <n>', 'how often', positive, 1)
     .addOption(new Option('--stores <n>', 'members of the store').choices(['1', '3']).default('1'))
+    .option('--checks', "all twelve checks, of one of Sluice's clusters")
+    .option('--check <n...>', 'these checks', eachPositive)
+    .option('--part <word>', 'only parts of checks with this word in their names')
+    .option('--times <n>', 'how often each part of a check', positive, 1)
     .option('--random', "troubles that follow from a seed, on one of Sluice's clusters")
     .option('--seed <n>', 'of --random. Default: another each time', positive)
     .option(
@@ -99,6 +121,14 @@ async function runFaults(): Promise<string[]> {
   return runFault({ stack, fault, rounds: options.rounds, stores, tuned, folder });
 }
 
+async function makeChecks(): Promise<string[]> {
+  await demand(CHECK_PROGRAMS);
+  const { check: numbers, part, times } = options;
+  const checks = CHECKS.filter(({ number }) => numbers === undefined || numbers.includes(number));
+  if (checks.length === 0) throw new Error(`there is no check ${numbers}`);
+  return runChecks({ checks, part, times, folder });
+}
+
 async function runRandom(): Promise<readonly string[]> {
   await demand(SLUICE_PROGRAMS);
   const { seed = 1 + (Date.now() % 1_000_000), minutes = 60 } = options;
@@ -122,7 +152,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 try {
   const reason = whyNoNamespaces();
   if (reason !== null) throw new Error(reason);
-  const against = options.random ? await runRandom() : await runFaults();
+  const isCheck = options.checks || options.check !== undefined;
+  const against = options.random ? await runRandom() : isCheck ? await makeChecks() : await runFaults();
   for (const line of against) console.log(`BROKEN: ${line}`);
   if (against.length > 0 || options.keep) console.log(`histories and logs are kept in ${folder}`);
   process.exitCode = against.length > 0 ? 1 : 0;

@@ -41,6 +41,8 @@ export interface Round {
   readonly writable: readonly string[];
   /** From the fault to the last write that the cut-off primary acknowledged to clients of its own machine; null: to none. */
   readonly insideMs: number | null;
+  /** What those clients did and saw. */
+  readonly inside: readonly Operation[];
   /** From the fault's end until the old primary streamed again, in ms; null: it did not in time. */
   readonly rejoinedMs: number | null;
 }
@@ -104,6 +106,12 @@ function lastWriter(
   return { node, write };
 }
 
+/** Whether the last write was acknowledged by this node, and none by anybody on a later timeline. */
+function isNewestWriter({ server }: DatabaseNode, history: readonly Operation[]): boolean {
+  const last = acknowledged(history).at(-1);
+  return last?.server === server && history.every(({ timeline }) => (timeline ?? 0) <= (last.timeline ?? 0));
+}
+
 /** Runs a fault under load. The load goes on afterwards. */
 export async function runRound(
   ground: Ground,
@@ -114,12 +122,12 @@ export async function runRound(
 ): Promise<Round> {
   const begin = load.history.length;
   const current = () => load.history.slice(begin);
-  await until('the load to run', () => acknowledged(current()).length >= limits.warmWrites, 30_000);
+  await until('the load to run', () => acknowledged(current()).length >= limits.warmWrites, 120_000);
   const { node: primary, write } = lastWriter(cluster, current());
   const old = { server: write.server!, timeline: write.timeline! };
   const stricken: Stricken = { ground, cluster, primary };
   const inside = fault.isolates ? startInside(ground, primary) : null;
-  if (inside) await until('clients inside', () => acknowledged(inside.history).length >= 10);
+  if (inside) await until('clients inside', () => acknowledged(inside.history).length >= 10, 60_000);
   const since = monotonic();
   await fault.begin(stricken);
   const waitMs = fault.passesAfterMs ?? limits.takeOverMs;
@@ -135,8 +143,9 @@ export async function runRound(
   await until(
     `${primary.name} to stream`,
     async () => {
-      const stays = !takenOver() && (await primary.isWritable());
-      if (!stays && !(await primary.streams())) return false;
+      // It may never have been another, or be the primary again.
+      const isPrimary = isNewestWriter(primary, current()) && (await primary.isWritable());
+      if (!isPrimary && !(await primary.streams())) return false;
       rejoinedMs = monotonic() - undone;
       return true;
     },
@@ -146,10 +155,18 @@ export async function runRound(
   const states = await Promise.all(
     cluster.nodes.map(async (node) => ((await node.isWritable()) ? node.name : null)),
   );
+  const within = inside?.history ?? [];
+  // What is acknowledged while the set is read need not be in it.
+  const history = current();
+  const present = await presentNumbers(cluster, history);
+  const judged = judge(fault, history, since, old, present);
   return {
-    ...judge(fault, current(), since, old, await presentNumbers(cluster, current())),
+    ...judged,
+    lost: [...judged.lost, ...lostWrites(within, present)],
+    twoPrimaries: twoPrimaries([...judged.history, ...within]),
     rejoinedMs,
-    insideMs: lastAcknowledged(inside?.history ?? [], since),
+    insideMs: lastAcknowledged(within, since),
+    inside: within,
     writable: states.filter((name) => name !== null),
   };
 }
@@ -176,7 +193,7 @@ function judge(
   since: number,
   old: { server: string; timeline: number },
   present: ReadonlySet<number>,
-): Omit<Round, 'rejoinedMs' | 'writable' | 'insideMs'> {
+): Omit<Round, 'rejoinedMs' | 'writable' | 'insideMs' | 'inside'> {
   return {
     history,
     since,

@@ -56,6 +56,12 @@ export interface Building {
   readonly tuned: boolean;
   /** Of Sluice's own clusters, in seconds. Default: Sluice's. */
   readonly leaseSeconds?: number;
+  /** Of Sluice's own clusters: what an acknowledged commit is worth. Default: `durable`. */
+  readonly durability?: 'durable' | 'asynchronous';
+  /** Of Sluice's own clusters: settings of PostgreSQL beside the ordinary ones. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Of Sluice's own clusters: each database node has a disk of its own, of so many megabytes. */
+  readonly diskMegabytes?: number;
 }
 
 /** The names of all machines. */

@@ -12,6 +12,7 @@ const PEER_PORT = 2380;
 export class Etcd implements StoreUnderTest {
   readonly #building: Building;
   readonly #members = new Map<string, Program>();
+  #questions = 0;
 
   constructor(building: Building) {
     this.#building = building;
@@ -49,6 +50,20 @@ export class Etcd implements StoreUnderTest {
       name,
       new Program(place, 'etcd', join(home, 'etcd.log'), { program: 'etcd', args, asServer: true }),
     );
+  }
+
+  /** Whether a member says of itself that it leads the others. */
+  async leads(name: string): Promise<boolean> {
+    const url = `http://${this.#building.ground.place(name).address}:${CLIENT_PORT}/v3/maintenance/status`;
+    const log = join(this.#building.folder, `${name}-status-${++this.#questions}.json`);
+    const args = ['--silent', '--max-time', '2', '--data', '{}', url];
+    const question = new Program(this.#building.ground.place(name), 'curl', log, { program: 'curl', args });
+    await until('curl to end', () => question.ended);
+    const { leader, header } = JSON.parse(question.printed) as {
+      leader: string;
+      header: { member_id: string };
+    };
+    return leader === header.member_id;
   }
 
   async kill(name: string): Promise<void> {

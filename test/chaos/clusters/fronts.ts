@@ -1,6 +1,7 @@
 /** What clients connect to: poolers and gateways, one set on each gateway machine. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import pg from 'pg';
 import { GATEWAY_PROGRAM } from '../../harness/gateway-under-test.js';
 import type { Place } from '../ground/ground.js';
 import { Program } from '../ground/program.js';
@@ -18,6 +19,8 @@ import {
 export const PGBOUNCER = process.env.SLUICE_CHAOS_PGBOUNCER ?? 'pgbouncer';
 export const PGPOOL_PORT = 9999;
 const POOL_SIZE = 20;
+/** Of a gateway. On a machine that others keep busy it has taken more than 30 s. */
+const START_LIMIT_MS = 180_000;
 /** Each gateway's log is a file of its own. */
 let startedGateways = 0;
 
@@ -32,6 +35,10 @@ function write(folder: string, name: string, lines: readonly string[]): string {
   return path;
 }
 
+function gatewayFolder({ folder }: Building, name: string): string {
+  return join(folder, `${name}-sluice`);
+}
+
 /** One Sluice, told its nodes or its cluster by lines of YAML below the database's name. */
 function startSluice(
   building: Building,
@@ -39,14 +46,14 @@ function startSluice(
   database: readonly string[],
   rest: readonly string[] = [],
 ): Program {
-  const folder = serverFolder(join(building.folder, `${place.name}-sluice`));
+  const folder = serverFolder(gatewayFolder(building, place.name));
   const file = write(folder, 'sluice.yaml', [
     'databases:',
     `  ${DATABASE}:`,
     ...database.map((line) => `    ${line}`),
     `listen_addr: ${place.address}`,
     `listen_port: ${FRONT_PORT}`,
-    'unix_socket_dir: ""',
+    `unix_socket_dir: "${folder}"`,
     'auth_type: trust',
     'pool_mode: transaction',
     `default_pool_size: ${POOL_SIZE}`,
@@ -84,7 +91,7 @@ export class Gateways {
   async #startAt(place: Place): Promise<void> {
     const gateway = startSluice(this.#building, place, this.#database, this.#rest);
     this.#running.set(place, gateway);
-    await gateway.says(/listening on/);
+    await gateway.says(/listening on/, START_LIMIT_MS);
   }
 
   /** One after the other, each ended as an operator does it. */
@@ -93,6 +100,14 @@ export class Gateways {
       await this.end(place.name);
       await this.startAgain(place.name);
     }
+  }
+
+  /** A session past every network, by the unix socket of a gateway. Connect it and end it yourself. */
+  client(name: string, user: string = SUPERUSER): pg.Client {
+    const host = gatewayFolder(this.#building, name);
+    const client = new pg.Client({ host, port: FRONT_PORT, user, database: DATABASE });
+    client.on('error', () => {});
+    return client;
   }
 
   /** Process ids, of those that run. */

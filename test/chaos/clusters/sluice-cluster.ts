@@ -1,5 +1,5 @@
 /** Sluice alone: an agent on each of three nodes, etcd, and gateways that go by the same store. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { succeed } from '../../harness/command.js';
 import { GATEWAY_PROGRAM } from '../../harness/gateway-under-test.js';
@@ -7,9 +7,10 @@ import { postgresProgram } from '../../harness/postgres-binaries.js';
 import { until } from '../../harness/until.js';
 import { Program, signalAll } from '../ground/program.js';
 import { type Building, type ClusterUnderTest, DATABASES, FRONT_PORT } from './cluster-under-test.js';
-import { DatabaseNode, POSTGRES_PORT, postgresFolder } from './database-node.js';
+import { DatabaseNode, giveToServer, POSTGRES_PORT, postgresFolder } from './database-node.js';
 import { Etcd, untilWhole } from './etcd.js';
 import { Gateways, gatewayPlaces } from './fronts.js';
+import { SmallDisk } from './small-disk.js';
 
 export const SLUICE_PROGRAMS = ['etcd', 'setpriv'];
 
@@ -17,12 +18,20 @@ const CLUSTER = 'main';
 const START_LIMIT_MS = 120_000;
 const COMMAND_LIMIT_MS = 60_000;
 
+/** As the agent writes them; of these properties nothing is said where an event has none. */
+export interface NodeEvent {
+  readonly what: string;
+  readonly details: { readonly to?: string };
+}
+
 export class SluiceCluster implements ClusterUnderTest {
   readonly nodes: readonly DatabaseNode[];
   readonly store: Etcd;
   readonly #building: Building;
   readonly #agents = new Map<DatabaseNode, Program>();
   readonly gateways: Gateways;
+  /** Where nodes have disks of their own. */
+  readonly disks = new Map<DatabaseNode, SmallDisk>();
   #lives = 0;
 
   constructor(building: Building) {
@@ -48,6 +57,11 @@ export class SluiceCluster implements ClusterUnderTest {
   }
 
   async start(): Promise<void> {
+    const { diskMegabytes } = this.#building;
+    for (const node of diskMegabytes === undefined ? [] : this.nodes) {
+      this.disks.set(node, await SmallDisk.mount(node.folder, diskMegabytes!));
+      giveToServer(node.folder);
+    }
     await this.store.start();
     for (const node of this.nodes) await this.boot(node);
     await Promise.race([untilWhole('the cluster', this.nodes), this.#untilAgentEnds()]);
@@ -64,13 +78,28 @@ export class SluiceCluster implements ClusterUnderTest {
     throw new Error(`${agent.name} has ended:\n${agent.printed.slice(-3_000)}`);
   }
 
-  readonly boot = async (node: DatabaseNode): Promise<void> => {
+  /** With variables of the environment that ordinary agents don't have. */
+  async bootWith(node: DatabaseNode, env: Readonly<Record<string, string>>): Promise<void> {
     const running = this.#agents.get(node);
     if (running !== undefined && !running.ended) return;
     const log = join(node.folder, `agent-${++this.#lives}.log`);
     const args = [GATEWAY_PROGRAM, 'agent', this.#file(node), '--log-format', 'json'];
-    this.#agents.set(node, new Program(node.place, 'agent', log, { program: process.execPath, args }));
-  };
+    const run = { program: process.execPath, args, env };
+    this.#agents.set(node, new Program(node.place, 'agent', log, run));
+  }
+
+  readonly boot = (node: DatabaseNode): Promise<void> => this.bootWith(node, {});
+
+  /** The agent of a node, whether it runs or not. */
+  agentOf(node: DatabaseNode): Program {
+    return this.#agents.get(node)!;
+  }
+
+  /** Events of a node, as its agent writes them down. */
+  eventsOf(node: DatabaseNode): NodeEvent[] {
+    const lines = readFileSync(join(`${node.data}.sluice`, 'events.jsonl'), 'utf8').split('\n');
+    return lines.filter(Boolean).map((line) => JSON.parse(line) as NodeEvent);
+  }
 
   readonly managerOf = (node: DatabaseNode): number => this.#agents.get(node)!.pid;
 
@@ -94,12 +123,14 @@ export class SluiceCluster implements ClusterUnderTest {
     await this.gateways.stop();
     await Promise.all([...this.#agents.values()].map((agent) => agent.end('SIGKILL')));
     for (const node of this.nodes) {
+      await this.disks.get(node)?.thaw();
       signalAll(node.processes(), 'SIGCONT');
       const pid = node.postmaster;
       if (pid !== null) signalAll([pid], 'SIGQUIT');
       await until(`${node.name} to end`, () => node.postmaster === null);
     }
     await this.store.stop();
+    for (const disk of this.disks.values()) await disk.unmount();
   }
 
   /** The section that agents, gateways and commands share. */
@@ -119,11 +150,14 @@ export class SluiceCluster implements ClusterUnderTest {
   #file(node: DatabaseNode): string {
     const path = join(node.folder, 'agent.yaml');
     const isFirst = node === this.nodes[0];
+    const { durability = 'durable', settings } = this.#building;
+    const own = { shared_buffers: '32MB', max_connections: '100', ...settings };
     const lines = [
       `node: ${node.name}`,
       `address: ${node.place.address}`,
       ...this.#section(),
       `http_listen: "${node.place.address}:8008"`,
+      `durability: ${durability}`,
       'postgresql:',
       `  data: ${node.data}`,
       `  bin: ${postgresFolder()}`,
@@ -132,7 +166,7 @@ export class SluiceCluster implements ClusterUnderTest {
       `  replication_password_file: ${this.#passwordFile()}`,
       `  bootstrap: ${isFirst ? 'initdb' : 'never'}`,
       "  client_rules: ['local all all trust', 'host all all 0.0.0.0/0 trust']",
-      "  settings: { shared_buffers: '32MB', max_connections: 100 }",
+      `  settings: ${JSON.stringify(own)}`,
     ];
     writeFileSync(path, `${lines.join('\n')}\n`);
     return path;

@@ -61,6 +61,7 @@ export class NamespaceGround implements Ground {
       (name, index) => new Namespace(name, `${SUBNET}.${index + 11}`, `${prefix}-${name}`),
     );
     const ground = new NamespaceGround(`${prefix}-hub`, places);
+    process.once('exit', ground.#leave);
     try {
       await ground.#build();
     } catch (error) {
@@ -126,12 +127,18 @@ export class NamespaceGround implements Ground {
   }
 
   async discard(): Promise<void> {
+    process.removeListener('exit', this.#leave);
+    this.#leave();
+  }
+
+  /** Also when somebody ends us. */
+  readonly #leave = (): void => {
     // Whatever is left of what was started there; nobody else's processes can be.
     for (const { space } of this.places.values()) signalAll(processesIn(space), 'SIGKILL');
     for (const space of [this.#hub, ...[...this.places.values()].map((place) => place.space)]) {
       spawnSync('ip', ['netns', 'delete', space], { stdio: 'ignore' });
     }
-  }
+  };
 
   #portOf(name: string): number {
     return [...this.places.keys()].indexOf(this.place(name).name);

@@ -88,6 +88,12 @@ function earliest(eras: readonly Era[]): Operation | null {
   );
 }
 
+/** How often another primary, or the same one on another timeline, has followed. */
+export function changesOfPrimary(history: readonly Operation[]): number {
+  const eras = new Set(acknowledged(history).map(({ server, timeline }) => `${server} ${timeline}`));
+  return Math.max(0, eras.size - 1);
+}
+
 /** A time without an acknowledged write, in ms of the monotonic clock. */
 export interface Gap {
   readonly from: number;
