@@ -26,6 +26,7 @@ async function startByHand(node: DatabaseNode): Promise<void> {
   const settings = {
     config_file: own('postgresql.conf'),
     hba_file: own('pg_hba.conf'),
+    ident_file: own('pg_ident.conf'),
     listen_addresses: '0.0.0.0',
     port: POSTGRES_PORT,
     unix_socket_directories: node.folder,
