@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
@@ -23,6 +24,23 @@ describe("PostgreSQL's parser", () => {
     assert.ok(
       succeeds('MERGE INTO t USING u ON true WHEN NOT MATCHED BY SOURCE THEN DELETE RETURNING old.a, new.a'),
     );
+  });
+
+  test('takes little memory, also when it has much to do', () => {
+    const program = `
+      const { PostgresParser } = await import(process.argv[1]);
+      const parser = await PostgresParser.open();
+      const text = Buffer.from("SELECT a.x, coalesce(max(b.y), 1) FROM a JOIN b ON a.i = b.i WHERE a.z = 'z' GROUP BY 1");
+      const before = process.resourceUsage().maxRSS;
+      for (let i = 0; i < 20000; i++) parser.parse(text, 0, text.length);
+      // What compiles in the background may end.
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      console.log((process.resourceUsage().maxRSS - before) / 1024);
+      process.exit();`;
+    const url = new URL('postgres-parser.js', import.meta.url).href;
+    const args = ['--input-type=module', '--eval', program, url];
+    const grownMiB = Number(execFileSync(process.execPath, args, { encoding: 'utf8' }));
+    assert.ok(grownMiB < 150, `${grownMiB} MiB`);
   });
 
   test('reads no more than the range it is given', () => {

@@ -5,6 +5,7 @@
  * syntax error (its stack is bounded by the thread's, its memory by 1 GiB) is in doubt, and replaced by a new one, though
  * not more often than once a second; until that is there, nothing is parsed, and so nothing is sent to a standby.
  */
+import { setFlagsFromString } from 'node:v8';
 import create, { type PgQueryModule } from 'libpg-query/wasm/libpg-query.js';
 import type { ParseFailure, ParseTree, SqlParser } from '../routing/parse-tree.js';
 
@@ -20,6 +21,12 @@ const INSTANCE_MS_MIN = 1000;
 const TREE = 0;
 const ERROR = 2;
 const MESSAGE = 0;
+
+/**
+ * V8's optimizing compiler needs more than 500 MB for a moment for the grammar's largest functions (Node.js 24), right when the
+ * first clients come: a container with a limit is killed then. Without it a statement takes 10.5 us instead of 8.
+ */
+for (const flag of ['--no-wasm-tier-up', '--no-wasm-dynamic-tiering']) setFlagsFromString(flag);
 
 const SILENT = { print: () => undefined, printErr: () => undefined };
 
