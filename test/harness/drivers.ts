@@ -18,9 +18,22 @@ function withoutOne(found: readonly Driver[]): readonly Driver[] {
   return found.length < DRIVERS.length ? found : found.filter((driver) => driver !== unwanted);
 }
 
+/**
+ * One driver alone, `preferred` if it is there: for what the core or the main thread decide, which no driver sees. Files
+ * prefer different ones.
+ */
+export function oneDriver(preferred: Driver): readonly Driver[] {
+  return availableDrivers.includes(preferred) ? [preferred] : availableDrivers.slice(0, 1);
+}
+
 /** Defines the same tests for every available driver. */
 export function describeDrivers(title: string, define: (driver: Driver) => void): void {
   for (const driver of availableDrivers) describe(`${title} (${driver})`, () => define(driver));
+}
+
+/** Defines tests for `oneDriver`. */
+export function describeOneDriver(title: string, preferred: Driver, define: (driver: Driver) => void): void {
+  for (const driver of oneDriver(preferred)) describe(`${title} (${driver})`, () => define(driver));
 }
 
 /** Looks once per run: the first process that gets here leaves the answer for the others. */

@@ -9,6 +9,8 @@ export interface StageOptions {
   readonly gateway?: Omit<Partial<GatewayOptions>, 'io'>;
   /** Statements that are run once on the server. */
   readonly setup?: string;
+  /** All that there are. */
+  readonly drivers?: readonly Driver[];
 }
 
 /** What a test may use; only inside of hooks and tests. */
@@ -18,7 +20,7 @@ export interface Stage {
   readonly gateway: GatewayUnderTest;
 }
 
-/** Defines the same tests for every driver. The server is shared by all of them, the gateway by those of one driver. */
+/** Defines the same tests for every driver, or for those of the options. The server is shared by all of them, the gateway by those of one driver. */
 export function onEveryDriver(title: string, options: StageOptions, define: (stage: Stage) => void): void {
   describe(title, () => {
     let server: PostgresServer | undefined;
@@ -27,7 +29,7 @@ export function onEveryDriver(title: string, options: StageOptions, define: (sta
       if (options.setup !== undefined) await server.query(options.setup);
     });
     after(() => server?.discard());
-    for (const io of availableDrivers) {
+    for (const io of options.drivers ?? availableDrivers) {
       describe(io, () => {
         let gateway: GatewayUnderTest | undefined;
         before(async () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { ask, type PsqlOptions, psql } from '../harness/client-programs.js';
-import { describeDrivers } from '../harness/drivers.js';
+import { describeOneDriver } from '../harness/drivers.js';
 import { type GatewayUnderTest, socketUrl, withGateway } from '../harness/gateway-under-test.js';
 import { PostgresServer } from '../harness/postgres-server.js';
 import { until } from '../harness/until.js';
@@ -63,7 +63,7 @@ async function logged(gateway: GatewayUnderTest, line: RegExp): Promise<void> {
   await until(`${line} in the log`, () => line.test(gateway.log));
 }
 
-describeDrivers('auth_query', (io) => {
+describeOneDriver('auth_query', 'epoll', (io) => {
   test('finds users by SCRAM, whose keys then open the server', async () => {
     await withGateway({ io, server, users: USERS, settings: LOOKING }, async (gateway) => {
       assert.equal(await ask(gateway, WHO, as('alice')), 'alice');

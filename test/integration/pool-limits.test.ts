@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { firstError, rowsOf, singleValue } from '../harness/backend-message.js';
+import { oneDriver } from '../harness/drivers.js';
 import * as send from '../harness/frontend-message.js';
 import { type GatewayOptions, withGateway } from '../harness/gateway-under-test.js';
 import { RawClient } from '../harness/raw-client.js';
@@ -11,7 +12,7 @@ import { until } from '../harness/until.js';
 const PID = 'SELECT pg_backend_pid()';
 const SETUP = 'CREATE ROLE ann LOGIN; CREATE ROLE ben LOGIN';
 
-onEveryDriver('limits of pools', { setup: SETUP }, (stage) => {
+onEveryDriver('limits of pools', { setup: SETUP, drivers: oneDriver('uring') }, (stage) => {
   type Settings = NonNullable<GatewayOptions['settings']>;
   const gateway = (settings: Settings, parameters = '') => ({
     io: stage.io,
