@@ -10,7 +10,7 @@ import { understand } from '../cluster/records.js';
 import type { ClusterSettings } from '../cluster/settings.js';
 import { HOLDING_STATES } from '../cluster/states.js';
 import type { StoreView } from '../cluster/store-view.js';
-import type { Store, StoreError } from '../stores/store.js';
+import { renewalLimit, type Store, type StoreError } from '../stores/store.js';
 import type {
   PostgresEffect,
   PostgresInput,
@@ -27,7 +27,7 @@ export interface AgentParts {
   /** No two lives of a node may have the same. */
   readonly life: string;
   readonly store: Store;
-  /** How long a request to the store may take before it counts as failed. ms. */
+  /** How long a request to the store, but a renewal, may take before it counts as failed. ms. */
   readonly answerMs: number;
   /** Monotonic, the same that PostgreSQL's side goes by. ms. */
   readonly clock: () => number;
@@ -73,6 +73,7 @@ export class NodeAgent {
       node: parts.settings.node,
       holder: first.state.holder,
       answerMs: parts.answerMs,
+      renewMs: renewalLimit({ leaseMs: parts.settings.timing.leaseMs, requestMs: parts.answerMs }),
       registration: ({ member }) => JSON.stringify({ ...member, facts: this.facts }),
       answer: (id, answer) => this.tell({ kind: 'answer', id, answer }),
       view: (view) => this.#show(view),

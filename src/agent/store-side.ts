@@ -2,6 +2,7 @@
 import type { Answer, Effect } from '../cluster/inputs.js';
 import { EPOCH } from '../cluster/records.js';
 import type { StoreView } from '../cluster/store-view.js';
+import { patientLimit } from '../stores/patient-limit.js';
 import type { Store, StoreError, StoreWatch } from '../stores/store.js';
 
 /** What the machine may ask of the store. */
@@ -13,6 +14,8 @@ export interface StoreWorld {
   readonly holder: string;
   /** After so long a request is answered with `failed`, whatever still comes of it. ms. */
   readonly answerMs: number;
+  /** The same for a renewal, which is worth waiting for. ms. */
+  readonly renewMs: number;
   /** What this node says of itself, as it is registered. */
   registration(effect: Extract<StoreEffect, { do: 'register' }>): string;
   answer(id: number, answer: Answer): void;
@@ -51,10 +54,12 @@ export class StoreSide {
         return this.#answer(effect.id, asked, (holding) => ({ kind: 'lease', holding }));
       }
       case 'renew':
-        return this.#answer(effect.id, this.#store.renew(effect.holding), (holding) => ({
-          kind: 'lease',
-          holding,
-        }));
+        return this.#answer(
+          effect.id,
+          this.#store.renew(effect.holding),
+          (holding) => ({ kind: 'lease', holding }),
+          this.#world.renewMs,
+        );
       case 'publish': {
         const { epoch, version, leader } = effect;
         const asked = this.#store.publish(EPOCH, JSON.stringify(epoch), { version, leader });
@@ -76,15 +81,20 @@ export class StoreSide {
     this.#watch.close();
   }
 
-  #answer<Result>(id: number, asked: Promise<Result>, toAnswer: (result: Result) => Answer): void {
+  #answer<Result>(
+    id: number,
+    asked: Promise<Result>,
+    toAnswer: (result: Result) => Answer,
+    limitMs = this.#world.answerMs,
+  ): void {
     let isAnswered = false;
     const answer = (value: Answer) => {
       if (isAnswered || this.#isClosed) return;
       isAnswered = true;
-      clearTimeout(limit);
+      forgetLimit();
       this.#world.answer(id, value);
     };
-    const limit = setTimeout(() => answer({ kind: 'failed' }), this.#world.answerMs);
+    const forgetLimit = patientLimit(limitMs, () => answer({ kind: 'failed' }));
     asked.then(
       (result) => answer(toAnswer(result)),
       (error: StoreError) => {

@@ -31,7 +31,8 @@ export class Tick {
     this.#beat = beat;
     this.#warn = warn;
     this.#last = clock();
-    this.#timer = setInterval(() => this.#onBeat(), everyMs);
+    // Answers that have arrived while the process stood still come first: nobody shall lose a lease that has been renewed.
+    this.#timer = setInterval(() => setImmediate(() => this.#onBeat()), everyMs);
   }
 
   get lateness(): Lateness {
@@ -49,6 +50,7 @@ export class Tick {
   }
 
   #onBeat(): void {
+    if (this.#timer === null) return;
     const now = this.#clock();
     const lateMs = now - this.#last - this.#everyMs;
     this.#last = now;

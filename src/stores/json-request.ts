@@ -6,6 +6,7 @@ import {
   request as requestByHttp,
 } from 'node:http';
 import { request as requestByHttps } from 'node:https';
+import { patientLimit } from './patient-limit.js';
 import { STORE_ANSWER_BYTES_MAX, StoreError } from './store.js';
 
 /** Where a server is. `options` has host and port, or socketPath; and what TLS needs. */
@@ -74,16 +75,15 @@ export function requestJson(endpoint: Endpoint, request: JsonRequest): Promise<J
       },
     });
     const settle = (outcome: () => void) => {
-      clearTimeout(limit);
+      forgetLimit();
       request.signal?.removeEventListener('abort', abort);
       outcome();
       outgoing.destroy();
     };
     const fail = (error: Error & { code?: string }) => settle(() => reject(storeError(endpoint, error)));
     const abort = () => fail(new Error('given up'));
-    const limit = setTimeout(
-      () => fail(new Error(`no answer within ${request.limitMs} ms`)),
-      request.limitMs,
+    const forgetLimit = patientLimit(request.limitMs, () =>
+      fail(new Error(`no answer within ${Math.round(request.limitMs)} ms`)),
     );
     outgoing.on('error', fail);
     outgoing.on('response', (incoming) => {
@@ -100,7 +100,7 @@ export function requestJson(endpoint: Endpoint, request: JsonRequest): Promise<J
         }
       });
       incoming.on('end', () => {
-        clearTimeout(limit);
+        forgetLimit();
         request.signal?.removeEventListener('abort', abort);
         try {
           resolve({ status, headers, body: answer.end() });

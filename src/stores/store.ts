@@ -33,6 +33,11 @@ export interface StoreSettings {
   readonly clock: () => number;
 }
 
+/** How long a renewal may take, with all of its attempts: the rest of the lease is for the next one. ms. */
+export function renewalLimit({ leaseMs, requestMs }: { leaseMs: number; requestMs: number }): number {
+  return Math.max(requestMs, 0.6 * leaseMs);
+}
+
 /** On what a publication depends. If it isn't so, nothing is changed. */
 export interface PublishCondition {
   /** The version that is replaced; 0: there is no such value yet. */

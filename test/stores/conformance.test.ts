@@ -205,7 +205,7 @@ function failures(server: () => StoreUnderTest): void {
   });
 
   test('a renewal whose answer is lost has an unknown outcome, and the next one tells', async () => {
-    const store = await connected();
+    const store = await connected(true);
     const held = await take(store, 'a');
     server().faults.mute(true);
     await assert.rejects(store.renew(held), failsAs('unknown'));
@@ -225,6 +225,17 @@ function failures(server: () => StoreUnderTest): void {
     server().faults.stall(false);
     const renewed = await renewal;
     assert.ok(renewed !== null && renewed.since <= asked + 5);
+  });
+
+  test('a renewal waits for longer than other requests: a slow store is no lost lease', async () => {
+    const store = await connected();
+    const held = await take(store, 'a');
+    server().faults.stall(true);
+    const renewal = store.renew(held);
+    await assert.rejects(store.read(), failsAs('unknown'));
+    await assert.rejects(store.read(), failsAs('unknown'));
+    server().faults.stall(false);
+    assert.ok((await renewal)?.since);
   });
 
   test('what could not reach it has changed nothing, and says so', async () => {

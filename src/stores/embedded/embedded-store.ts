@@ -7,6 +7,7 @@ import { type Endpoint, requestJson } from '../json-request.js';
 import {
   checkEntry,
   type PublishCondition,
+  renewalLimit,
   type Store,
   StoreError,
   type StoreSettings,
@@ -57,6 +58,7 @@ export class EmbeddedStore implements Store {
   async renew(holding: Holding): Promise<Holding | null> {
     const since = this.#settings.clock();
     const leaseMs = leaseTimes(this.#settings.leaseMs).takeoverMs;
+    // One server on the same machine: to wait for a late answer is worth more than to ask again.
     const { kept } = await this.#ask('/renew', { leader: leaderOf(holding), leaseMs }, KEPT_ANSWER);
     return kept ? { ...holding, since } : null;
   }
@@ -100,8 +102,7 @@ export class EmbeddedStore implements Store {
     schema: z.ZodType<Answer>,
     signal?: AbortSignal,
   ): Promise<Answer> {
-    const { requestMs, refreshMs } = this.#settings;
-    const limitMs = path === '/change' ? refreshMs + CHANGE_GRACE_MS : requestMs;
+    const limitMs = this.#limitOf(path);
     const request = { path, body, limitMs, ...(signal !== undefined && { signal }) };
     const answer = await requestJson(this.#endpoint, request);
     const parsed = schema.safeParse(answer.body);
@@ -112,6 +113,12 @@ export class EmbeddedStore implements Store {
       );
     }
     return parsed.data;
+  }
+
+  #limitOf(path: EmbeddedPath): number {
+    const { requestMs, refreshMs } = this.#settings;
+    if (path === '/renew') return renewalLimit(this.#settings);
+    return path === '/change' ? refreshMs + CHANGE_GRACE_MS : requestMs;
   }
 }
 

@@ -73,14 +73,18 @@ export class EtcdApi {
   }
 
   /** Asks this member and no other. */
-  async askMember<Answer>(member: number, request: EtcdRequest<Answer>): Promise<Answer> {
+  async askMember<Answer>(
+    member: number,
+    request: EtcdRequest<Answer>,
+    limitMs = this.#requestMs,
+  ): Promise<Answer> {
     const endpoint = this.#endpoints[member] as Endpoint;
     for (let attempt = 0; ; attempt++) {
       const token = await this.#tokenFrom(endpoint);
       const answer = await requestJson(endpoint, {
         path: request.path,
         body: request.body,
-        limitMs: this.#requestMs,
+        limitMs,
         ...(token !== null && { headers: { authorization: token } }),
       });
       if (answer.status === 200) return this.#checked(endpoint, request, answer);

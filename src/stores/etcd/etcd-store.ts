@@ -11,9 +11,11 @@
  */
 import { leaseTimes } from '../../cluster/lease-time.js';
 import type { Holding, Leader, StoreView } from '../../cluster/store-view.js';
+import { renewByAttempts } from '../renewal.js';
 import {
   checkEntry,
   type PublishCondition,
+  renewalLimit,
   type Store,
   StoreError,
   type StoreSettings,
@@ -88,20 +90,20 @@ export class EtcdStore implements Store {
   }
 
   async renew(holding: Holding): Promise<Holding | null> {
-    let failure: StoreError | null = null;
-    // Renewing twice is harmless: each renewal counts from before it was sent itself.
-    for (let attempt = 0; attempt < this.#api.memberCount; attempt++) {
-      const since = this.#settings.clock();
-      const { member } = this.#api;
+    const { requestMs, clock } = this.#settings;
+    const times = { nextMs: requestMs, limitMs: renewalLimit(this.#settings), clock };
+    const first = this.#api.member;
+    const attempt = async (index: number, limitMs: number) => {
+      const member = (first + index) % this.#api.memberCount;
+      const since = clock();
       try {
-        return (await this.#renewAndConfirm(member, holding)) ? { ...holding, since } : null;
+        return (await this.#renewAndConfirm(member, holding, limitMs)) ? { ...holding, since } : null;
       } catch (error) {
-        failure = error as StoreError;
-        if (failure.kind !== 'unreachable' && failure.kind !== 'unknown') break;
         this.#api.avoid(member);
+        throw error;
       }
-    }
-    throw failure;
+    };
+    return renewByAttempts(this.#api.memberCount, attempt, times);
   }
 
   async release(leader: Leader): Promise<void> {
@@ -156,10 +158,10 @@ export class EtcdStore implements Store {
     return { path: '/v3/kv/range', body: this.#keys.all, schema: RANGE_ANSWER, isRead: true };
   }
 
-  async #renewAndConfirm(member: number, holding: Holding): Promise<boolean> {
-    const renewed = await this.#api.askMember(member, keepAliveRequest(holding.lease));
+  async #renewAndConfirm(member: number, holding: Holding, limitMs: number): Promise<boolean> {
+    const renewed = await this.#api.askMember(member, keepAliveRequest(holding.lease), limitMs);
     if (renewed.result.TTL <= 0) return false;
-    const now = await this.#api.askMember(member, this.#readRequest());
+    const now = await this.#api.askMember(member, this.#readRequest(), limitMs);
     if (now.header.raft_term !== renewed.result.header.raft_term) {
       throw new StoreError('unknown', `${this.description}: its leader has changed during a renewal`);
     }
