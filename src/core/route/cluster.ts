@@ -485,7 +485,6 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
   }
 }
 
-
 function hasReplayed(node: RouteNode, position: number): boolean {
   return node.mayServe && node.replayed !== NO_POSITION && node.replayed >= position;
 }

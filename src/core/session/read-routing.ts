@@ -24,30 +24,13 @@ import type { Exchange } from '../server/exchange.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { KnownShape } from '../statements.js';
 import { PASS } from './message-handler.js';
+import { ReadState as State } from './read-state.js';
 import { explainRoute } from './route-notice.js';
 import type { RoutedClient, Routes, StandbyServers } from './routed-client.js';
 import { BEGINS_BATCH, eachPreparedName, isIncomplete, TOO_LONG } from './routed-unit.js';
 import { isForPrimary, isItsOwn } from './standby-refusals.js';
 import { giveBack, takeBuffer } from './unit-copies.js';
 import { type TransactionStart, UnitJudge } from './unit-judge.js';
-
-/** Where the current unit stands. */
-const State = {
-  /** There is none, or it is the primary's. */
-  FREE: 0,
-  /** It waits to be told which node may serve it. */
-  ASKING: 1,
-  /** A standby is to serve it. */
-  ROUTED: 2,
-  /** The primary is to serve it, whatever it is. */
-  FORCED: 3,
-  /** A standby serves it. */
-  RUNNING: 4,
-  /** Its transaction goes on on the primary, and has to begin there. */
-  MOVING: 5,
-  /** A standby serves its transaction, whose next read waits to be told whether that one has what it must see. */
-  ASKING_AGAIN: 6,
-} as const;
 
 const NO_STANDBY = 'no standby could serve it';
 

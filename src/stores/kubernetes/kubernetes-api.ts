@@ -32,9 +32,9 @@ export class KubernetesApi {
     return { resourceVersion: metadata.resourceVersion, items };
   }
 
-  /** Null: there is none. */
-  async get(name: string): Promise<LeaseObject | null> {
-    const answer = await this.#client.send({ method: 'GET', path: this.#path(name) });
+  /** Null: there is none. Within `limitMs`, or the time of one request. */
+  async get(name: string, limitMs?: number): Promise<LeaseObject | null> {
+    const answer = await this.#client.send({ method: 'GET', path: this.#path(name) }, limitMs);
     return answer.status === 404 ? null : this.#parsed(LEASE, this.#client.accepted(answer));
   }
 
@@ -45,9 +45,9 @@ export class KubernetesApi {
   }
 
   /** Replaces it if it still has the resourceVersion that `lease` names. Null: it has not, or it is gone. */
-  async replace(lease: LeaseObject): Promise<LeaseObject | null> {
+  async replace(lease: LeaseObject, limitMs?: number): Promise<LeaseObject | null> {
     const path = this.#path(lease.metadata.name);
-    const answer = await this.#client.send({ method: 'PUT', path, body: lease });
+    const answer = await this.#client.send({ method: 'PUT', path, body: lease }, limitMs);
     if (answer.status === 409 || answer.status === 404) return null;
     return this.#parsed(LEASE, this.#client.accepted(answer));
   }

@@ -57,10 +57,10 @@ export class KubernetesClient {
 
   /**
    * Sends it again only where the server says that it has done nothing: a token that has run out (401), too many requests
-   * (429). All of it within the time of one request.
+   * (429). All of it within the time of one request, or `limitMs`.
    */
-  async send(request: KubernetesRequest): Promise<JsonAnswer> {
-    const deadline = this.#clock() + this.#requestMs;
+  async send(request: KubernetesRequest, limitMs = this.#requestMs): Promise<JsonAnswer> {
+    const deadline = this.#clock() + limitMs;
     for (let isRenewed = false; ; ) {
       const access = await this.#account.access();
       const answer = await this.#sendOnce(request, access, deadline);

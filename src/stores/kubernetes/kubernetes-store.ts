@@ -15,6 +15,7 @@ import type { Holding, Leader, StoreView } from '../../cluster/store-view.js';
 import {
   checkEntry,
   type PublishCondition,
+  renewalLimit,
   type Store,
   StoreError,
   type StoreSettings,
@@ -92,7 +93,7 @@ export class KubernetesStore implements Store {
       if (!leads(lease, holding)) return null;
       since = this.#settings.clock();
       return { beat: lease.beat + 1 };
-    });
+    }, renewalLimit(this.#settings));
     return kept === null || kept === 'missing' ? null : { ...holding, since };
   }
 
@@ -174,13 +175,14 @@ export class KubernetesStore implements Store {
   /** Makes a change of the leader's Lease, as it is; null: it is none to make. */
   async #change(
     changeOf: (lease: ClusterLease) => ClusterChange | null,
+    limitMs?: number,
   ): Promise<ClusterLease | null | 'missing'> {
     let isGuess = this.#guess !== null;
     for (let race = 0; race < RACES_MAX; race++) {
-      const lease = isGuess ? this.#guess : await this.#get();
+      const lease = isGuess ? this.#guess : await this.#get(limitMs);
       const change = lease === null ? null : changeOf(lease);
       if (lease !== null && change !== null) {
-        const changed = await this.#api.replace(changedCluster(lease, change));
+        const changed = await this.#api.replace(changedCluster(lease, change), limitMs);
         if (changed !== null) return this.#see(changed);
       } else if (!isGuess) {
         return lease === null ? 'missing' : null;
@@ -190,8 +192,8 @@ export class KubernetesStore implements Store {
     throw this.#lost();
   }
 
-  async #get(): Promise<ClusterLease | null> {
-    const object = await this.#api.get(this.#kubernetes.name);
+  async #get(limitMs?: number): Promise<ClusterLease | null> {
+    const object = await this.#api.get(this.#kubernetes.name, limitMs);
     return object === null ? this.#missing(Number.POSITIVE_INFINITY) : this.#see(object);
   }
 
