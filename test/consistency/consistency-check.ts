@@ -12,6 +12,7 @@ import { startGateways, startPoolers, type Way } from './gateways.js';
 import type { ListHistory, RegisterHistory } from './history.js';
 import { workOnLists } from './list-workload.js';
 import { checkLists } from './lists.js';
+import { restOf } from './lulls.js';
 import { Recorder } from './recorder.js';
 import { type Work, workOnRegisters, writeRegisters } from './register-workload.js';
 import { checkRegisters } from './registers.js';
@@ -202,7 +203,9 @@ class Crew {
           : workOnRegisters(work(session, id)),
       ),
       ...this.#bypassing.map((session, index) =>
-        writeRegisters(work(session, this.#sessions.length + index), () => pause(BYPASS_PAUSE_MS)),
+        writeRegisters(work(session, this.#sessions.length + index), () =>
+          pause(restOf(recorder.now(), BYPASS_PAUSE_MS)),
+        ),
       ),
     ]);
     const registers = { initial, operations: recorder.operations };

@@ -1,6 +1,7 @@
 /** A session that appends to lists and reads them, in transactions. */
 import type { ListStep } from './history.js';
 import type { ListNumbers } from './list-numbers.js';
+import { writeChance } from './lulls.js';
 import { giveUp, type Work } from './register-workload.js';
 
 const APPEND = `INSERT INTO lists VALUES ($1, ARRAY[$2::int])
@@ -18,7 +19,7 @@ const ROLLBACK_CHANCE = 0.1;
 export async function workOnLists(work: Work, numbers: ListNumbers): Promise<void> {
   const { random } = work;
   while (work.goesOn() && !work.session.lost) {
-    const writing = random.chance(WRITING_CHANCE);
+    const writing = random.chance(writeChance(work.recorder.now(), WRITING_CHANCE));
     if (random.chance(ALONE_CHANCE)) await runSteps(work, numbers, null, [writing]);
     else {
       const begin = writing ? random.pick(WRITING) : READ_ONLY;

@@ -12,7 +12,8 @@ import { countFindings, MODES, type Mode } from './verdict.js';
 
 const HELP = `
 A primary and two standbys are started, and two gateways in front of them. Sessions read and write through both gateways, two
-writers bypass them, and the standbys are kept behind: by pausing their replay, by recovery_min_apply_delay, by load.
+writers bypass them, and the standbys are kept behind: by pausing their replay, by recovery_min_apply_delay, by load. In the first
+0.8 s of every 2 s hardly anybody writes.
 
 Registers: every write adds one. Lists: transactions append unique elements, and read. What all sessions have seen is
 checked after each round:

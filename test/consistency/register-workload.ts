@@ -1,6 +1,7 @@
 /** A session that reads and writes registers, in all the ways in which applications ask. */
 import type { SeededRandom } from '../fuzz/random.js';
 import { type Cluster, REGISTERS } from './cluster.js';
+import { writeChance } from './lulls.js';
 import type { Recorder } from './recorder.js';
 import type { Request, Session } from './session.js';
 
@@ -85,7 +86,7 @@ export async function workOnRegisters(work: Work): Promise<void> {
   const { random } = work;
   while (work.goesOn() && !work.session.lost) {
     const keys = distinctKeys(random);
-    if (random.chance(WRITE_CHANCE)) {
+    if (random.chance(writeChance(work.recorder.now(), WRITE_CHANCE))) {
       await write(work, keys[0]!);
       if (!random.chance(LOOK_CHANCE)) continue;
     }
@@ -96,8 +97,8 @@ export async function workOnRegisters(work: Work): Promise<void> {
 /** The same without reads. */
 export async function writeRegisters(work: Work, rest: () => Promise<unknown>): Promise<void> {
   while (work.goesOn() && !work.session.lost) {
-    await write(work, work.random.below(REGISTERS));
     await rest();
+    await write(work, work.random.below(REGISTERS));
   }
 }
 
