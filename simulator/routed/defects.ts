@@ -6,6 +6,7 @@ import { Pools } from '../../src/core/pools.js';
 import { Cluster } from '../../src/core/route/cluster.js';
 import { EpochBelief } from '../../src/core/route/epoch.js';
 import { StrongReads } from '../../src/core/route/strong-reads.js';
+import { HeldAnswers } from '../../src/core/server/held-answers.js';
 import { LossFacts } from '../../src/core/server/loss-facts.js';
 import { ReadRouting } from '../../src/core/session/read-routing.js';
 import { Session } from '../../src/core/session/session.js';
@@ -46,6 +47,8 @@ const hinted: Change = (plan) => {
   const { clients, ...rest } = busy('session')(plan);
   return { ...rest, clients: { ...clients, hints: 0.7 } };
 };
+
+const hasty: Change = (plan) => ({ ...busy('strong')(plan), isHasty: true });
 
 const LEASE_MS = 2000;
 
@@ -97,6 +100,18 @@ export const DEFECTS: Readonly<Record<string, RoutedDefect>> = {
       return reads['asked'].push(args[0] as Parameters<StrongReads['add']>[0]);
     },
     busy('strong'),
+  ),
+  'an early answer is not held': inMethod(HeldAnswers.prototype, 'holdAnswers', () => {}, hasty),
+  'an early answer is let go, whatever it shows': inMethod(
+    StrongReads.prototype,
+    'judgeEarly',
+    (reads) => {
+      for (let { first } = reads['judged']; first !== null; first = reads['judged'].first) {
+        reads['judged'].remove(first);
+        first.letGo();
+      }
+    },
+    hasty,
   ),
   'what has been answered in part is repeated': inMethod(
     Session.prototype,

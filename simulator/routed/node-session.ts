@@ -56,6 +56,8 @@ export class NodeSession implements Peer, NodeClient, Lists {
     this.framer = new Framer(true, (message) => this.take(message), broken);
     this.sent = new Framer(true, (message) => this.handedOver(message), broken);
     node.sessions.add(this);
+    // It was there when it was dialled, and is not any more.
+    if (!node.isRunning) ground.schedule.after(0, () => this.die('crash'));
   }
 
   /** Logged in for clients, with nothing under way: it can rest in a pool. */
@@ -87,7 +89,7 @@ export class NodeSession implements Peer, NodeClient, Lists {
   }
 
   received(piece: Buffer): void {
-    if (this.isDead) return;
+    if (this.isDead || !this.node.isRunning) return;
     if (this.node.isFrozen) {
       this.missed.push(piece);
       return;

@@ -79,6 +79,8 @@ export interface RoutedPlan {
   readonly clients: ClientsPlan;
   /** Probability that a question about a statement can't be answered for now. */
   readonly unanswered: number;
+  /** Strong reads are always sent early, however likely it is that they are taken back. */
+  readonly isHasty: boolean;
 }
 
 export const nodeName = (index: number): string => `10.1.0.${index + 1}`;
@@ -106,6 +108,7 @@ export function makePlan(seed: number, random: Random): RoutedPlan {
     store,
     clients: makeClients(random),
     unanswered: random.pick([0, 0, 0.1]),
+    isHasty: random.chance(0.4),
   };
 }
 
