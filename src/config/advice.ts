@@ -9,6 +9,9 @@ const OTHER_DESCRIPTORS = 64;
 /** The methods that ask for a secret which has to be known. */
 const PASSWORD_TYPES: ReadonlySet<string> = new Set(['plain', 'md5', 'scram-sha-256']);
 
+/** `main-ro` and `main-r` of CloudNativePG and of our own manifests, `acid-main-repl` of Zalando's, with or without a namespace. */
+const SHARED_SERVICE = /^[^.]+-(?:ro|r|repl)(?:\.|$)/;
+
 /** What the machine allows. */
 export interface MachineLimits {
   /** How many files the process may have open (`ulimit -n`); null: unknown or unlimited. */
@@ -17,7 +20,12 @@ export interface MachineLimits {
 
 /** Sentences without a full stop, worth a warning at start. */
 export function adviseOn(config: SluiceConfig, limits: MachineLimits): string[] {
-  return [...adviseOnOpenFiles(config, limits), ...adviseOnPoolSizes(config), ...adviseOnUsers(config)];
+  return [
+    ...adviseOnOpenFiles(config, limits),
+    ...adviseOnPoolSizes(config),
+    ...adviseOnUsers(config),
+    ...adviseOnNodes(config),
+  ];
 }
 
 /** What the settings that do nothing themselves are replaced by, for those that the sources name. */
@@ -54,6 +62,18 @@ function adviseOnPoolSizes({ values }: SluiceConfig): string[] {
     );
   }
   return advice;
+}
+
+/** By their names as operators of Kubernetes give them: each connection to such a Service may lead to another standby. */
+function adviseOnNodes({ values }: SluiceConfig): string[] {
+  return Object.entries(values.databases).flatMap(([name, { nodes = [] }]) => {
+    const shared = nodes.map(({ host }) => host).filter((host) => SHARED_SERVICE.test(host));
+    if (shared.length === 0) return [];
+    return [
+      `of database ${JSON.stringify(name)} ${shared.join(', ')} seems to stand for several standbys: each connection ` +
+        'would lead to another one, and reads could be stale. Name the nodes, or let nodes_from find them',
+    ];
+  });
 }
 
 function adviseOnUsers({ values, users }: SluiceConfig): string[] {

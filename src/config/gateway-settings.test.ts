@@ -198,4 +198,13 @@ describe('advice', () => {
       [],
     );
   });
+
+  test('warns of a node that is a Service in front of several', async () => {
+    const set = ['auth_type=trust'];
+    const nodes = (list: string) => adviceOn({ databases: [`postgres:///app?nodes=${list}`], set }, null);
+    for (const host of ['main-ro', 'main-r.db', 'acid-main-repl.db.svc.cluster.local']) {
+      assert.match((await nodes(`main-rw,${host}`))[0]!, new RegExp(`"app" ${host} seems .*nodes_from`));
+    }
+    assert.deepEqual(await nodes('main-rw,db-0.db-ro.example,10.0.0.1'), []);
+  });
 });

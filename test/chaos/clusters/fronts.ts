@@ -65,11 +65,6 @@ function startSluice(
   return new Program(place, 'sluice', log, { program: process.execPath, args });
 }
 
-/** The nodes of a database as Sluice's configuration has them. */
-export function nodeList(nodes: readonly DatabaseNode[]): string {
-  return `nodes: [${nodes.map((node) => `"${node.place.address}:${POSTGRES_PORT}"`).join(', ')}]`;
-}
-
 /** Sluice on each gateway machine. */
 export class Gateways {
   readonly #building: Building;

@@ -20,13 +20,14 @@ import {
   SUPERUSER,
 } from './database-node.js';
 import { Etcd, untilWhole } from './etcd.js';
-import { Gateways, gatewayPlaces, nodeList, PGBOUNCER, startPgbouncer, writePgbouncer } from './fronts.js';
+import { Gateways, gatewayPlaces, PGBOUNCER, startPgbouncer, writePgbouncer } from './fronts.js';
 
 export type PatroniFront = 'sluice' | 'pgbouncer';
 export const PATRONI_PROGRAMS = ['patroni', 'etcd', 'etcdctl', 'setpriv'];
 export const PATRONI_CHAIN_PROGRAMS = [...PATRONI_PROGRAMS, PGBOUNCER];
 
 const LEADER = '/service/main/leader';
+const REST_PORT = 8008;
 
 export class PatroniCluster implements ClusterUnderTest {
   readonly nodes: readonly DatabaseNode[];
@@ -44,7 +45,8 @@ export class PatroniCluster implements ClusterUnderTest {
     this.nodes = DATABASES.map(
       (name) => new DatabaseNode(building.ground.place(name), join(building.folder, name)),
     );
-    this.#gateways = new Gateways(building, [nodeList(this.nodes)]);
+    const endpoints = this.nodes.map(({ place }) => `"http://${place.address}:${REST_PORT}"`);
+    this.#gateways = new Gateways(building, [`nodes_from: { patroni: [${endpoints.join(', ')}] }`]);
   }
 
   get targets() {
@@ -143,7 +145,7 @@ export class PatroniCluster implements ClusterUnderTest {
     const configuration = {
       scope: 'main',
       name: node.name,
-      restapi: { listen: `${address}:8008`, connect_address: `${address}:8008` },
+      restapi: { listen: `${address}:${REST_PORT}`, connect_address: `${address}:${REST_PORT}` },
       etcd3: { hosts: this.#etcd.endpoints },
       bootstrap: {
         dcs: { ...times, postgresql: { use_pg_rewind: true, use_slots: true, parameters } },

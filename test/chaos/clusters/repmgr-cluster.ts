@@ -22,7 +22,6 @@ import { untilWhole } from './etcd.js';
 import {
   Gateways,
   gatewayPlaces,
-  nodeList,
   PGBOUNCER,
   PGPOOL_PORT,
   startPgbouncer,
@@ -47,7 +46,8 @@ export class RepmgrCluster implements ClusterUnderTest {
     this.nodes = DATABASES.map(
       (name) => new DatabaseNode(building.ground.place(name), join(building.folder, name)),
     );
-    this.#gateways = new Gateways(building, [nodeList(this.nodes)]);
+    const hosts = this.nodes.map(({ place }) => place.address).join(',');
+    this.#gateways = new Gateways(building, [`nodes_from: { repmgr: "postgres://repmgr@${hosts}/repmgr" }`]);
   }
 
   get targets() {
