@@ -146,8 +146,8 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
 
   /** Its answer is held until it is known to see enough, if that is likely; else it waits to be sent. */
   private beginEarly(type: number, bytes: Uint8Array, position: number): Verdict | typeof PASS {
-    const { begins, explains } = this.judgement;
-    const node = begins === null && !explains ? this.routes.nodes.early() : null;
+    const { mayRunTwice, explains } = this.judgement;
+    const node = mayRunTwice && !explains ? this.routes.nodes.early() : null;
     if (node === null) return this.ask();
     this.node = node;
     this.early = node;

@@ -94,6 +94,19 @@ describe('where a unit may run', () => {
     assert.ok(!newJudge({ ...unsafe, kind: 'other' }).read({}, '/* sluice: standby */ DELETE FROM t'));
   });
 
+  test('what its client vouches for must not run twice, nor what begins a transaction', () => {
+    const known = newJudge();
+    assert.ok(known.read({}, '/* sluice: standby */ SELECT 1'));
+    assert.ok(known.judge.mayRunTwice);
+    const unknown = newJudge({ ...READ, mayRunOnStandby: false });
+    assert.ok(unknown.read({ 'sluice.route': 'standby' }));
+    assert.ok(!unknown.judge.mayRunTwice);
+    const transaction = { readOnly: true, isolation: null };
+    const begin = newJudge({ ...READ, kind: 'begin', mayRunOnStandby: false, transaction });
+    assert.ok(begin.read({}, 'BEGIN READ ONLY'));
+    assert.ok(!begin.judge.mayRunTwice);
+  });
+
   test('which transactions begin on a standby, and as what they go on', () => {
     const begun = (modes: object, settings: Record<string, string> = {}, comment = '') => {
       const transaction = { readOnly: null, isolation: null, ...modes };

@@ -100,6 +100,8 @@ export class UnitJudge implements UnitReader {
   /** What its comments ask for (`RoutingHint`). */
   private hints = 0;
   private inTransaction = false;
+  /** A part of it may run there by its client's word alone. */
+  private isTrusted = false;
   private readonly client: JudgedClient;
   private readonly pool: JudgedPool;
   /** The settings that what follows was found in. */
@@ -153,6 +155,7 @@ export class UnitJudge implements UnitReader {
     this.inTransaction = inTransaction;
     this.begins = null;
     this.reads = false;
+    this.isTrusted = false;
     if (type !== Frontend.Query) {
       const unitEnd = this.client.statements?.renames === true ? readBatch(bytes, position, end, this) : -1;
       return unitEnd === TOO_LONG ? this.tooLong() : unitEnd;
@@ -237,9 +240,15 @@ export class UnitJudge implements UnitReader {
     } else if (shape?.kind === 'read' && this.isVouchedFor) {
       this.reason = BY_COMMENT_STANDBY;
       this.reads = true;
+      this.isTrusted = true;
       return true;
     } else if (shape?.kind === 'begin' && !this.inTransaction) return this.admitsTransaction(shape);
     return this.inTransaction && endsTransaction(bytes, start, end);
+  }
+
+  /** It is a read that leaves no trace when its answer is dropped: what somebody vouches for may have effects elsewhere. */
+  get mayRunTwice(): boolean {
+    return this.begins === null && !this.isTrusted;
   }
 
   /** Who asks for a standby vouches for what is not known there. */
