@@ -38,7 +38,9 @@ export class Discovery {
   readonly #name: string;
   readonly #source: NodeSource;
   readonly #world: DiscoveryWorld;
-  readonly #closing = new AbortController();
+  /** Ends the wait for the next question. */
+  #waits: AbortController | null = null;
+  #isClosed = false;
   #nodes: readonly NodeSettings[] = [];
   #word: ManagersWord | null = null;
   #answeredAt: number | null = null;
@@ -67,30 +69,37 @@ export class Discovery {
   }
 
   close(): void {
-    this.#closing.abort();
+    this.#isClosed = true;
+    this.#waits?.abort();
     this.#source.close();
   }
 
   async #run(): Promise<void> {
-    const { signal } = this.#closing;
-    while (!signal.aborted) {
+    while (!this.#isClosed) {
       await this.#ask();
-      const waits = new AbortController();
-      const both = AbortSignal.any([signal, waits.signal]);
-      const interval = pause(this.#source.intervalMs, null, { signal: both, ref: false }).catch(() => {});
-      const news = this.#trouble === null ? this.#source.untilNews?.(both) : undefined;
-      await Promise.race([interval, ...(news === undefined ? [] : [news])]);
-      waits.abort();
-      await pause(PAUSE_MS_MIN, null, { signal, ref: false }).catch(() => {});
+      if (!this.#isClosed) await this.#untilDue();
     }
+  }
+
+  /** Until there are news, or it is time to ask in any case. */
+  async #untilDue(): Promise<void> {
+    const waits = new AbortController();
+    const { signal } = waits;
+    this.#waits = waits;
+    const due = [pause(this.#source.intervalMs, null, { signal, ref: false }).catch(() => {})];
+    if (this.#trouble === null && this.#source.untilNews !== undefined)
+      due.push(this.#source.untilNews(signal));
+    await Promise.race(due);
+    waits.abort();
+    await pause(PAUSE_MS_MIN, null, { ref: false });
   }
 
   async #ask(): Promise<void> {
     try {
       const finding = await this.#source.read();
-      if (!this.#closing.signal.aborted) this.#found(checked(finding));
+      if (!this.#isClosed) this.#found(checked(finding));
     } catch (error) {
-      if (!this.#closing.signal.aborted) this.#troubled((error as Error).message);
+      if (!this.#isClosed) this.#troubled((error as Error).message);
     }
   }
 
