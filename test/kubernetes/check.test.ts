@@ -62,7 +62,12 @@ function fill(): void {
   }
   create('Secret', 'sluice-users', { data: { 'users.txt': '' } });
   create('Secret', 'sluice-nodes', {
-    data: { 'superuser-password': '', 'replication-password': '', 'http-token': 'Z2VoZWlt' },
+    data: {
+      'superuser-password': '',
+      'replication-password': '',
+      'auth-password': '',
+      'http-token': 'Z2VoZWlt',
+    },
   });
   for (let index = 0; index < 3; index++) {
     const role = index === 1 ? 'primary' : 'replica';

@@ -63,7 +63,7 @@ function unpacked(map: KubernetesObject): { readonly folder: string; readonly fi
   const root = scratchFolder('manifests');
   for (const name of ['config', 'users', 'secrets']) mkdirSync(join(root, name));
   writeFileSync(join(root, 'users/users.txt'), '"sluice_auth" "secret"\n');
-  for (const name of ['http-token', 'superuser-password', 'replication-password']) {
+  for (const name of ['http-token', 'superuser-password', 'replication-password', 'auth-password']) {
     writeFileSync(join(root, 'secrets', name), 'sixteen characters and more');
   }
   const files = Object.entries(map.data as Record<string, string>);

@@ -14,7 +14,7 @@ export interface Finding {
 /** Files that have to be in the Secrets, by the Secret's name. */
 const SECRET_FILES: Readonly<Record<string, readonly string[]>> = {
   'sluice-users': ['users.txt'],
-  'sluice-nodes': ['superuser-password', 'replication-password', 'http-token'],
+  'sluice-nodes': ['superuser-password', 'replication-password', 'http-token', 'auth-password'],
 };
 /** A Lease is renewed five times in its duration; the clocks of two machines differ, too. */
 const STALE_LEASES = 3;
