@@ -17,6 +17,9 @@ With these lines it is a cluster of three nodes and three gateways:
   image: registry.example.org/sluice-gateway:0.1.0
   node_image: registry.example.org/sluice-node:0.1.0`;
 
+const NO_MANIFESTS =
+  'this installation has no manifests (deploy/kubernetes is missing): render from a checkout, or from the npm package';
+
 const TEXT = `
 A values file says what differs from the overlays of deploy/kubernetes. The shortest ones:
 
@@ -66,7 +69,10 @@ async function render(file: string | undefined, { output, schema }: RenderFlags)
     return;
   }
   if (file === undefined) throw new UsageError(NO_FILE);
-  const { manifestsText, renderManifests } = await import('../../control/manifests/render.js');
+  const { manifestsAreThere, manifestsText, renderManifests } = await import(
+    '../../control/manifests/render.js'
+  );
+  if (!manifestsAreThere()) throw new UsageError(NO_MANIFESTS);
   const objects = renderManifests(await loadManifestValues(file));
   if (output === undefined) {
     process.stdout.write(manifestsText(objects));

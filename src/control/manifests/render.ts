@@ -1,4 +1,5 @@
 /** `sluice kubernetes render`: the overlays of deploy/kubernetes, changed to what values say. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseDocument, stringify } from 'yaml';
@@ -24,6 +25,11 @@ interface Tier {
   readonly isFirst: boolean;
   /** It knows the databases. */
   readonly isLast: boolean;
+}
+
+/** Whether what is rendered was installed along: an image has no use for it. */
+export function manifestsAreThere(): boolean {
+  return existsSync(join(FOLDER, 'overlays'));
 }
 
 /** All objects, ready to be applied. Values must have been checked. */
