@@ -12,6 +12,7 @@ import {
   type Failures,
   failures,
   harmedBystanders,
+  lastAfter,
   longestGap,
   lostWrites,
   type TwoPrimaries,
@@ -183,7 +184,7 @@ async function presentNumbers(
 
 /** From `since` to the last acknowledgement, in ms; null: there is none. */
 function lastAcknowledged(history: readonly Operation[], since: number): number | null {
-  const last = Math.max(...acknowledged(history).map(({ ended }) => ended - since));
+  const last = lastAfter(history, since);
   return last > 0 ? last : null;
 }
 

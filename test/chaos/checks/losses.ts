@@ -1,7 +1,7 @@
 /** Checks 1 to 3 and 6: acknowledged writes, primaries, and how long clients wait. */
 import { FAULTS } from '../faults.js';
 import type { Operation } from '../load/history.js';
-import { acknowledged } from '../load/oracles.js';
+import { acknowledged, lastAfter } from '../load/oracles.js';
 import type { Round } from '../round.js';
 import { ASYNCHRONOUS, type Check, changesAtMost, LEASE_MS, type MoreOracles, underFaults } from './check.js';
 
@@ -19,7 +19,7 @@ function lastOfTheOld({ history, since, takenOverMs }: Round): number {
   const old = before.at(-1);
   if (old === undefined || !Number.isFinite(takenOverMs)) return 0;
   const isOld = ({ server, timeline }: Operation) => server === old.server && timeline === old.timeline;
-  return Math.max(0, ...acknowledged(history.filter(isOld)).map(({ ended }) => ended - since));
+  return lastAfter(history.filter(isOld), since);
 }
 
 /** A client that was between transactions keeps its connection. */

@@ -5,6 +5,7 @@ import {
   Eras,
   failures,
   harmedBystanders,
+  lastAfter,
   longestGap,
   lostWrites,
   median,
@@ -113,6 +114,13 @@ describe('the oracles of the chaos harness', () => {
       [false, 2],
       [true, 1],
     ]);
+  });
+
+  test('a history of half an hour is judged, too', () => {
+    const history = new Array<Operation>(200_000).fill(write(11, 12, 'a', 1));
+    assert.equal(takenOverAfter(history, 10, { server: 'b', timeline: 1 }), 2);
+    assert.equal(lastAfter(history, 10), 2);
+    assert.deepEqual(twoPrimaries(history), []);
   });
 
   test('the median', () => {

@@ -126,7 +126,12 @@ export function takenOverAfter(
     ({ server, timeline, ended }) =>
       ended > since && server !== null && (server !== old.server || timeline !== old.timeline),
   );
-  return Math.min(Number.POSITIVE_INFINITY, ...others.map(({ ended }) => ended - since));
+  return others.reduce((least, { ended }) => Math.min(least, ended - since), Number.POSITIVE_INFINITY);
+}
+
+/** From `since` to the last acknowledgement, in ms; 0: there is none after it. */
+export function lastAfter(history: readonly Operation[], since: number): number {
+  return acknowledged(history).reduce((most, { ended }) => Math.max(most, ended - since), 0);
 }
 
 /** How often something failed in one way. */
