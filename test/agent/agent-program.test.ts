@@ -94,6 +94,8 @@ async function writeFiles(): Promise<void> {
       'cluster: { store: { embedded: store } }',
       `http_listen: 127.0.0.1:${await freePort()}`,
       'http_token_file: token',
+      // On a busy machine others take longer to answer than the last primary to come back.
+      'timing: { grace: 2s }',
       `postgresql:`,
       `  data: ${node}`,
       `  bin: ${dirname(postgresProgram('pg_basebackup'))}`,

@@ -58,6 +58,8 @@ export class FakeCluster {
           registerMs: 600,
           retryMs: 100,
           fenceMs: 200,
+          // On a busy machine others take longer to answer than the last primary to come back.
+          graceMs: 2000,
         },
         ...change,
       },

@@ -1,6 +1,7 @@
 /** What an agent changes of a PostgreSQL that runs: its settings, passwords of roles, how standbys reach it. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import pg from 'pg';
 import { AgentError } from '../../src/agent/agent-error.js';
@@ -71,6 +72,21 @@ describe('while PostgreSQL runs', () => {
     assert.match(a.side.facts().problem?.text ?? '', /must be started again for max_connections/);
     await change(a, { parameters });
     assert.equal(a.side.facts().problem, null);
+  });
+
+  test('a mistake in the rules shows when clients are to be let in', async () => {
+    const file = join(a.settings.data, 'pg_hba.conf');
+    const rules = readFileSync(file, 'utf8');
+    assert.equal((await a.ask({ do: 'hold' })).kind, 'drained');
+    writeFileSync(file, `${rules}friendship all\n`);
+    a.side.carryOut({ do: 'open' });
+    await until('the mistake to be told', () =>
+      /not let in.*friendship/.test(a.side.facts().problem?.text ?? ''),
+    );
+    writeFileSync(file, rules);
+    a.side.carryOut({ do: 'open' });
+    await until('a to be open', () => a.query('SELECT 1').catch(() => null));
+    await until('a to be content', () => a.side.facts().problem === null);
   });
 
   test('a new replication password is taken over when all nodes have it, and no stream is lost by it', async () => {

@@ -6,7 +6,7 @@ import type { PostgresEffect } from './postgres-side.js';
 /** Registrations carry it, so it is short. */
 const LENGTH_MAX = 400;
 /** Where PostgreSQL or one of its programs says what was wrong. */
-const COMPLAINT = /\b(?:FATAL|PANIC|ERROR|error): .*/;
+const COMPLAINT = /\b(?:FATAL|PANIC|ERROR|error|line \d+): .*/;
 
 /** Commands after which a node that gets on has none of the problems before. */
 const TEXTS: Readonly<Partial<Record<PostgresEffect['do'], string>>> = {
@@ -16,6 +16,7 @@ const TEXTS: Readonly<Partial<Record<PostgresEffect['do'], string>>> = {
   promote: 'PostgreSQL was not promoted',
   rewind: 'it was not rewound',
   clone: 'it was not cloned',
+  open: 'clients are not let in by the rules that are written',
 };
 
 /** Whether the success of a command ends the problem of an earlier one. */

@@ -220,6 +220,7 @@ class LocalPostgres implements PostgresSide {
           this.#roles.begin();
           // Until it has ended pg_rewind takes this for a node of the old timeline. Nobody waits for it.
           void this.#firstCheckpoint();
+          await server.requireRules();
           return null;
         };
       case 'rewind':

@@ -168,18 +168,7 @@ export class Server {
 
   async #takeSettings(): Promise<readonly string[]> {
     const generation = await this.#files.write(this.#changing);
-    const wrong = await this.query<{ line: number; error: string }>(
-      // One for TLS without TLS does no harm.
-      `SELECT line_number AS line, error FROM pg_hba_file_rules
-       WHERE error IS NOT NULL AND error NOT LIKE '%cannot match because%'`,
-    );
-    if (wrong.length > 0) {
-      const lines = wrong.map(({ line, error }) => `  line ${line}: ${error}`);
-      throw new AgentError('PostgreSQL does not take the rules for clients', [
-        `In ${this.paths.hba}:`,
-        ...lines,
-      ]);
-    }
+    await this.requireRules();
     this.#process?.signal('SIGHUP');
     await this.#untilTaken(generation);
     const waiting = await this.query<{ name: string }>('SELECT name FROM pg_settings WHERE pending_restart');
@@ -227,6 +216,24 @@ export class Server {
   /** The PostgreSQL may be a primary until then (ms of CLOCK_MONOTONIC). */
   permit(until: number): void {
     this.#guard?.permit(until);
+  }
+
+  /**
+   * Looks at the rules for clients as they stand in the file. PostgreSQL goes on with those that it had if there is a mistake.
+   * @throws {AgentError} there is
+   */
+  async requireRules(): Promise<void> {
+    const wrong = await this.query<{ line: number; error: string }>(
+      // One for TLS without TLS does no harm.
+      `SELECT line_number AS line, error FROM pg_hba_file_rules
+       WHERE error IS NOT NULL AND error NOT LIKE '%cannot match because%'`,
+    );
+    if (wrong.length === 0) return;
+    const lines = wrong.map(({ line, error }) => `  line ${line}: ${error}`);
+    throw new AgentError('PostgreSQL does not take the rules for clients', [
+      `In ${this.paths.hba}:`,
+      ...lines,
+    ]);
   }
 
   /**
