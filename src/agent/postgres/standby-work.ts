@@ -2,6 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Position, TimelineOrigin } from '../../cluster/position.js';
 import type { Contact } from '../../cluster/records.js';
+import { forgetOwnConfiguration } from './own-configuration.js';
 import { standbyPosition, untilReplayed } from './position.js';
 import { undoUnfinished } from './promotion.js';
 import type { Server } from './server.js';
@@ -19,6 +20,8 @@ const POLL_MS = 3;
 /** Starts PostgreSQL as a standby of nobody, and waits until it has replayed everything that it has. */
 export async function start(server: Server, ledger: TermLedger): Promise<Position> {
   await undoUnfinished(server, ledger);
+  // What is started is whole: a replacement that was put off has left this.
+  await forgetOwnConfiguration(server.paths);
   await server.start();
   while (!(await untilReplayed(server, START_MS))) {
     if (!server.isRunning) throw new Error('it ended while it replayed its WAL');
