@@ -11,7 +11,6 @@
  * A read that is sent early is one whose answer is not looked at until it is let go: it may be taken back, and asks again then.
  */
 import * as Backend from '../../wire/backend.js';
-import { copyBytes, latin1 } from '../../wire/bytes.js';
 import type { ErrorFields } from '../../wire/error-fields.js';
 import { BLOCK, type Verdict, WHOLE } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
@@ -27,9 +26,9 @@ import { PASS } from './message-handler.js';
 import { ReadState as State } from './read-state.js';
 import { explainRoute } from './route-notice.js';
 import type { RoutedClient, Routes, StandbyServers } from './routed-client.js';
-import { BEGINS_BATCH, eachPreparedName, isIncomplete, TOO_LONG } from './routed-unit.js';
+import { BEGINS_BATCH, isIncomplete, TOO_LONG } from './routed-unit.js';
 import { isForPrimary, isItsOwn } from './standby-refusals.js';
-import { giveBack, takeBuffer } from './unit-copies.js';
+import { SentUnit } from './sent-unit.js';
 import { type TransactionStart, UnitJudge } from './unit-judge.js';
 
 const NO_STANDBY = 'no standby could serve it';
@@ -43,8 +42,8 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   seesAtLeast = 0;
   /** Where it has read last, for `session`. */
   preferred: RouteNode | null = null;
-  /** Something of the running unit's answer has reached the client. */
-  isAnswered = false;
+  /** The running unit. */
+  readonly unit = new SentUnit();
   /** The unit ends in front of another one that has come. */
   hasNext = false;
   private readonly context: GatewayContext;
@@ -65,11 +64,8 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   private hasSnapshot = false;
   /** The next read of its transaction has been found to see enough there. */
   private mayReadOn = false;
-  /** Not all messages of the running unit have passed. */
-  private isOpen = false;
+  /** Of the unit that is to be sent. */
   private unitBytes = 0;
-  /** The running unit. */
-  private kept: Uint8Array | null = null;
   /** Since its last read on a standby it may have seen, or done, what that one has not. */
   private hasMoved = true;
   /** Where it runs was chosen for a read that may see less than the client has seen, or done. */
@@ -214,12 +210,8 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   }
 
   private run(type: number, bytes: Uint8Array, position: number): typeof PASS {
-    this.isOpen = type !== Frontend.Query;
-    this.isAnswered = false;
     this.hasSnapshot = this.judgement.reads && this.transaction?.keepsSnapshot === true;
-    this.drop();
-    this.kept = takeBuffer(this.unitBytes);
-    copyBytes(bytes, position, position + this.unitBytes, this.kept, 0);
+    this.unit.begin(type, bytes, position, this.unitBytes);
     return PASS;
   }
 
@@ -229,9 +221,9 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   }
 
   takeBack(): void {
-    const { servers, kept, state, node, unitBytes } = this;
+    const { servers, unit, state, node } = this;
     const server = this.client.link;
-    if (this.isOpen && server !== null) {
+    if (unit.isOpen && server !== null) {
       // What it waits for in the middle of its unit can't be told, and can't be asked elsewhere.
       this.leaveEarly();
       return server.close(UNFIT);
@@ -239,12 +231,13 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     this.early = null;
     this.node = null;
     this.servers = null;
-    this.kept = null;
     this.state = State.ASKING;
-    if (state === State.ROUTED || server === null || kept === null) return servers?.leave(this.client);
+    if (state === State.ROUTED || server === null || !unit.isKept) {
+      unit.drop();
+      return servers?.leave(this.client);
+    }
     node?.ended(this.context.io.now() - this.startedAt);
-    this.client.takeBack(kept, unitBytes);
-    giveBack(kept);
+    unit.takeBackFor(this.client);
     servers?.abandon(server);
   }
 
@@ -268,10 +261,7 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     position: number,
     end: number,
   ): Verdict | typeof PASS {
-    if (this.isOpen) {
-      this.isOpen = type !== Frontend.Sync;
-      return PASS;
-    }
+    if (this.unit.passes(type)) return PASS;
     const link = this.client.link as ServerConnection;
     if (link.exchange.outstanding === 0) {
       if (link.status !== Backend.Idle) return this.goOnInTransaction(type, total, bytes, position, end);
@@ -313,8 +303,8 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
 
   /** What the standby says to it is the client's, whatever it is. */
   private stay(type: number): typeof PASS {
-    this.isAnswered = true;
-    this.isOpen = BEGINS_BATCH.has(type);
+    this.unit.isAnswered = true;
+    this.unit.isOpen = BEGINS_BATCH.has(type);
     return PASS;
   }
 
@@ -377,12 +367,16 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   }
 
   private finish(): void {
+    this.leaveNode();
+    this.unit.drop();
+  }
+
+  private leaveNode(): void {
     const ms = this.context.io.now() - this.startedAt;
     (this.node as RouteNode).ended(ms);
     this.shape?.statistics.ranOnStandby(ms);
     this.node = null;
     this.servers = null;
-    this.drop();
   }
 
   /** The client is gone. */
@@ -456,31 +450,20 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     if (this.canRepeat || this.state === State.ROUTED) return true;
     // Between two reads of a transaction.
     const isAtRest =
-      outstanding === 0 && !this.isOpen && !this.hasSnapshot && status === Backend.InTransaction;
+      outstanding === 0 && !this.unit.isOpen && !this.hasSnapshot && status === Backend.InTransaction;
     return (this.state === State.RUNNING || this.state === State.ASKING_AGAIN) && isAtRest;
   }
 
   /** Nothing of the running unit has been answered, and all of it has been sent. */
   get canRepeat(): boolean {
-    return this.state === State.RUNNING && !this.isAnswered && !this.isOpen && this.kept !== null;
+    return this.state === State.RUNNING && this.unit.isRepeatable;
   }
 
   private repeat(): void {
-    const kept = this.kept as Uint8Array;
-    const length = this.unitBytes;
-    this.kept = null;
     this.context.counters.readsRepeated += 1;
     if (this.shape !== null) this.shape.statistics.rerouted += 1;
-    this.finish();
+    this.leaveNode();
     this.state = this.inTransaction ? State.MOVING : State.FORCED;
-    const { statements } = this.client;
-    eachPreparedName(kept, length, (start, end) => statements?.forgetName(latin1(kept, start, end)));
-    this.client.repeat(kept, length);
-    giveBack(kept);
-  }
-
-  private drop(): void {
-    if (this.kept !== null) giveBack(this.kept);
-    this.kept = null;
+    this.unit.repeatFor(this.client);
   }
 }

@@ -289,7 +289,7 @@ export class Session extends RoutedSession<Session> implements StatementClient, 
   }
 
   fromServer(bytes: Uint8Array, start: number, end: number): boolean {
-    if (this.routing !== null) this.routing.isAnswered = true;
+    if (this.routing !== null) this.routing.unit.isAnswered = true;
     return this.context.io.send(this.connection, bytes, start, end);
   }
 
