@@ -274,6 +274,7 @@ export class ListClient implements Peer, Lists {
       failoverTimeoutMs: plan.settings.failoverTimeoutMs,
       wasSent,
       isMidUnit: this.isMidUnit,
+      isOpaque: this.isOpaque,
     });
     if (trouble.violation !== null && ledger.blindSends === 0) return this.violation(trouble.violation);
     if (trouble.violation !== null) ledger.blindSends -= 1;

@@ -16,18 +16,22 @@ export interface Standing {
   readonly wasSent: boolean;
   /** A part of the answer has come. */
   readonly isMidUnit: boolean;
+  /** What it has sent just before may have changed its session, of which a server has to be asked. */
+  readonly isOpaque: boolean;
 }
 
 /** @param fields of the ErrorResponse */
 export function judgeError(fields: ReadonlyMap<string, string>, standing: Standing): Trouble {
   const code = fields.get('C') ?? '';
   const message = fields.get('M') ?? '';
-  const { waitedMs, failoverTimeoutMs, wasSent, isMidUnit } = standing;
+  const { waitedMs, failoverTimeoutMs, wasSent, isMidUnit, isOpaque } = standing;
   if (code === '57P03' && message.startsWith('there is no primary')) {
     const isEarly = failoverTimeoutMs === 0 || waitedMs < failoverTimeoutMs;
     const violation = `is told after ${waitedMs} ms that there is no primary, failover_timeout being ${failoverTimeoutMs}`;
     return { outcome: 'failed', violation: isEarly ? violation : null };
   }
+  // That server was lost before it could answer.
+  if (isOpaque && code === '08006' && message.startsWith(LOST)) return { outcome: 'failed', violation: null };
   const outcome = OUTCOMES.find(([itsCode, words]) => itsCode === code && message.startsWith(words))?.[2];
   // What has begun to answer can't be repeated elsewhere.
   if (isMidUnit && STANDBYS_OWN.has(code)) return { outcome: 'failed', violation: null };
@@ -42,7 +46,8 @@ export function judgeError(fields: ReadonlyMap<string, string>, standing: Standi
 /** A write, and a replay conflict. */
 const STANDBYS_OWN: ReadonlySet<string> = new Set(['25006', '40001']);
 
+const LOST = 'connection to server was lost';
 const OUTCOMES: readonly (readonly [code: string, words: string, outcome: Outcome])[] = [
   ['40001', 'the transaction is lost with its server connection', 'failed'],
-  ['08007', 'connection to server was lost', 'unknown'],
+  ['08007', LOST, 'unknown'],
 ];
