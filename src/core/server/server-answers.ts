@@ -283,6 +283,9 @@ export abstract class ServerAnswers extends HeldAnswers {
   }
 
   protected override betweenMessages(): void {
+    // Answers are held: this one, too.
+    this.interject = this.isBlocked;
+    if (this.interject) return;
     while ((this.exchange.first & Request.SYNTHETIC) !== 0) {
       const kind = this.exchange.firstKind;
       this.complete();
