@@ -80,14 +80,15 @@ export class ListLedger {
   }
 
   /** The gateway has sent it to a node. @param primary whom it takes for the primary; null: nobody */
-  handOver(token: string, node: string, primary: string | null, now: number): void {
+  handOver(token: string, node: string, primary: string | null): void {
     this.handedOver.add(token);
     const asked = this.asked.get(token);
     if (asked?.what !== 'write') return;
     if (primary !== null && primary !== node) {
       this.fail(`${token}, a write, is sent to ${node}, though ${primary} is the primary`);
     }
-    if (now >= this.believedUntil && !asked.isInBlock) {
+    // What has got its server connection in time may still be on its way to it.
+    if (asked.at >= this.believedUntil && !asked.isInBlock) {
       this.fail(`${token}, a write, is sent to ${node} behind the lease`);
     }
   }

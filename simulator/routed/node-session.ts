@@ -82,9 +82,9 @@ export class NodeSession implements Peer, NodeClient, Lists {
   }
 
   private handedOver(message: Packet): void {
-    const { ledger, primaryByGateway, schedule } = this.ground;
+    const { ledger, primaryByGateway } = this.ground;
     for (const token of messageTokens(message)) {
-      ledger.handOver(token, this.node.name, primaryByGateway(), schedule.now);
+      ledger.handOver(token, this.node.name, primaryByGateway());
     }
   }
 
