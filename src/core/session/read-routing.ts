@@ -27,8 +27,8 @@ import { ReadState as State } from './read-state.js';
 import { explainRoute } from './route-notice.js';
 import type { RoutedClient, Routes, StandbyServers } from './routed-client.js';
 import { BEGINS_BATCH, isIncomplete, TOO_LONG } from './routed-unit.js';
-import { isForPrimary, isItsOwn } from './standby-refusals.js';
 import { SentUnit } from './sent-unit.js';
+import { isForPrimary, isItsOwn } from './standby-refusals.js';
 import { type TransactionStart, UnitJudge } from './unit-judge.js';
 
 const NO_STANDBY = 'no standby could serve it';
