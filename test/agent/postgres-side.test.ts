@@ -106,6 +106,21 @@ describe('a primary and its standby', () => {
     await until('the rows on a', async () => (await a.query('SELECT FROM t')).length === 5);
     assert.match(readFileSync(join(a.settings.data, 'postgresql.conf'), 'utf8'), /its own/);
   });
+
+  test('a primary that waits for its standbys makes its first checkpoint all the same: they may wait for that', async () => {
+    // Enough to write, at PostgreSQL's own pace, for minutes.
+    await b.query('CREATE TABLE large AS SELECT n FROM generate_series(1, 300000) AS n');
+    await until('the rows on a', async () => {
+      const [row] = await a.query("SELECT to_regclass('large') IS NOT NULL AS there");
+      return row!.there;
+    });
+    await a.askPosition({ do: 'detach' });
+    await b.ask({ do: 'stop', mode: 'immediate', limitMs: 0 });
+    a.permit(60_000);
+    const { history } = await a.askPosition({ do: 'promote', term: 3, above: 0 });
+    world.publish(a, 3, history);
+    assert.equal((await b.ask({ do: 'clone', primary: 'a', keepFrom: null })).kind, 'cloned');
+  });
 });
 
 test('without pg_basebackup a primary of the same machine is copied by its files', async () => {

@@ -30,6 +30,8 @@ const OLDEST_MAJOR = 14;
 const CHECKPOINT_MS = 600_000;
 /** Before a `follow` that has failed is tried again. ms. */
 const FOLLOW_RETRY_MS = 1_000;
+/** So long a new primary opens without a checkpoint; then somebody may be waiting for one. ms. */
+const OPENING_MS = 2_000;
 
 /**
  * Takes the data folder, which must be empty or PostgreSQL's own. Nothing is started or ended yet: that is the machine's.
@@ -76,6 +78,8 @@ class LocalPostgres implements PostgresSide {
   #problem: NodeProblem | null = null;
   /** Settings were changed that only a start of PostgreSQL brings into force. */
   #unstarted: NodeProblem | null = null;
+  /** When a new primary's first checkpoint begins; null: it has begun. */
+  #checkpointDue: NodeJS.Timeout | null = null;
   /** Tells PostgreSQL once more whom to follow, if it follows. */
   #followAgain: () => void = () => {};
 
@@ -83,6 +87,7 @@ class LocalPostgres implements PostgresSide {
     this.#world = world;
     this.#lock = lock;
     this.#server = new Server(settings, world.logger, () => {
+      this.#forgetCheckpoint();
       this.#roles.stop();
       this.#watch.stop();
       this.#tell({ kind: 'ended' });
@@ -143,6 +148,7 @@ class LocalPostgres implements PostgresSide {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#forgetCheckpoint();
     this.#roles.stop();
     this.#watch.stop();
     await this.#server.close();
@@ -209,6 +215,7 @@ class LocalPostgres implements PostgresSide {
           this.#watch.stop();
           const position = await promote(server, ledger, command);
           this.#watch.beginPrimary();
+          this.#checkpointIn(OPENING_MS);
           return { kind: 'at', position };
         };
       case 'synchronize':
@@ -218,8 +225,7 @@ class LocalPostgres implements PostgresSide {
           await server.reloadSoon({ isOpen: true });
           this.#watch.beginLeading();
           this.#roles.begin();
-          // Until it has ended pg_rewind takes this for a node of the old timeline. Nobody waits for it.
-          void this.#firstCheckpoint();
+          if (this.#checkpointDue !== null) this.#checkpointIn(0);
           await server.requireRules();
           return null;
         };
@@ -270,6 +276,7 @@ class LocalPostgres implements PostgresSide {
   }
 
   async #stop({ mode, limitMs }: Extract<Command, { do: 'stop' }>): Promise<Answer> {
+    this.#forgetCheckpoint();
     this.#roles.stop();
     this.#watch.stop();
     await this.#interrupted;
@@ -277,7 +284,23 @@ class LocalPostgres implements PostgresSide {
     return { kind: 'stopped', stopped: await inspectStopped(this.#server.paths) };
   }
 
+  /**
+   * Until its first checkpoint has ended pg_rewind takes a new primary for a node of the old timeline, and PostgreSQL itself takes
+   * minutes over it. Nobody waits for it here. Commonly it begins when clients are let in, lest it delay that; but if the
+   * standbys that this waits for have to be rewound or cloned first, it is they who wait for the checkpoint.
+   */
+  #checkpointIn(ms: number): void {
+    this.#forgetCheckpoint();
+    this.#checkpointDue = setTimeout(() => void this.#firstCheckpoint(), ms);
+  }
+
+  #forgetCheckpoint(): void {
+    if (this.#checkpointDue !== null) clearTimeout(this.#checkpointDue);
+    this.#checkpointDue = null;
+  }
+
   async #firstCheckpoint(): Promise<void> {
+    this.#checkpointDue = null;
     try {
       await this.#checkpoint();
     } catch (error) {
