@@ -3,7 +3,7 @@
  * gateway sends it; what the client knows by it, it knows when that has arrived.
  */
 import * as Backend from '../../src/wire/backend.js';
-import { ProtocolVersion3 } from '../../src/wire/frontend.js';
+import * as Frontend from '../../src/wire/frontend.js';
 import * as Packets from '../packets.js';
 import { Framer, type Packet, readFields } from '../packets.js';
 import { PostgresSession } from '../postgres-session.js';
@@ -104,7 +104,7 @@ export class ListClient implements Peer, Lists {
       this.connection = connection;
       return this;
     });
-    this.connection.toGateway.write(Packets.startup(ProtocolVersion3, this.startup));
+    this.connection.toGateway.write(Packets.startup(Frontend.ProtocolVersion3, this.startup));
   }
 
   ask(): void {
@@ -273,6 +273,7 @@ export class ListClient implements Peer, Lists {
       waitedMs: schedule.now - this.askedAt,
       failoverTimeoutMs: plan.settings.failoverTimeoutMs,
       wasSent,
+      beginsWithParse: this.turn.packets[0]?.type === Frontend.Parse,
       isMidUnit: this.isMidUnit,
       isOpaque: this.isOpaque,
     });

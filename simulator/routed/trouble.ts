@@ -14,6 +14,8 @@ export interface Standing {
   readonly failoverTimeoutMs: number;
   /** Some of it has been sent to a server, or it is in a transaction. */
   readonly wasSent: boolean;
+  /** It begins with a Parse, which nobody can tell from another client's. */
+  readonly beginsWithParse: boolean;
   /** A part of the answer has come. */
   readonly isMidUnit: boolean;
   /** What it has sent just before may have changed its session, of which a server has to be asked. */
@@ -37,7 +39,7 @@ export function judgeError(fields: ReadonlyMap<string, string>, standing: Standi
   if (isMidUnit && STANDBYS_OWN.has(code)) return { outcome: 'failed', violation: null };
   // Its session could not be given to a server that ended: nothing has been run.
   const isUnserved = fields.get('H')?.includes('could not be given what this session has set') === true;
-  if (isUnserved && wasSent) return { outcome: 'failed', violation: null };
+  if (isUnserved && (wasSent || standing.beginsWithParse)) return { outcome: 'failed', violation: null };
   if (outcome === undefined) return { outcome: 'unknown', violation: `is told: ${code} ${message}` };
   const violation = wasSent ? null : `is told, though it was only waiting: ${code} ${message}`;
   return { outcome, violation };
