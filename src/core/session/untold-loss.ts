@@ -9,10 +9,14 @@ import { UnservedRequests } from './unserved-requests.js';
 export class UntoldLoss extends UnservedRequests {
   private isTold = false;
 
-  /** Nothing but a Sync may be owed, which asks for nothing. */
-  override answer({ exchange }: Owed): void {
-    for (; exchange.outstanding > 0; exchange.complete())
-      if ((exchange.first & Request.SWALLOWED) === 0) this.ready();
+  /** A Sync alone asks for nothing; what is answered here, such as a Close, is a part of what is told. */
+  override answer(owed: Owed): void {
+    const { exchange } = owed;
+    for (; exchange.outstanding > 0; exchange.complete()) {
+      const isOurs = (exchange.first & Request.SWALLOWED) !== 0;
+      if (!isOurs && exchange.firstKind !== Request.SYNC) return super.answer(owed);
+      if (!isOurs) this.ready();
+    }
   }
 
   protected override refuse(): void {
