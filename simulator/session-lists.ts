@@ -21,13 +21,18 @@ const NO_LISTS: Lists = { refusal: null, read: () => '', append() {}, commit() {
 const READ_ONLY = 'cannot execute UPDATE in a read-only transaction';
 
 export class SessionLists {
-  /** The transaction was begun as one that only reads. */
-  isReadOnly = false;
+  /** The transaction only reads. */
+  private isReadOnly = false;
   private readonly lists: Lists;
   private appends: Append[] = [];
 
   constructor(lists: Lists = NO_LISTS) {
     this.lists = lists;
+  }
+
+  /** A transaction that begins in recovery only reads, also when that has ended. */
+  begin(isReadOnly: boolean): void {
+    this.isReadOnly = isReadOnly || this.lists.refusal !== null;
   }
 
   /** @throws StatementError where nothing may be written */

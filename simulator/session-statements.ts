@@ -98,7 +98,7 @@ export function runStatement(
     case 'begin':
       if (session.inBlock) session.warn('25001', 'there is already a transaction in progress');
       session.inBlock = true;
-      session.state.lists.isReadOnly = statement.isReadOnly;
+      session.state.lists.begin(statement.isReadOnly);
       return complete(session, 'BEGIN');
     case 'commit':
     case 'rollback':

@@ -6,7 +6,7 @@ import { runSeed } from '../simulator/routed/world.js';
 
 const FRESH_SEEDS = 12;
 /** With so many seeds a defect must show. */
-const DEFECT_SEEDS = 60;
+const DEFECT_SEEDS = 200;
 
 /** Another range each time; a failure names its seed. */
 function freshBase(): number {

@@ -332,6 +332,8 @@ export class ListClient implements Peer, Lists {
     if (this.ground.ledger.shuttingDown) return;
     const waitedMs = this.ground.schedule.now - this.askedAt;
     const { failoverTimeoutMs } = this.ground.plan.settings;
+    // What it asks for is tried on a server connection, which may be lost.
+    if (phase === 'login' && LOSSES.has(fatal?.get('C') ?? '')) return;
     // There must be a primary for a login.
     if (phase === 'login' && fatal?.get('C') === '57P03' && waitedMs >= failoverTimeoutMs) return;
     // In the middle of a message nothing can be said.

@@ -13,11 +13,14 @@ export interface Asked {
   /** Of a read. */
   readonly consistency: Consistency;
   readonly at: number;
-  /** It belongs to a transaction that was begun before. */
-  readonly isInBlock: boolean;
+  /** Its client may have a server connection: for a transaction, or while it is asked what the session holds. */
+  readonly mayHaveLink: boolean;
   /** What everybody knew to be in the list when it was sent. */
   readonly known: readonly string[];
 }
+
+/** So long a client may keep a server connection from one transaction to the next. ms. */
+const LINK_MS = 500;
 
 interface Acknowledged {
   readonly token: string;
@@ -84,11 +87,12 @@ export class ListLedger {
     this.handedOver.add(token);
     const asked = this.asked.get(token);
     if (asked?.what !== 'write') return;
+    if (asked.mayHaveLink) return;
     if (primary !== null && primary !== node) {
       this.fail(`${token}, a write, is sent to ${node}, though ${primary} is the primary`);
     }
     // What has got its server connection in time may still be on its way to it.
-    if (asked.at >= this.believedUntil && !asked.isInBlock) {
+    if (asked.at >= this.believedUntil + LINK_MS) {
       this.fail(`${token}, a write, is sent to ${node} behind the lease`);
     }
   }

@@ -39,6 +39,9 @@ export class ListWork {
   private lastToken = 0;
   private tokens: string[] = [];
   private isOpaque = false;
+  /** The turn before was so, or ended a transaction in which one may have been. */
+  private wasOpaque = false;
+  private hadBlock = false;
 
   constructor(id: number, plan: RoutedPlan, random: Random, ledger: ListLedger, now: () => number) {
     this.id = id;
@@ -54,6 +57,8 @@ export class ListWork {
 
   turn(): Turn {
     this.tokens = [];
+    this.wasOpaque = this.isOpaque || this.hadBlock;
+    this.hadBlock = this.inBlock;
     this.isOpaque = false;
     const units = this.inBlock ? this.inTransaction() : this.outside();
     return this.made(units);
@@ -182,7 +187,8 @@ export class ListWork {
   private write(): Unit {
     const { random } = this;
     const list = this.list();
-    const isHidden = random.chance(0.2);
+    // In a transaction that began on a node which is promoted a moment before that is known, one would be taken for a read.
+    const isHidden = !this.inBlock && random.chance(0.2);
     this.isOpaque ||= isHidden;
     const token = this.ask(isHidden ? 'hidden write' : 'write', list);
     const text = isHidden ? appendCallText : appendText;
@@ -218,7 +224,8 @@ export class ListWork {
 
   private ask(what: Asked['what'], list: number, consistency = this.plan.settings.consistency): string {
     const token = this.token();
-    this.ledger.ask({ token, list, what, consistency, at: this.now(), isInBlock: this.inBlock });
+    const mayHaveLink = this.inBlock || this.wasOpaque;
+    this.ledger.ask({ token, list, what, consistency, at: this.now(), mayHaveLink });
     return token;
   }
 

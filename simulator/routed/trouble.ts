@@ -26,7 +26,8 @@ export interface Standing {
 export function judgeError(fields: ReadonlyMap<string, string>, standing: Standing): Trouble {
   const code = fields.get('C') ?? '';
   const message = fields.get('M') ?? '';
-  const { waitedMs, failoverTimeoutMs, wasSent, isMidUnit, isOpaque } = standing;
+  const { waitedMs, failoverTimeoutMs, isMidUnit, isOpaque } = standing;
+  const mayBeSent = standing.wasSent || standing.beginsWithParse;
   if (code === '57P03' && message.startsWith('there is no primary')) {
     const isEarly = failoverTimeoutMs === 0 || waitedMs < failoverTimeoutMs;
     const violation = `is told after ${waitedMs} ms that there is no primary, failover_timeout being ${failoverTimeoutMs}`;
@@ -39,9 +40,9 @@ export function judgeError(fields: ReadonlyMap<string, string>, standing: Standi
   if (isMidUnit && STANDBYS_OWN.has(code)) return { outcome: 'failed', violation: null };
   // Its session could not be given to a server that ended: nothing has been run.
   const isUnserved = fields.get('H')?.includes('could not be given what this session has set') === true;
-  if (isUnserved && (wasSent || standing.beginsWithParse)) return { outcome: 'failed', violation: null };
+  if (isUnserved && mayBeSent) return { outcome: 'failed', violation: null };
   if (outcome === undefined) return { outcome: 'unknown', violation: `is told: ${code} ${message}` };
-  const violation = wasSent ? null : `is told, though it was only waiting: ${code} ${message}`;
+  const violation = mayBeSent ? null : `is told, though it was only waiting: ${code} ${message}`;
   return { outcome, violation };
 }
 
