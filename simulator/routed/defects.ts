@@ -52,14 +52,6 @@ const hasty: Change = (plan) => ({ ...busy('strong')(plan), isHasty: true });
 
 const LEASE_MS = 2000;
 
-/** A store that often can't be read. */
-const withOutages: Change = (plan) => ({
-  ...plan,
-  settings: inStore(plan.settings),
-  store: { leaseMs: LEASE_MS, newsMsMax: 1, outages: 0.3 },
-  clients: { ...plan.clients, turnsMax: 50, thinkMsMax: 300 },
-});
-
 /** A store that is heard at once, and primaries that go on when another one is elected. */
 const withZombies: Change = (plan) => ({
   ...plan,
@@ -142,12 +134,6 @@ export const DEFECTS: Readonly<Record<string, RoutedDefect>> = {
     withZombies,
   ),
   'a superseded primary is not cut off': inMethod(Pools.prototype, 'primaryDeposed', () => {}, withZombies),
-  'what the store says is believed for ever': inMethod(
-    EpochBelief.prototype,
-    'isOver',
-    () => false,
-    withOutages,
-  ),
   'nobody waits for a switchover': inMethod(EpochBelief.prototype, 'isHeldAt', () => false, withZombies),
   'whoever says so is the primary': inMethod(
     Cluster.prototype,

@@ -171,7 +171,7 @@ export class Troubles {
       schedule.after(1, () => this.drain(until));
       return;
     }
-    if (this.ledger.isHeld && !isHeldByGateway())
+    if (this.ledger.isHeld && schedule.now < this.ledger.believedUntil && !isHeldByGateway())
       this.ledger.fail('the gateway does not hold new transactions');
     const former = cluster.leader;
     const heir = cluster.candidate;
