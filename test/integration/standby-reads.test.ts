@@ -124,6 +124,13 @@ describe('a database with standbys', () => {
         await client.close();
       });
 
+      test('a client that sends no more gets all of its answers', async () => {
+        const client = await login();
+        client.send(send.query('SELECT place()'), send.query('SELECT place()'), send.query('SELECT place()'));
+        client.end();
+        assert.equal(typesOf(await client.untilEnd()), 'TDCZTDCZTDCZ');
+      });
+
       test('comments and settings choose, and the gateway says why', async () => {
         const client = await login();
         assert.equal(await value(client, '/* sluice: primary */ SELECT place()'), onPrimary);

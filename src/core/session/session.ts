@@ -255,7 +255,8 @@ export class Session extends RoutedSession<Session> implements StatementClient, 
     this.routing?.released();
     this.listener?.linkEnded();
     if (!this.isBlocked) this.resumeReading();
-    if (this.inputEnded && !this.isBlocked) this.close(this.farewell);
+    const isLast = !this.isBlocked && this.routing?.hasNext !== true;
+    if (this.inputEnded && isLast) this.close(this.farewell);
   }
 
   serverLost(loss: ServerLoss): void {
