@@ -136,6 +136,25 @@ describe('render', () => {
     assert.equal(scaled.scaleTargetRef.name, 'sluice-gateway-pool');
   });
 
+  test('who finds nodes by the labels of pods may look at pods, and nobody else', async () => {
+    const from = '{ "*": { nodes_from: { kubernetes: { selector: "cnpg.io/cluster=main" } } } }';
+    for (const [form, name] of [
+      ['gateway', 'sluice-gateway'],
+      ['two-tier', 'sluice-gateway-route'],
+    ] as const) {
+      const objects = await render(`form: ${form}\ndatabases: ${from}`);
+      const bindings = objects.filter(({ kind }) => kind === 'RoleBinding');
+      assert.deepEqual(
+        bindings.map(({ subjects }) => (subjects as Fields[]).map((subject) => subject.name)),
+        [[name]],
+      );
+      const { template } = objectNamed(objects, 'Deployment', name).spec as { template: { spec: Fields } };
+      assert.equal(template.spec.automountServiceAccountToken, true);
+    }
+    const named = await render('form: gateway\ndatabases: { "*": { nodes: "db1:5432,db2:5432" } }');
+    assert.ok(!named.some(({ kind }) => kind === 'RoleBinding'));
+  });
+
   test('a value that can not be is named, with its line and what would do', async () => {
     for (const [text, expected] of [
       ['form: gatway', /:1:1: form: found "gatway", expected one of minimal/],

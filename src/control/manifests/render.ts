@@ -37,8 +37,10 @@ export function renderManifests(values: ManifestValues): KubernetesObject[] {
   const overlay = join(FOLDER, 'overlays', values.form);
   const tiers = tiersOf(values, overlay);
   const components = new Map([[overlay, monitoringOf(values)]]);
-  for (const { folder, isFirst } of tiers)
-    components.set(folder, [...(components.get(folder) ?? []), ...(isFirst ? frontOf(values) : [])]);
+  for (const { folder, isFirst, isLast } of tiers) {
+    const own = [...(isFirst ? frontOf(values) : []), ...(isLast ? discoveryOf(values) : [])];
+    components.set(folder, [...(components.get(folder) ?? []), ...own]);
+  }
   return buildManifests(overlay, {
     components,
     change: (objects) => {
@@ -79,6 +81,14 @@ function frontOf({ autoscaling, certificates }: ManifestValues): string[] {
     ...(autoscaling === undefined ? [] : [component('autoscaling')]),
     ...(certificates === undefined ? [] : [component('certificates')]),
   ];
+}
+
+/** The right to look at pods, where nodes are found by their labels. */
+function discoveryOf({ databases = {} }: ManifestValues): string[] {
+  const looksAtPods = Object.values(databases).some((database) =>
+    /"nodes_from":(\{"kubernetes"|"kubernetes:)|[?& ]nodes_from=kubernetes:/.test(JSON.stringify(database)),
+  );
+  return looksAtPods ? [component('discovery')] : [];
 }
 
 function changeTier(objects: readonly KubernetesObject[], tier: Tier, values: ManifestValues): void {
