@@ -1,10 +1,11 @@
 /** `auth_query`: users that no file names, found in a real database. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import pg from 'pg';
 import { ask, type PsqlOptions, psql } from '../harness/client-programs.js';
 import { describeOneDriver } from '../harness/drivers.js';
 import { type GatewayUnderTest, socketUrl, withGateway } from '../harness/gateway-under-test.js';
-import { PostgresServer } from '../harness/postgres-server.js';
+import { DATABASE, PostgresServer } from '../harness/postgres-server.js';
 import { until } from '../harness/until.js';
 
 const PASSWORD = 'correct horse';
@@ -40,6 +41,9 @@ before(async () => {
         IF current_setting('search_path') <> 'pg_catalog' THEN RAISE EXCEPTION 'path %', current_setting('search_path'); END IF;
         RETURN QUERY SELECT rolname::text, rolpassword::text FROM pg_authid WHERE rolname = wanted;
       END $$;
+    CREATE FUNCTION lookup.patient(wanted text) RETURNS TABLE (name text, secret text) LANGUAGE sql AS $$
+      SELECT pg_advisory_xact_lock_shared(42);
+      SELECT rolname::text, rolpassword::text FROM pg_authid WHERE rolname = wanted $$;
     GRANT USAGE ON SCHEMA evil TO public`);
 });
 after(() => server?.discard());
@@ -161,6 +165,26 @@ describeOneDriver('auth_query', 'epoll', (io) => {
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sluice auth_query'",
       );
       assert.equal(await ask(gateway, WHO, as('alice')), 'alice');
+    });
+  });
+
+  test('the server ends the process that is looking: another one is asked', async () => {
+    const settings = { ...LOOKING, auth_query: 'SELECT * FROM lookup.patient($1)' };
+    await withGateway({ io, server, users: USERS, settings }, async (gateway) => {
+      const holder = new pg.Client({
+        host: server.host,
+        port: server.port,
+        user: 'postgres',
+        database: DATABASE,
+      });
+      await holder.connect();
+      await holder.query('SELECT pg_advisory_lock(42)');
+      const login = ask(gateway, WHO, as('alice'));
+      const lookups = `FROM pg_stat_activity WHERE application_name = 'sluice auth_query' AND wait_event = 'advisory'`;
+      await until('a lookup that waits', async () => (await server.query(`SELECT ${lookups}`)).length === 1);
+      await server.query(`SELECT pg_terminate_backend(pid) ${lookups}`);
+      await holder.end();
+      assert.equal(await login, 'alice');
     });
   });
 

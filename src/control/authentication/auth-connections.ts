@@ -48,8 +48,10 @@ export class AuthConnections {
       try {
         return await connection.ask(query, userName);
       } catch (error) {
-        // The server may have closed it while it lay idle, which shows only now.
-        if (rested === null || !connection.isClosed) throw error;
+        // The server may have closed it while it lay idle, which shows only now; or it is being shut down, and another
+        // node, or its successor, can tell as well.
+        if (!(isShutdown(error) || (rested !== null && connection.isClosed))) throw error;
+        connection.close();
         connection = await openAuthConnection(this.#target, this.#settings);
         return await connection.ask(query, userName);
       }
@@ -91,4 +93,9 @@ export class AuthConnections {
     timer.unref();
     this.#idle.push({ connection, timer });
   }
+}
+
+/** `admin_shutdown`, `crash_shutdown`, `cannot_connect_now`: it is the server that ends, and not the question that is wrong. */
+function isShutdown(error: unknown): boolean {
+  return /^57P0[123]$/.test((error as { code?: string }).code ?? '');
 }
