@@ -18,8 +18,9 @@ function storeAt(
   endpoints: readonly string[],
   rest: Partial<EtcdSettings> = {},
   requestMs = 5000,
+  leaseMs = 20_000,
 ): EtcdStore {
-  const settings = { ...ETCD_SETTINGS, leaseMs: 20_000, requestMs };
+  const settings = { ...ETCD_SETTINGS, leaseMs, requestMs };
   return new EtcdStore({ endpoints, prefix: PREFIX, ...rest }, settings);
 }
 
@@ -144,7 +145,8 @@ describe('etcd', { skip: noEtcd, concurrency: true }, () => {
     await untilReadable(storeAt([urls[0]!]));
     // Alone, a member that was the leader may still say yes to a renewal. It must not be believed.
     const leader = members[await leaderOf(urls)]!;
-    const alone = storeAt([leader.url], {}, ETCD_SETTINGS.requestMs);
+    const { requestMs, leaseMs } = ETCD_SETTINGS;
+    const alone = storeAt([leader.url], {}, requestMs, leaseMs);
     const sure = storeAt([leader.url]);
     const renewed = await sure.acquire('b', (await sure.read()).term);
     assert.ok(renewed);
