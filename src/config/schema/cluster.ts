@@ -2,10 +2,10 @@
 import * as z from 'zod';
 import { duration, name, text } from '../value-types.js';
 import { key } from './entry.js';
+import { KUBERNETES_API_KEYS } from './kubernetes-api.js';
 
 const CLUSTER_NAME = 'a name of letters, digits, dots, hyphens and underscores, like main';
 const ENDPOINT = 'a URL like https://10.0.0.1:2379, without a user and a path';
-const API_SERVER = 'a URL like https://10.96.0.1:443';
 const ENDPOINTS = 'a list of URLs, like [http://10.0.0.1:2379, http://10.0.0.2:2379]';
 /** Where a cluster's lease has no other length. Seconds. */
 const LEASE_S = 5;
@@ -17,23 +17,7 @@ const kubernetesFields = z.strictObject(
       'text',
       "Where the cluster's Leases are. Without it: the pod's own namespace.",
     ),
-    server: key(
-      name(API_SERVER)
-        .regex(/^https?:\/\/[^/@\s]+\/?$/, { error: API_SERVER })
-        .optional(),
-      'URL',
-      'The API server, for programs outside of pods. A pod knows its own.',
-    ),
-    token_file: key(
-      name('a file').optional(),
-      'file',
-      "The file with the token; it is read again while the program runs. Without it: the pod's service account.",
-    ),
-    ca_file: key(
-      name('a file').optional(),
-      'file',
-      "Whose certificate the API server has to show (PEM); read again, too. Without it: the pod's service account says it.",
-    ),
+    ...KUBERNETES_API_KEYS,
   },
   { error: 'a mapping; {} in a pod' },
 );

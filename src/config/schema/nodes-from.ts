@@ -3,12 +3,12 @@ import * as z from 'zod';
 import { parseServerUrl, UrlError } from '../server-url.js';
 import { name, parsePlace, wholeNumber } from '../value-types.js';
 import { key } from './entry.js';
+import { KUBERNETES_API_KEYS } from './kubernetes-api.js';
 
 const PORT = 5432;
 const PLACE = 'a DNS name with a port, like db-nodes.default.svc.cluster.local:5432';
 const ENDPOINT = 'a URL like https://10.0.0.1:8008, without a user and a path';
 const ENDPOINTS = 'a list of URLs, like [http://10.0.0.1:8008, http://10.0.0.2:8008]';
-const SERVER = 'a URL like https://10.96.0.1:443';
 const REPMGR = 'a URL like postgres://repmgr@10.0.0.1,10.0.0.2/repmgr';
 const SELECTOR = 'labels that the pods have, like cnpg.io/cluster=main';
 /** How Kubernetes writes selectors: label, operator and value, with commas between. */
@@ -27,23 +27,7 @@ const kubernetesFields = z.strictObject(
       'text',
       "Where the pods are. Without it: the gateway's own namespace.",
     ),
-    server: key(
-      name(SERVER)
-        .regex(/^https?:\/\/[^/@\s]+\/?$/, { error: SERVER })
-        .optional(),
-      'URL',
-      'The API server, for a gateway outside of pods. A pod knows its own.',
-    ),
-    token_file: key(
-      name('a file').optional(),
-      'file',
-      "The file with the token; it is read again while the program runs. Without it: the pod's service account.",
-    ),
-    ca_file: key(
-      name('a file').optional(),
-      'file',
-      "Whose certificate the API server has to show (PEM). Without it: the pod's service account says it.",
-    ),
+    ...KUBERNETES_API_KEYS,
   },
   { error: 'a mapping like { selector: cnpg.io/cluster=main }' },
 );

@@ -1,7 +1,8 @@
 /** What the errors of a standby say of the primary, by their SQLSTATE. */
+import { SqlState } from '../../wire/sqlstate.js';
 
 /** Errors that would be the same on the primary, or that the client or an operator has asked for: `query_canceled`. */
-const USERS_OWN: ReadonlySet<string> = new Set(['57014']);
+const USERS_OWN: ReadonlySet<string> = new Set([SqlState.query_canceled]);
 const DATA_EXCEPTION = '22';
 /** What standbys refuse: read_only_sql_transaction, object_not_in_prerequisite_state, feature_not_supported. */
 const NOT_ON_STANDBYS: ReadonlySet<string> = new Set(['25006', '55000', '0A000']);
