@@ -5,7 +5,7 @@ import type { ClusterSettings } from './settings.js';
 import type { EventName, StateName } from './states.js';
 import type { Holding, Leader } from './store-view.js';
 
-/** What a data folder is good for. `none`: there is none; `damaged`: half rewound, half copied, or without WAL that it needs. */
+/** What a data folder is good for. `none`: there is none; `damaged`: half rewound, half copied, or without files that it needs. */
 export type Data = 'whole' | 'damaged' | 'none';
 
 /** What is known of a stopped PostgreSQL. */

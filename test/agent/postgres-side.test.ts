@@ -1,6 +1,6 @@
 /** What the machine of a cluster relies on when a real PostgreSQL carries its decisions out. */
 import assert from 'node:assert/strict';
-import { appendFileSync, existsSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -136,6 +136,8 @@ test('without pg_basebackup a primary of the same machine is copied by its files
     await b.begin();
     await b.join(a, 1);
     await until('the table on b', async () => (await b.query('SELECT n FROM t')).length === 1);
+    await removeData(b);
+    await b.join(a, 1);
     await standStill(a);
     await killAndFind(a);
   } finally {
@@ -149,6 +151,15 @@ async function breakCloneOff(node: TestNode, primary: TestNode): Promise<void> {
   const mark = join(stateFolder(node.settings.data), 'unfinished');
   while (!existsSync(mark)) await turn();
   await node.close();
+}
+
+/** Data that somebody removes under the agent are no longer taken for whole: they are to be cloned. */
+async function removeData(node: TestNode): Promise<void> {
+  node.told.length = 0;
+  process.kill(node.postmaster, 'SIGKILL');
+  await until('its end to be told', () => node.told.some(({ kind }) => kind === 'ended'));
+  rmSync(node.settings.data, { recursive: true });
+  assert.equal((await node.ask({ do: 'start' })).kind, 'damaged');
 }
 
 /** A primary whose processes run, and get nothing to the disk, is told of. */

@@ -19,7 +19,7 @@ import { PrimaryRoles } from './primary-roles.js';
 import { promote } from './promotion.js';
 import { Server } from './server.js';
 import { detach, follow, start } from './standby-work.js';
-import { inspectStopped, makeStateFolder, nodePaths, requireOwnData } from './state-folder.js';
+import { inspectStopped, isDataGone, makeStateFolder, nodePaths, requireOwnData } from './state-folder.js';
 import { synchronize } from './synchronous.js';
 import { TermLedger } from './term-ledger.js';
 import { Watch } from './watch.js';
@@ -173,9 +173,15 @@ class LocalPostgres implements PostgresSide {
       if (isProgress(command.do) && answer?.kind !== 'not begun') this.#problem = null;
     } catch (error) {
       this.#noteFailure(command.do, error as Error);
-      answer = { kind: isWalMissing(error) ? 'damaged' : 'failed' };
+      answer = { kind: await this.#kindOfFailure(command.do, error) };
     }
     if ('id' in command && answer !== null) this.#tell({ kind: 'answer', id: command.id, answer });
+  }
+
+  /** Data of which files are gone can't be started at any later time either. */
+  async #kindOfFailure(command: Command['do'], error: unknown): Promise<'damaged' | 'failed'> {
+    if (error instanceof AgentError && error.kind === 'wal-missing') return 'damaged';
+    return command === 'start' && (await isDataGone(this.#server.paths)) ? 'damaged' : 'failed';
   }
 
   #noteFailure(command: Command['do'], error: Error): void {
@@ -326,8 +332,4 @@ class LocalPostgres implements PostgresSide {
     const isDrained = await untilDrained(this.#server, () => this.#world.heldByGateways(), isWanted);
     return isDrained ? { kind: 'drained' } : { kind: 'failed' };
   }
-}
-
-function isWalMissing(error: unknown): boolean {
-  return error instanceof AgentError && error.kind === 'wal-missing';
 }

@@ -2,7 +2,18 @@
  * What an agent keeps beside its PostgreSQL's data, in `DATA.sluice`: generated configuration, the terms of timelines, kept
  * WAL, the log, and the mark that says that the data isn't whole.
  */
-import { chmod, mkdir, open, readdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Stopped } from '../../cluster/inputs.js';
 import { AgentError, errorCode, explainFileError } from '../agent-error.js';
@@ -82,6 +93,18 @@ export async function inspectStopped(paths: NodePaths): Promise<Stopped> {
   }
   const systemIdentifier = (await readControlFile(paths.data))?.systemIdentifier ?? null;
   return { data: systemIdentifier === null ? 'damaged' : 'whole', systemIdentifier };
+}
+
+/**
+ * Whether somebody has removed the data, or a part without which no PostgreSQL starts. False where that can't be known: a disk that
+ * can't be read now may be read again.
+ */
+export async function isDataGone({ data }: NodePaths): Promise<boolean> {
+  for (const part of [join('global', 'pg_control'), 'pg_wal']) {
+    const code = await lstat(join(data, part)).then(() => null, errorCode);
+    if (code === 'ENOENT') return true;
+  }
+  return false;
 }
 
 /** Refuses a folder that is neither empty nor PostgreSQL's: it would be emptied for a clone. */

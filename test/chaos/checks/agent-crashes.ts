@@ -63,11 +63,11 @@ async function armStandbys(cluster: SluiceCluster, state: StateName): Promise<vo
   for (const node of cluster.nodes) if (node !== primary) await arm(cluster, node, state);
 }
 
-/** Makes the primary one whose agent is armed: only a new one can be. */
+/** Makes the primary one whose agent is armed. The one that it was isn't: it would die as it comes back. */
 async function armPrimary(cluster: SluiceCluster, state: StateName): Promise<void> {
   await armStandbys(cluster, state);
-  const primary = await writableNode(cluster);
-  await arm(cluster, primary, state);
+  await cluster.switchOver();
+  await untilWhole('the cluster with an armed primary', cluster.nodes, WHOLE_LIMIT_MS);
 }
 
 /** A part in which agents die in a state while `strike` is suffered. */

@@ -83,7 +83,10 @@ export function underFaults(
   faults: Readonly<Record<string, Fault>>,
   rest: Omit<UnderFault, 'what' | 'fault'> = {},
 ): CheckPart[] {
-  return Object.entries(faults).map(([name, fault]) => underFault({ what: name, fault, ...rest }));
+  const where = rest.stage?.durability === undefined ? '' : ` (${rest.stage.durability})`;
+  return Object.entries(faults).map(([name, fault]) =>
+    underFault({ what: `${name}${where}`, fault, ...rest }),
+  );
 }
 
 function roundInShort(round: Round): string {
