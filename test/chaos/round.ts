@@ -29,6 +29,8 @@ export interface Round {
   readonly history: readonly Operation[];
   /** When the fault came, in ms of the history's clock. */
   readonly since: number;
+  /** From then until everything that the fault does was done, in ms. */
+  readonly struckMs: number;
   /** From the fault to the first acknowledgement of another primary; infinite: there was none. */
   readonly takenOverMs: number;
   /** The longest time without an acknowledgement. */
@@ -131,6 +133,7 @@ export async function runRound(
   if (inside) await until('clients inside', () => acknowledged(inside.history).length >= 10, 60_000);
   const since = monotonic();
   await fault.begin(stricken);
+  const struckMs = monotonic() - since;
   const waitMs = fault.passesAfterMs ?? limits.takeOverMs;
   const takenOver = () => Number.isFinite(takenOverAfter(current(), since, old));
   await until('another primary', takenOver, waitMs).catch(() => {});
@@ -163,6 +166,7 @@ export async function runRound(
   const judged = judge(fault, history, since, old, present);
   return {
     ...judged,
+    struckMs,
     lost: [...judged.lost, ...lostWrites(within, present)],
     twoPrimaries: twoPrimaries([...judged.history, ...within]),
     rejoinedMs,
@@ -194,7 +198,7 @@ function judge(
   since: number,
   old: { server: string; timeline: number },
   present: ReadonlySet<number>,
-): Omit<Round, 'rejoinedMs' | 'writable' | 'insideMs' | 'inside'> {
+): Omit<Round, 'struckMs' | 'rejoinedMs' | 'writable' | 'insideMs' | 'inside'> {
   return {
     history,
     since,

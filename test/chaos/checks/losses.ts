@@ -7,9 +7,12 @@ import { ASYNCHRONOUS, type Check, changesAtMost, LEASE_MS, type MoreOracles, un
 
 const { kill, down, split, mute, deaf, side, far, pair, standbys, crash, stop5, stop20, stop60 } = FAULTS;
 
-/** What a primary may acknowledge that is cut off: only while nobody else can have the lease, whoever its clients are. */
+/**
+ * What a primary may acknowledge that is cut off: only while nobody else can have the lease, whoever its clients are. Until the
+ * cut is complete it may renew that.
+ */
 const untilTheLeaseEnds: MoreOracles = (round) => {
-  const lastMs = Math.max(round.insideMs ?? 0, lastOfTheOld(round));
+  const lastMs = Math.max(round.insideMs ?? 0, lastOfTheOld(round)) - round.struckMs;
   return lastMs < LEASE_MS ? [] : [`a cut-off primary acknowledged for ${lastMs.toFixed(0)} ms`];
 };
 
