@@ -242,14 +242,10 @@ export class Server {
    */
   async reload(change: Partial<ChangingSettings>): Promise<void> {
     await this.#change(change, async (generation) => {
-      const deadline = performance.now() + RELOAD_MS;
-      // The postmaster reads pg_hba.conf after its settings, and begins no session meanwhile: so the second of two
-      // sessions, one after the other, has met both. By then it has told all its processes, too.
-      for (let seen = 0; seen < 2; ) {
-        if ((await this.#generationOfNewSession()) >= generation) seen++;
-        else if (performance.now() > deadline) throw unread();
-        else await pause(POLL_MS);
-      }
+      // The postmaster tells its processes of new settings, reads pg_hba.conf, and begins no session meanwhile: so one
+      // that begins when another has been told has met both, and everybody has been told.
+      await this.#untilTaken(generation);
+      closeOwn(await this.connect());
     });
   }
 
@@ -297,16 +293,6 @@ export class Server {
               current_setting('synchronous_standby_names') AS names`,
     );
     return row!;
-  }
-
-  async #generationOfNewSession(): Promise<number> {
-    const client = await this.connect();
-    try {
-      const { rows } = await client.query(`SELECT current_setting('${GENERATION}') AS generation`);
-      return Number(rows[0].generation);
-    } finally {
-      closeOwn(client);
-    }
   }
 
   /** A connection of the superuser to this PostgreSQL; whoever asks for it ends it. */
