@@ -1,7 +1,7 @@
 /** Checks 1 to 3 and 6: acknowledged writes, primaries, and how long clients wait. */
 import { FAULTS } from '../faults.js';
 import type { Operation } from '../load/history.js';
-import { acknowledged, lastAfter } from '../load/oracles.js';
+import { acknowledged } from '../load/oracles.js';
 import type { Round } from '../round.js';
 import { ASYNCHRONOUS, type Check, changesAtMost, LEASE_MS, type MoreOracles, underFaults } from './check.js';
 
@@ -16,13 +16,16 @@ const untilTheLeaseEnds: MoreOracles = (round) => {
   return lastMs < LEASE_MS ? [] : [`a cut-off primary acknowledged for ${lastMs.toFixed(0)} ms`];
 };
 
-/** From the fault to the last acknowledgement of the primary that was struck, by way of any gateway. 0: there is none. */
+/**
+ * From the fault until the last write was sent that the primary acknowledged which was struck, by way of any gateway. 0: there is
+ * none. Where the client itself was cut off its answer comes when the network is whole again, long after it was given.
+ */
 function lastOfTheOld({ history, since, takenOverMs }: Round): number {
-  const before = acknowledged(history).filter(({ ended }) => ended <= since);
-  const old = before.at(-1);
+  const all = acknowledged(history);
+  const old = all.findLast(({ ended }) => ended <= since);
   if (old === undefined || !Number.isFinite(takenOverMs)) return 0;
   const isOld = ({ server, timeline }: Operation) => server === old.server && timeline === old.timeline;
-  return lastAfter(history.filter(isOld), since);
+  return all.filter(isOld).reduce((most, { invoked }) => Math.max(most, invoked - since), 0);
 }
 
 /** A client that was between transactions keeps its connection. */
