@@ -3,9 +3,11 @@ import { after, before, describe, test } from 'node:test';
 import { scratchFolder } from '../harness/scratch.js';
 import { machines } from './clusters/cluster-under-test.js';
 import { missingPrograms } from './clusters/etcd.js';
+import { PUBLISHED_PORTS } from './clusters/ports.js';
 import { SLUICE_PROGRAMS, SluiceCluster } from './clusters/sluice-cluster.js';
 import { FAULTS, type FaultName } from './faults.js';
-import { NamespaceGround, whyNoNamespaces } from './ground/namespaces.js';
+import { chooseGround, type GroundChoice } from './ground/choice.js';
+import type { Ground } from './ground/ground.js';
 import type { LoadMachines } from './load/load-machines.js';
 import { roundLines } from './report.js';
 import { prepareSet, runRound, startLoad } from './round.js';
@@ -13,18 +15,27 @@ import { broken } from './verdict.js';
 
 const SHORT = { takeOverMs: 30_000, rejoinMs: 40_000, warmWrites: 100, afterwardsMs: 500 };
 
-async function whyNot(): Promise<string | false> {
+/** What machines can be here, or why there can be no cluster on them. */
+async function found(): Promise<GroundChoice | string> {
   const missing = await missingPrograms(SLUICE_PROGRAMS);
-  return whyNoNamespaces() ?? (missing.length > 0 ? `missing on this machine: ${missing.join(', ')}` : false);
+  if (missing.length > 0) return `missing on this machine: ${missing.join(', ')}`;
+  try {
+    return chooseGround();
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
 
-describe('a cluster of agents on machines of their own', { skip: await whyNot() }, () => {
-  let ground: NamespaceGround | undefined;
+const choice = await found();
+const skip = typeof choice === 'string' ? choice : false;
+
+describe('a cluster of agents on machines of their own', { skip }, () => {
+  let ground: Ground | undefined;
   let cluster: SluiceCluster | undefined;
   let load: LoadMachines | undefined;
 
   before(async () => {
-    ground = await NamespaceGround.create(machines(1));
+    ground = await (choice as GroundChoice).open(machines(1), PUBLISHED_PORTS);
     const folder = scratchFolder('chaos');
     cluster = new SluiceCluster({ ground, folder, stores: 1, tuned: false, leaseSeconds: 2 });
     await cluster.start();

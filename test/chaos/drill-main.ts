@@ -45,6 +45,7 @@ const say = (text: string): void => {
 const here: Place = {
   name: 'this machine',
   address: LOGIN.host,
+  listens: LOGIN.host,
   start: ({ program, args, stdio }) => start(program, args, { stdio: stdio ?? 'ignore' }),
 };
 

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Fault } from './faults.js';
+import type { OpenGround } from './ground/choice.js';
 import { writeHistory } from './load/history.js';
 import { roundLines, summary } from './report.js';
 import { ORDINARY_LIMITS, prepareSet, type Round, runRound, startLoad } from './round.js';
@@ -10,6 +11,7 @@ import { withCluster } from './stage.js';
 import { broken } from './verdict.js';
 
 export interface FaultRun {
+  readonly open: OpenGround;
   readonly stack: Stack;
   readonly fault: Fault;
   readonly rounds: number;
@@ -40,13 +42,13 @@ export async function runFault(order: FaultRun): Promise<string[]> {
 }
 
 async function runOnCluster(
-  { stack, fault, stores, tuned, folder }: FaultRun,
+  { open, stack, fault, stores, tuned, folder }: FaultRun,
   index: number,
   count: number,
   note: (round: Round) => void,
 ): Promise<void> {
   const home = join(folder, `cluster-${index}`);
-  await withCluster(stack.build, home, { stores, tuned }, async (cluster, ground) => {
+  await withCluster(open, stack.build, home, { stores, tuned }, async (cluster, ground) => {
     if (index === 1) for (const line of await cluster.describe()) console.log(`  ${line}`);
     await prepareSet(cluster);
     const load = startLoad(ground, cluster);

@@ -9,17 +9,23 @@ import { missingPrograms } from './clusters/etcd.js';
 import { SLUICE_PROGRAMS, SluiceCluster } from './clusters/sluice-cluster.js';
 import { runFault } from './fault-run.js';
 import { FAULTS, type Fault, type FaultName, hiccups } from './faults.js';
-import { whyNoNamespaces } from './ground/namespaces.js';
+import { chooseGround, GROUND_NAMES, type GroundName, type OpenGround } from './ground/choice.js';
 import { runLong } from './random/long-run.js';
 import { STACKS, type StackName } from './stacks.js';
 import { withCluster } from './stage.js';
 
-/** Beside those of the cluster. */
-const CHECK_PROGRAMS = [...SLUICE_PROGRAMS, 'curl', 'fsfreeze', 'mkfs.ext4'];
+/** Beside those of the cluster. Only root can make disks. */
+const DISK_PROGRAMS = process.getuid?.() === 0 ? ['fsfreeze', 'mkfs.ext4'] : [];
+const CHECK_PROGRAMS = [...SLUICE_PROGRAMS, 'curl', ...DISK_PROGRAMS];
 
 const HELP = `
-Three database nodes, two gateways, a store and two machines of clients, each a network namespace of its own. Clients add unique
-numbers to a set: alone, in transactions, with rests, and with rests inside of transactions. Every operation is recorded.
+Three database nodes, two gateways, a store and two machines of clients. Clients add unique numbers to a set: alone, in
+transactions, with rests, and with rests inside of transactions. Every operation is recorded.
+
+What the machines are (--ground): "namespaces" of the network, where we are root and the kernel allows it; else "proxies" between loopback
+addresses, on Linux without root. There a connection to who is cut off is accepted and then silent, where a namespace would not have
+it come about; it is reset where nobody listens; and none ends by TCP's own timeouts. Parts of checks that need disks of their own
+are left out without root. PostgreSQL is the system's, or else the one that npm brings along.
 
 What is put to the test (--only):
 ${Object.entries(STACKS)
@@ -50,6 +56,7 @@ Examples:
   npm run chaos -- --random --minutes 60 --seed 7`;
 
 interface Parsed {
+  ground?: GroundName;
   only: StackName;
   fault: FaultName;
   rounds: number;
@@ -85,6 +92,11 @@ function readOptions(): Parsed {
     .addOption(
       new Option('--fault <fault>', 'what is done to it').choices(Object.keys(FAULTS)).default('kill'),
     )
+    .addOption(
+      new Option('--ground <ground>', 'what the machines are. Default: what can be had').choices(
+        GROUND_NAMES,
+      ),
+    )
     .option('--rounds <n>', 'how often', positive, 1)
     .addOption(new Option('--stores <n>', 'members of the store').choices(['1', '3']).default('1'))
     .option('--checks', "all twelve checks, of one of Sluice's clusters")
@@ -112,30 +124,30 @@ chmodSync(folder, 0o755);
 const stores = options.stores === '3' ? 3 : 1;
 const tuned = options.tuned === true;
 
-async function runFaults(): Promise<string[]> {
+async function runFaults(open: OpenGround): Promise<string[]> {
   const stack = STACKS[options.only];
   await demand(stack.needs);
   const { minutes } = options;
   const isLong = options.fault === 'hiccups' && minutes !== undefined;
   const fault: Fault = isLong ? hiccups(minutes * 60, 200) : FAULTS[options.fault];
-  return runFault({ stack, fault, rounds: options.rounds, stores, tuned, folder });
+  return runFault({ open, stack, fault, rounds: options.rounds, stores, tuned, folder });
 }
 
-async function makeChecks(): Promise<string[]> {
+async function makeChecks(open: OpenGround): Promise<string[]> {
   await demand(CHECK_PROGRAMS);
   const { check: numbers, part, times } = options;
   const checks = CHECKS.filter(({ number }) => numbers === undefined || numbers.includes(number));
   if (checks.length === 0) throw new Error(`there is no check ${numbers}`);
-  return runChecks({ checks, part, times, folder });
+  return runChecks({ open, checks, part, times, folder });
 }
 
-async function runRandom(): Promise<readonly string[]> {
+async function runRandom(open: OpenGround): Promise<readonly string[]> {
   await demand(SLUICE_PROGRAMS);
   const { seed = 1 + (Date.now() % 1_000_000), minutes = 60 } = options;
   console.log(`random troubles for ${minutes} min, seed ${seed}`);
   const against: string[] = [];
   const build = (building: ConstructorParameters<typeof SluiceCluster>[0]) => new SluiceCluster(building);
-  await withCluster(build, join(folder, 'cluster'), { stores: 3, tuned }, async (cluster, ground) => {
+  await withCluster(open, build, join(folder, 'cluster'), { stores: 3, tuned }, async (cluster, ground) => {
     const result = await runLong(cluster, ground, { seed, minutes, folder });
     against.push(...result.against);
     console.log(result.summary);
@@ -150,10 +162,10 @@ async function demand(programs: readonly string[]): Promise<void> {
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(2));
 try {
-  const reason = whyNoNamespaces();
-  if (reason !== null) throw new Error(reason);
+  const { what, open } = chooseGround(options.ground);
+  console.log(`machines: ${what}`);
   const isCheck = options.checks || options.check !== undefined;
-  const against = options.random ? await runRandom() : isCheck ? await makeChecks() : await runFaults();
+  const against = await (options.random ? runRandom(open) : isCheck ? makeChecks(open) : runFaults(open));
   for (const line of against) console.log(`BROKEN: ${line}`);
   if (against.length > 0 || options.keep) console.log(`histories and logs are kept in ${folder}`);
   process.exitCode = against.length > 0 ? 1 : 0;

@@ -85,7 +85,7 @@ export async function prepareSet(cluster: ClusterUnderTest): Promise<void> {
 export function startInside(ground: Ground, node: DatabaseNode): LoadMachines {
   const clients = { autocommit: 2, transaction: 0, idle: 0, open: 0 };
   const place = ground.place(node.name);
-  const targets = [{ host: place.address, port: POSTGRES_PORT }];
+  const targets = [{ host: place.listens, port: POSTGRES_PORT }];
   const shape = { database: DATABASE, user: SUPERUSER, clients, paceMs: PACE_MS };
   return LoadMachines.start([place], targets, shape, ++lastInside);
 }

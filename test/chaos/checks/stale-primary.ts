@@ -2,10 +2,9 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { postgresProgram } from '../../harness/postgres-binaries.js';
 import { until } from '../../harness/until.js';
 import { GATEWAYS } from '../clusters/cluster-under-test.js';
-import { type DatabaseNode, POSTGRES_PORT } from '../clusters/database-node.js';
+import { type DatabaseNode, POSTGRES_PORT, postgresFolder } from '../clusters/database-node.js';
 import type { SluiceCluster } from '../clusters/sluice-cluster.js';
 import type { Fault, Stricken } from '../faults.js';
 import { Program, signalAll } from '../ground/program.js';
@@ -27,7 +26,7 @@ async function startByHand(node: DatabaseNode): Promise<void> {
     config_file: own('postgresql.conf'),
     hba_file: own('pg_hba.conf'),
     ident_file: own('pg_ident.conf'),
-    listen_addresses: '0.0.0.0',
+    listen_addresses: node.place.listens,
     port: POSTGRES_PORT,
     unix_socket_directories: node.folder,
   };
@@ -41,7 +40,7 @@ async function startByHand(node: DatabaseNode): Promise<void> {
     join(node.folder, 'by-hand-postgresql.log'),
   ];
   const args = [...server, '-w', '-t', '20', 'start'];
-  const run = { program: postgresProgram('pg_ctl'), args, asServer: true, cwd: node.folder };
+  const run = { program: join(postgresFolder(), 'pg_ctl'), args, asServer: true, cwd: node.folder };
   const command = new Program(node.place, 'pg_ctl', log, run);
   await until('pg_ctl to end', () => command.ended, 30_000);
 }

@@ -1,7 +1,9 @@
 /** Check 10: the store is lost, all of it or one member. */
 import { readFileSync } from 'node:fs';
 import type { Etcd } from '../clusters/etcd.js';
+import { STORE_PORT } from '../clusters/ports.js';
 import { FAULTS, type Fault, type Stricken } from '../faults.js';
+import { hexadecimal, socketsOf } from '../ground/residents.js';
 import { type Check, type Scene, THREE_STORES, underFault } from './check.js';
 
 const GONE_MS = 12_000;
@@ -43,12 +45,13 @@ function memberOf({ cluster, ground }: Scene, { primary }: Stricken): string {
   return counts.reduce((a, b) => (b[1] > a[1] ? b : a))[0];
 }
 
-/** How many established connections a process' machine has to port 2379 of an address, by /proc. */
+/** How many established connections a process has to the store's port of an address, by /proc. */
 function connectionsTo(pid: number, address: string): number {
-  const bytes = address.split('.').map((byte) => Number(byte).toString(16).padStart(2, '0'));
-  const remote = `${bytes.reverse().join('').toUpperCase()}:${(2379).toString(16).toUpperCase().padStart(4, '0')}`;
-  const lines = readFileSync(`/proc/${pid}/net/tcp`, 'latin1').split('\n');
-  return lines.filter((line) => line.split(/\s+/)[3] === remote && line.split(/\s+/)[4] === '01').length;
+  const remote = hexadecimal({ address, port: STORE_PORT });
+  const own = new Set(socketsOf(pid));
+  const lines = readFileSync(`/proc/${pid}/net/tcp`, 'latin1').trimEnd().split('\n');
+  const rows = lines.map((line) => line.trim().split(/\s+/));
+  return rows.filter((row) => row[2] === remote && row[3] === '01' && own.has(row[9]!)).length;
 }
 
 export const STORE_LOSS: Check = {

@@ -2,6 +2,7 @@
 import { chownSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
+import { findEmbeddedPackage } from '../../../src/agent/embedded-postgres.js';
 import { postgresProgram, serverIdentity } from '../../harness/postgres-binaries.js';
 import type { Place } from '../ground/ground.js';
 import { processTree } from '../ground/program.js';
@@ -9,8 +10,16 @@ import { processTree } from '../ground/program.js';
 export const POSTGRES_PORT = 5432;
 export const SUPERUSER = 'postgres';
 export const DATABASE = 'postgres';
-/** The folder of PostgreSQL's programs. */
-export const postgresFolder = (): string => dirname(postgresProgram('postgres'));
+/** The folder of PostgreSQL's programs: the system's, or else those of the package that npm brings along. */
+export function postgresFolder(): string {
+  try {
+    return dirname(postgresProgram('postgres'));
+  } catch (error) {
+    const found = findEmbeddedPackage();
+    if (found === null) throw error;
+    return join(found, 'native', 'bin');
+  }
+}
 
 /** Everybody is trusted: passwords are not what is looked at. */
 export const OPEN_HBA = [
@@ -19,9 +28,8 @@ export const OPEN_HBA = [
   'host replication all 0.0.0.0/0 trust',
 ];
 
-/** What every cluster's PostgreSQLs have in common. Durability is PostgreSQL's default: on. */
+/** What every cluster's PostgreSQLs have in common, but for where they listen. Durability is PostgreSQL's default: on. */
 export const SETTINGS: Readonly<Record<string, string>> = {
-  listen_addresses: '*',
   port: String(POSTGRES_PORT),
   shared_buffers: '32MB',
   max_connections: '100',
@@ -63,7 +71,7 @@ export class DatabaseNode {
 
   /** As the load's clients are told it. */
   get server(): string {
-    return `${this.place.address}:${POSTGRES_PORT}`;
+    return `${this.place.listens}:${POSTGRES_PORT}`;
   }
 
   /** The process id of its postmaster; null: it doesn't run. */

@@ -5,9 +5,7 @@ import { until } from '../../harness/until.js';
 import { Program } from '../ground/program.js';
 import { type Building, STORES, type StoreUnderTest } from './cluster-under-test.js';
 import { serverFolder } from './database-node.js';
-
-const CLIENT_PORT = 2379;
-const PEER_PORT = 2380;
+import { PEER_PORT, STORE_PORT } from './ports.js';
 
 export class Etcd implements StoreUnderTest {
   readonly #building: Building;
@@ -24,7 +22,7 @@ export class Etcd implements StoreUnderTest {
 
   /** host:port of each member. */
   get endpoints(): string[] {
-    return this.names.map((name) => `${this.#building.ground.place(name).address}:${CLIENT_PORT}`);
+    return this.names.map((name) => `${this.#building.ground.place(name).address}:${STORE_PORT}`);
   }
 
   async start(): Promise<void> {
@@ -37,15 +35,16 @@ export class Etcd implements StoreUnderTest {
   startMember(name: string): void {
     if (this.#members.get(name)?.ended === false) return;
     const { ground, folder } = this.#building;
-    const url = (place: string, port: number) => `http://${ground.place(place).address}:${port}`;
+    const place = ground.place(name);
+    const url = (of: string, port: number) => `http://${ground.place(of).address}:${port}`;
+    const own = (port: number) => `http://${place.listens}:${port}`;
     const home = serverFolder(join(folder, name));
     const args = [
       ...['--name', name, '--data-dir', join(home, 'data')],
-      ...['--listen-client-urls', url(name, CLIENT_PORT), '--advertise-client-urls', url(name, CLIENT_PORT)],
-      ...['--listen-peer-urls', url(name, PEER_PORT), '--initial-advertise-peer-urls', url(name, PEER_PORT)],
+      ...['--listen-client-urls', own(STORE_PORT), '--advertise-client-urls', url(name, STORE_PORT)],
+      ...['--listen-peer-urls', own(PEER_PORT), '--initial-advertise-peer-urls', url(name, PEER_PORT)],
       ...['--initial-cluster', this.names.map((one) => `${one}=${url(one, PEER_PORT)}`).join(',')],
     ];
-    const place = ground.place(name);
     this.#members.set(
       name,
       new Program(place, 'etcd', join(home, 'etcd.log'), { program: 'etcd', args, asServer: true }),
@@ -54,7 +53,7 @@ export class Etcd implements StoreUnderTest {
 
   /** Whether a member says of itself that it leads the others. */
   async leads(name: string): Promise<boolean> {
-    const url = `http://${this.#building.ground.place(name).address}:${CLIENT_PORT}/v3/maintenance/status`;
+    const url = `http://${this.#building.ground.place(name).address}:${STORE_PORT}/v3/maintenance/status`;
     const log = join(this.#building.folder, `${name}-status-${++this.#questions}.json`);
     const args = ['--silent', '--max-time', '2', '--data', '{}', url];
     const question = new Program(this.#building.ground.place(name), 'curl', log, { program: 'curl', args });

@@ -51,9 +51,11 @@ function startSluice(
     'databases:',
     `  ${DATABASE}:`,
     ...database.map((line) => `    ${line}`),
-    `listen_addr: ${place.address}`,
+    `listen_addr: ${place.listens}`,
     `listen_port: ${FRONT_PORT}`,
     `unix_socket_dir: "${folder}"`,
+    // Faults of the network are to be felt.
+    'server_unix_socket: off',
     'auth_type: trust',
     'pool_mode: transaction',
     `default_pool_size: ${POOL_SIZE}`,
@@ -139,7 +141,7 @@ export function writePgbouncer(building: Building, place: Place, host: string, p
     '[databases]',
     `${DATABASE} = host=${host} port=${port} dbname=${DATABASE}`,
     '[pgbouncer]',
-    `listen_addr = ${place.address}`,
+    `listen_addr = ${place.listens}`,
     `listen_port = ${FRONT_PORT}`,
     'unix_socket_dir =',
     'auth_type = trust',
@@ -186,11 +188,11 @@ export function startPgpool(building: Building, place: Place, nodes: readonly Da
   const folder = serverFolder(join(building.folder, `${place.name}-pgpool`));
   const file = write(folder, 'pgpool.conf', [
     "backend_clustering_mode = 'streaming_replication'",
-    `listen_addresses = '127.0.0.1'`,
+    `listen_addresses = '${place.listens}'`,
     `port = ${PGPOOL_PORT}`,
     `unix_socket_directories = '${folder}'`,
     `pcp_socket_dir = '${folder}'`,
-    "pcp_listen_addresses = '127.0.0.1'",
+    `pcp_listen_addresses = '${place.listens}'`,
     `pid_file_name = '${join(folder, 'pgpool.pid')}'`,
     `logdir = '${folder}'`,
     ...nodes.flatMap((node, index) => [

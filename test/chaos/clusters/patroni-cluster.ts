@@ -21,13 +21,13 @@ import {
 } from './database-node.js';
 import { Etcd, untilWhole } from './etcd.js';
 import { Gateways, gatewayPlaces, PGBOUNCER, startPgbouncer, writePgbouncer } from './fronts.js';
+import { HTTP_PORT } from './ports.js';
 
 export type PatroniFront = 'sluice' | 'pgbouncer';
-export const PATRONI_PROGRAMS = ['patroni', 'etcd', 'etcdctl', 'setpriv'];
+export const PATRONI_PROGRAMS = ['patroni', 'etcd', 'etcdctl'];
 export const PATRONI_CHAIN_PROGRAMS = [...PATRONI_PROGRAMS, PGBOUNCER];
 
 const LEADER = '/service/main/leader';
-const REST_PORT = 8008;
 
 export class PatroniCluster implements ClusterUnderTest {
   readonly nodes: readonly DatabaseNode[];
@@ -45,7 +45,7 @@ export class PatroniCluster implements ClusterUnderTest {
     this.nodes = DATABASES.map(
       (name) => new DatabaseNode(building.ground.place(name), join(building.folder, name)),
     );
-    const endpoints = this.nodes.map(({ place }) => `"http://${place.address}:${REST_PORT}"`);
+    const endpoints = this.nodes.map(({ place }) => `"http://${place.address}:${HTTP_PORT}"`);
     this.#gateways = new Gateways(building, [`nodes_from: { patroni: [${endpoints.join(', ')}] }`]);
   }
 
@@ -140,19 +140,19 @@ export class PatroniCluster implements ClusterUnderTest {
           synchronous_mode: true,
         }
       : { ttl: 30, loop_wait: 10, retry_timeout: 10 };
-    const { address } = node.place;
+    const { address, listens } = node.place;
     // YAML contains JSON.
     const configuration = {
       scope: 'main',
       name: node.name,
-      restapi: { listen: `${address}:${REST_PORT}`, connect_address: `${address}:${REST_PORT}` },
+      restapi: { listen: `${listens}:${HTTP_PORT}`, connect_address: `${address}:${HTTP_PORT}` },
       etcd3: { hosts: this.#etcd.endpoints },
       bootstrap: {
         dcs: { ...times, postgresql: { use_pg_rewind: true, use_slots: true, parameters } },
         initdb: [{ encoding: 'UTF8' }, { locale: 'C' }],
       },
       postgresql: {
-        listen: `${address}:${POSTGRES_PORT}`,
+        listen: `${listens}:${POSTGRES_PORT}`,
         connect_address: `${address}:${POSTGRES_PORT}`,
         data_dir: node.data,
         bin_dir: postgresFolder(),

@@ -30,7 +30,7 @@ import {
 } from './fronts.js';
 
 export type RepmgrFront = 'sluice' | 'pgpool';
-export const REPMGR_PROGRAMS = ['repmgr', 'repmgrd', 'setpriv'];
+export const REPMGR_PROGRAMS = ['repmgr', 'repmgrd'];
 export const PGPOOL_PROGRAMS = [...REPMGR_PROGRAMS, 'pgpool', 'pcp_attach_node', PGBOUNCER];
 
 export class RepmgrCluster implements ClusterUnderTest {
@@ -107,7 +107,7 @@ export class RepmgrCluster implements ClusterUnderTest {
     for (const place of gatewayPlaces(this.#building)) {
       const child = place.start({
         program: 'pcp_attach_node',
-        args: ['-h', '127.0.0.1', '-p', '9898', '-U', 'postgres', '-w', '-n', index],
+        args: ['-h', place.listens, '-p', '9898', '-U', 'postgres', '-w', '-n', index],
         env: { PCPPASSFILE: this.#passwordFile() },
       });
       await until('pcp_attach_node to end', () => child.exitCode !== null || child.signalCode !== null);
@@ -133,7 +133,7 @@ export class RepmgrCluster implements ClusterUnderTest {
   #startChain(): void {
     for (const place of gatewayPlaces(this.#building)) {
       this.#programs.push(startPgpool(this.#building, place, this.nodes));
-      const file = writePgbouncer(this.#building, place, '127.0.0.1', PGPOOL_PORT);
+      const file = writePgbouncer(this.#building, place, place.listens, PGPOOL_PORT);
       this.#programs.push(startPgbouncer(this.#building, place, file));
     }
   }
@@ -160,6 +160,7 @@ export class RepmgrCluster implements ClusterUnderTest {
   #writeSettings(node: DatabaseNode): void {
     const settings = {
       ...SETTINGS,
+      listen_addresses: node.place.listens,
       unix_socket_directories: node.folder,
       shared_preload_libraries: 'repmgr',
       hot_standby_feedback: 'on',

@@ -3,16 +3,16 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { succeed } from '../../harness/command.js';
 import { GATEWAY_PROGRAM } from '../../harness/gateway-under-test.js';
-import { postgresProgram } from '../../harness/postgres-binaries.js';
 import { until } from '../../harness/until.js';
 import { Program, signalAll } from '../ground/program.js';
 import { type Building, type ClusterUnderTest, DATABASES, FRONT_PORT } from './cluster-under-test.js';
 import { DatabaseNode, giveToServer, POSTGRES_PORT, postgresFolder } from './database-node.js';
 import { Etcd, untilWhole } from './etcd.js';
 import { Gateways, gatewayPlaces } from './fronts.js';
+import { HTTP_PORT } from './ports.js';
 import { SmallDisk } from './small-disk.js';
 
-export const SLUICE_PROGRAMS = ['etcd', 'setpriv'];
+export const SLUICE_PROGRAMS = ['etcd'];
 
 const CLUSTER = 'main';
 const START_LIMIT_MS = 120_000;
@@ -52,7 +52,7 @@ export class SluiceCluster implements ClusterUnderTest {
     return [
       `Sluice: three agents, durable with a quorum of 1, lease 5 s, two gateways`,
       `${await version('etcd')}, members: ${this.#building.stores}`,
-      await version(postgresProgram('postgres')),
+      await version(join(postgresFolder(), 'postgres')),
     ];
   }
 
@@ -156,11 +156,12 @@ export class SluiceCluster implements ClusterUnderTest {
       `node: ${node.name}`,
       `address: ${node.place.address}`,
       ...this.#section(),
-      `http_listen: "${node.place.address}:8008"`,
+      `http_listen: "${node.place.listens}:${HTTP_PORT}"`,
       `durability: ${durability}`,
       'postgresql:',
       `  data: ${node.data}`,
       `  bin: ${postgresFolder()}`,
+      `  listen: ${node.place.listens}`,
       `  port: ${POSTGRES_PORT}`,
       `  socket_dir: ${node.folder}`,
       `  replication_password_file: ${this.#passwordFile()}`,

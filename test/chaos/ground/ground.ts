@@ -12,10 +12,13 @@ export interface RunAt {
   readonly stdio?: StdioOptions;
 }
 
-/** A machine: others reach it by its address. */
+/** A machine. */
 export interface Place {
   readonly name: string;
+  /** Where all machines reach it. */
   readonly address: string;
+  /** Where its programs have to listen. It may be another address: then this one is known to nobody else. */
+  readonly listens: string;
   /** Starts a program there; its process id is the program's own. */
   start(run: RunAt): ChildProcess;
 }

@@ -17,18 +17,27 @@ const NOBODY = '02:00:00:00:00:01';
 export function whyNoNamespaces(): string | null {
   if (process.platform !== 'linux') return 'network namespaces need Linux';
   if (process.getuid?.() !== 0) return 'network namespaces need root';
-  const { status } = spawnSync('ip', ['netns', 'list'], { stdio: 'ignore' });
-  return status === 0 ? null : 'there is no program "ip" (iproute2)';
+  for (const program of ['ip', 'setpriv']) {
+    if (spawnSync(program, ['-V'], { stdio: 'ignore' }).error !== undefined)
+      return `network namespaces need the program "${program}"`;
+  }
+  // In a container root may not have what it takes.
+  const probe = `chaos${process.pid}-probe`;
+  const { status, stderr } = spawnSync('ip', ['netns', 'add', probe], { encoding: 'utf8' });
+  spawnSync('ip', ['netns', 'delete', probe], { stdio: 'ignore' });
+  return status === 0 ? null : `network namespaces can't be made: ${stderr.trim()}`;
 }
 
 class Namespace implements Place {
   readonly name: string;
   readonly address: string;
+  readonly listens: string;
   readonly space: string;
 
   constructor(name: string, address: string, space: string) {
     this.name = name;
     this.address = address;
+    this.listens = address;
     this.space = space;
   }
 
