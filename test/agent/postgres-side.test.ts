@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { inspectData } from '../../src/agent/postgres/initialize.js';
+import { KeptConnection } from '../../src/agent/postgres/kept-connection.js';
 import { stateFolder } from '../../src/agent/postgres/state-folder.js';
 import { commonWith } from '../../src/cluster/position.js';
 import { NodeWorld, TestNode } from '../harness/postgres-node.js';
@@ -34,6 +35,26 @@ describe('a primary and its standby', () => {
       ],
     );
     await a.query('CREATE TABLE t (n int)');
+  });
+
+  test('statements that overlap on one connection of its agent make `pg` warn of nothing', async () => {
+    const warnings: Error[] = [];
+    const note = (warning: Error) => warnings.push(warning);
+    process.on('warning', note);
+    const kept = new KeptConnection(() => a.connect());
+    try {
+      const answers = await Promise.all([1, 2, 3, 4].map((n) => kept.query('SELECT $1::int AS n', [n])));
+      assert.deepEqual(
+        answers.map(([row]) => row!.n),
+        [1, 2, 3, 4],
+      );
+      // Warnings are told of in the next turn.
+      await turn();
+      assert.deepEqual(warnings, []);
+    } finally {
+      kept.forget();
+      process.off('warning', note);
+    }
   });
 
   test('a clone follows', async () => {

@@ -22,7 +22,8 @@ export interface OwnConnectionSettings {
 }
 
 const CONNECT_MS = 3_000;
-const STATEMENT_MS = 5_000;
+/** After so long a statement counts as failed where nothing else is said. */
+export const STATEMENT_MS = 5_000;
 /** For the last words of a connection. */
 const FAREWELL_MS = 1_000;
 

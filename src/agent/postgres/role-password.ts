@@ -10,6 +10,7 @@ import {
   saslPrep,
   verifySaltedPassword,
 } from '../../wire/scram.js';
+import { closeOwn } from './own-connection.js';
 import type { Server } from './server.js';
 
 const derive = promisify(pbkdf2);
@@ -38,7 +39,17 @@ export async function hasPassword(server: Server, role: string, password: string
 
 /** Gives it the password. */
 export async function setPassword(server: Server, role: string, password: string): Promise<void> {
-  await server.query(`ALTER ROLE ${pg.escapeIdentifier(role)}${await passwordClause(password)}`);
+  await change(server, `ALTER ROLE ${pg.escapeIdentifier(role)}${await passwordClause(password)}`);
+}
+
+/** On a connection of its own: it may wait for a lock, and nobody is to wait behind it. */
+async function change(server: Server, statement: string): Promise<void> {
+  const client = await server.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    closeOwn(client);
+  }
 }
 
 /** Makes the role where it isn't there, by a statement that the password is added to, and sets the password where it differs. */
@@ -49,6 +60,6 @@ export async function ensurePassword(
   create: string,
 ): Promise<void> {
   const has = await hasPassword(server, role, password);
-  if (has === null) await server.query(create + (await passwordClause(password)));
+  if (has === null) await change(server, create + (await passwordClause(password)));
   else if (!has) await setPassword(server, role, password);
 }

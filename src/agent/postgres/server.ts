@@ -12,6 +12,7 @@ import { endProcessesIn } from '../guard/end-processes.js';
 import { type Guard, startGuard } from '../guard/guard.js';
 import { type PostgresProcess, startPostgres } from '../postgres-process.js';
 import { readPostmasterFile } from '../postmaster-file.js';
+import { KeptConnection } from './kept-connection.js';
 import { closeOwn, connectOwn, type OwnConnectionSettings } from './own-connection.js';
 import type { Login, PostgresSettings } from './postgres-side.js';
 import { ReplicationSecret } from './replication-secret.js';
@@ -45,7 +46,7 @@ export class Server {
   readonly #closing = new AbortController();
   #changing: ChangingSettings = AS_STARTED;
   #socketFolder: string | null = null;
-  #kept: Promise<pg.Client> | null = null;
+  readonly #kept = new KeptConnection(() => this.connect());
   #lastChange: Promise<void> = Promise.resolve();
 
   /** @param onEnded PostgreSQL has ended for certain, and nobody has asked for that */
@@ -186,7 +187,7 @@ export class Server {
    */
   async stop(mode: 'fast' | 'immediate', limitMs: number): Promise<boolean> {
     this.#isStopping = true;
-    this.#forgetConnection();
+    this.#kept.forget();
     const running = this.#process;
     if (running !== null && running.exit === null) {
       if (mode === 'fast') {
@@ -303,16 +304,9 @@ export class Server {
     return connectOwn({ host: this.#socketFolder, port, login: superuser, ...options });
   }
 
-  /** A statement on the one connection that is kept. A failure closes that. */
-  async query<T extends pg.QueryResultRow>(sql: string, values: readonly unknown[] = []): Promise<T[]> {
-    this.#kept ??= this.connect();
-    const kept = this.#kept;
-    try {
-      return (await (await kept).query<T>(sql, [...values])).rows;
-    } catch (error) {
-      if (this.#kept === kept) this.#forgetConnection();
-      throw error;
-    }
+  /** A short statement on the one connection that is kept, behind those that were asked for before. A failure ends all of them. */
+  query<T extends pg.QueryResultRow>(sql: string, values: readonly unknown[] = []): Promise<T[]> {
+    return this.#kept.query<T>(sql, values);
   }
 
   /** Ends PostgreSQL and its guard. */
@@ -324,14 +318,9 @@ export class Server {
     await guard?.close();
   }
 
-  #forgetConnection(): void {
-    this.#kept?.then(closeOwn, () => {});
-    this.#kept = null;
-  }
-
   async #noteExit(ended: PostgresProcess): Promise<void> {
     if (this.#isStopping || this.#process !== ended) return;
-    this.#forgetConnection();
+    this.#kept.forget();
     this.logger.warn({ exit: ended.exit }, 'PostgreSQL has ended');
     // As long as something is left that may act, nothing is said.
     while (!(await this.#endAll())) if (this.#isStopping) return;

@@ -77,7 +77,8 @@ wrap(promises, 'open', ([path, flags]) =>
 );
 wrap(childProcess, 'spawn', ([program]) => `spawn ${basename(String(program))}`);
 wrap(childProcess.ChildProcess.prototype, 'kill', ([signal]) => `send ${signal}`);
-wrap(pg.Client.prototype, 'query', ([text]) =>
-  typeof text === 'string' && CHANGES.test(text) ? `query ${text.slice(0, 40)}` : null,
-);
+wrap(pg.Client.prototype, 'query', ([query]) => {
+  const text = typeof query === 'string' ? query : (query as pg.QueryConfig).text;
+  return CHANGES.test(text) ? `query ${text.slice(0, 40)}` : null;
+});
 syncBuiltinESMExports();
