@@ -34,15 +34,16 @@ test('what a running agent goes by is taken over, and the rest is named', async 
   const { config, live, waiting } = mergeReload(running, next);
   assert.deepEqual(live, [
     'priority',
+    'durability',
     'timing',
     'timing.wedged',
     'on_event',
     'postgresql.settings',
     'postgresql.replication_sslmode',
   ]);
-  assert.deepEqual(waiting, ['durability', 'postgresql.port']);
+  assert.deepEqual(waiting, ['postgresql.port']);
   assert.deepEqual([config.priority, config.timing.drainMs, config.wedgedMs], [7, 3000, 20_000]);
-  assert.deepEqual([config.durability, config.postgresql.port], ['durable', 5432]);
+  assert.deepEqual([config.durability, config.postgresql.port], ['available', 5432]);
   assert.deepEqual(config.postgresql.settings, { work_mem: '8MB' });
   assert.deepEqual(mergeReload(config, next).live, []);
 });

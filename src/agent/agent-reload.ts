@@ -37,6 +37,8 @@ export function mergeReload(running: AgentConfig, next: AgentConfig): Reloaded {
   const top = {
     address: [running.address, next.address],
     priority: [running.priority, next.priority],
+    durability: [running.durability, next.durability],
+    quorum: [running.quorum, next.quorum],
     // In proportion to the lease.
     timing: next.timing.leaseMs === running.timing.leaseMs ? [running.timing, next.timing] : [],
     'timing.wedged': [running.wedgedMs, next.wedgedMs],
@@ -48,8 +50,6 @@ export function mergeReload(running: AgentConfig, next: AgentConfig): Reloaded {
   const fixed = {
     node: [running.node, next.node],
     cluster: [running.cluster, next.cluster],
-    durability: [running.durability, next.durability],
-    quorum: [running.quorum, next.quorum],
     http_listen: [running.httpListen, next.httpListen],
     http_tls: [running.httpTls, next.httpTls],
     http_token_file: [running.httpTokenFile, next.httpTokenFile],
@@ -62,12 +62,14 @@ export function mergeReload(running: AgentConfig, next: AgentConfig): Reloaded {
       .map((key) => `postgresql.${key}`);
   const postgresql = { ...running.postgresql };
   for (const key of LIVE_POSTGRESQL) Object.assign(postgresql, { [key]: next.postgresql[key] });
-  const { address, priority, wedgedMs, onEvent, onEventMs, replicationPassword, authPassword } = next;
+  const { address, priority, durability, quorum, wedgedMs, onEvent, onEventMs } = next;
+  const { replicationPassword, authPassword } = next;
   const timing = next.timing.leaseMs === running.timing.leaseMs ? next.timing : running.timing;
   return {
     config: {
       ...running,
-      ...{ address, priority, timing, wedgedMs, onEvent, onEventMs, replicationPassword, authPassword },
+      ...{ address, priority, durability, quorum, timing, wedgedMs, onEvent, onEventMs },
+      ...{ replicationPassword, authPassword },
       postgresql,
     },
     live: [...changed(top), ...changedOf(LIVE_POSTGRESQL)],

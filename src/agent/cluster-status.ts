@@ -207,8 +207,18 @@ function aboutCommits(
 ): ClusterProblem[] {
   const rule = view.epoch?.rule;
   const own = leader === null ? undefined : facts.get(leader);
-  if (rule === undefined || own === undefined || rule.mayLose || !isOpen(view.members.get(leader as string)))
-    return [];
+  if (rule === undefined || own === undefined || !isOpen(view.members.get(leader as string))) return [];
+  const wanted = own.quorum ?? 0;
+  const isWeaker = own.durability === 'durable' ? rule.mayLose || rule.quorum < wanted : rule.mayLose;
+  if (own.durability !== 'asynchronous' && isWeaker) {
+    return [
+      {
+        text: `what a commit is worth changes when ${wanted} standbys stream: ${own.durability}, quorum ${wanted}`,
+        advice: 'Until then all stays as it was. Bring a standby back.',
+      },
+    ];
+  }
+  if (rule.mayLose) return [];
   if (rule.quorum === 0 && own.durability === 'available') {
     return [
       {

@@ -117,11 +117,12 @@ describe('a node', () => {
     node.open();
     const timing = { ...DEFAULT_TIMING, leaseMs: 60_000, dropMs: 1 };
     const contact = { host: 'moved', port: 5432, api: null };
-    node.tell({ kind: 'settings', settings: { ...SETTINGS, contact, priority: 9, quorum: 2, timing } });
+    const renamed = { ...SETTINGS, node: 'other', contact, priority: 9, timing };
+    node.tell({ kind: 'settings', settings: renamed });
     const { member } = node.wanted('register');
     assert.deepEqual([member.contact.host, member.priority], ['moved', 9]);
     const { settings, name } = node.state;
-    assert.deepEqual([name, settings.quorum, settings.timing.dropMs], ['leading', 1, 1]);
+    assert.deepEqual([name, settings.node, settings.timing.dropMs], ['leading', 'a', 1]);
     assert.equal(settings.timing.leaseMs, DEFAULT_TIMING.leaseMs);
   });
 
@@ -335,6 +336,57 @@ describe('a leader', () => {
     assert.deepEqual(ruleOf(available.wanted('publish')), ['b', 0]);
     available.answer('publish', { kind: 'published', version: 4 });
     assert.equal(available.wanted('synchronize').quorum, 0);
+  });
+
+  test('weakens its promise after the store knows, and strengthens it when enough standbys have what was acknowledged', () => {
+    const node = new Node();
+    node.open();
+    const change = (settings: Partial<ClusterSettings>) =>
+      node.tell({ kind: 'settings', settings: { ...SETTINGS, ...settings } });
+    const published = () => {
+      const { rule } = node.wanted('publish').epoch;
+      return [rule.standbys.join(), rule.quorum, rule.mayLose];
+    };
+
+    change({ durability: 'asynchronous' });
+    assert.deepEqual(published(), ['b', 0, true]);
+    assert.ok(!node.wants('synchronize'));
+    node.answer('publish', { kind: 'published', version: 4 });
+    assert.deepEqual(node.wanted('synchronize').standbys, []);
+    node.answer('synchronize', { kind: 'synchronized', lsn: 60 });
+    assert.deepEqual(published(), ['', 0, true]);
+    node.answer('publish', { kind: 'published', version: 5 });
+
+    // Nobody is there to keep it: nothing changes but what is wanted.
+    node.at += DEFAULT_TIMING.dropMs;
+    node.stream();
+    change({ durability: 'durable' });
+    assert.ok(!node.wants('publish') && !node.wants('synchronize'));
+    node.stream(['b', 70]);
+    assert.deepEqual(published(), ['b', 0, false]);
+    node.answer('publish', { kind: 'published', version: 6 });
+    assert.equal(node.wanted('synchronize').quorum, 1);
+    node.answer('synchronize', { kind: 'synchronized', lsn: 80 });
+    assert.ok(!node.wants('publish'));
+    node.stream(['b', 80]);
+    assert.deepEqual(published(), ['b', 1, false]);
+  });
+
+  test('that is alone says so in the store when it may lose commits from now on, and when no more', () => {
+    const node = new Node({ durability: 'available' });
+    node.open();
+    node.at += DEFAULT_TIMING.dropMs;
+    node.stream();
+    node.answer('publish', { kind: 'published', version: 4 });
+    node.answer('synchronize', { kind: 'synchronized', lsn: 60 });
+    node.answer('publish', { kind: 'published', version: 5 });
+    for (const [i, durability] of (['asynchronous', 'available'] as const).entries()) {
+      node.tell({ kind: 'settings', settings: { ...SETTINGS, durability } });
+      const { rule } = node.wanted('publish').epoch;
+      assert.deepEqual([rule.standbys, rule.quorum, rule.mayLose], [[], 0, i === 0]);
+      node.answer('publish', { kind: 'published', version: 6 + i });
+      assert.ok(!node.wants('publish') && !node.wants('synchronize'));
+    }
   });
 
   test('renews in time, gives leave until the lease ends, and begins to end PostgreSQL before that', () => {

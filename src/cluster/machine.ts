@@ -123,11 +123,15 @@ function note(turn: Turn, input: Input): void {
   turn.setList({ streaming: input.streaming, seenAt });
 }
 
-/** What others count on stays as it was, whoever changes it: the name, the lease, what a commit is worth. */
+/**
+ * What others count on stays as it was, whoever changes it: the name and the lease. What a commit is worth changes as the list of
+ * synchronous standbys does, by way of the store's rule; a promise that can't be kept yet waits for its standbys.
+ */
 function noteSettings(turn: Turn, { settings }: Extract<Input, { kind: 'settings' }>): void {
-  const { contact, priority, timing } = settings;
+  const { contact, priority, durability, quorum, timing } = settings;
   const { leaseMs } = turn.settings.timing;
-  turn.set({ settings: { ...turn.settings, contact, priority, timing: { ...timing, leaseMs } } });
+  const changed = { contact, priority, durability, quorum, timing: { ...timing, leaseMs } };
+  turn.set({ settings: { ...turn.settings, ...changed } });
 }
 
 /** Views can overtake each other, and our own requests: what is older than what we know is nothing new. */

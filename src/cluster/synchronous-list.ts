@@ -31,7 +31,8 @@ export function maintainList(turn: Turn): void {
     return publishRule(turn, cover([...inForce, target]));
   }
   if (list.applied === null || !isSameList(list.applied, target)) return apply(turn, target);
-  if (isOurs && isSameList(rule, target) && list.doubt.length === 0) return;
+  const isSaid = isSameList(rule, target) && rule.mayLose === mayLose(turn.state);
+  if (isOurs && isSaid && list.doubt.length === 0) return;
   if (isReached(turn.state, target)) publishRule(turn, isOurs ? target : cover([...inForce, target]));
 }
 
@@ -92,12 +93,19 @@ function noteSynchronized(turn: Turn): void {
 }
 
 function publishRule(turn: Turn, { standbys, quorum }: WaitList): void {
-  const { epoch, holding, settings, list } = turn.state;
+  const { epoch, holding, list } = turn.state;
   const { primary, history } = epoch!.value;
-  const mayLose = settings.durability === 'asynchronous';
-  const rule: Rule = { term: holding!.term, primary, standbys, quorum, mayLose, history };
+  const rule: Rule = {
+    ...{ term: holding!.term, primary, standbys, quorum, history },
+    mayLose: mayLose(turn.state),
+  };
   turn.setList({ doubt: [...list.doubt, rule] });
   publishEpoch(turn, { ...epoch!.value, rule });
+}
+
+/** While a promise takes the place of none, the store says at once that commits are not to be lost: those of before are here. */
+function mayLose({ settings }: NodeState): boolean {
+  return settings.durability === 'asynchronous';
 }
 
 /** Whether a commit that waits for the list is one that the rule speaks of truly. */

@@ -160,9 +160,18 @@ describe('agents that are programs', () => {
     writeFileSync(file, lines.replace('node: a', 'node: a\npriority: none'));
     programs.get('a')!.kill('SIGHUP');
     await said('the change is refused, all stays as it was');
-    writeFileSync(file, lines.replace('node: a', 'node: a\npriority: 5\nquorum: 2'));
+    writeFileSync(
+      file,
+      lines
+        .replace('node: a', 'node: a\npriority: 5\nquorum: 2')
+        .replace('  data: a', '  data: a\n  superuser: other'),
+    );
     programs.get('a')!.kill('SIGHUP');
-    await said('without effect until the agent is started again: quorum');
+    await said('without effect until the agent is started again: postgresql.superuser');
+    await said('changed: priority, quorum');
+    const quorum = async () =>
+      (await status()).problems.some(({ text }) => text.includes('a: durable with quorum 2'));
+    await until('the new quorum', quorum, PATIENCE_MS);
     const priority = async () => (await status()).nodes.find(({ name }) => name === 'a')?.priority === 5;
     await until('the new priority', priority, PATIENCE_MS);
 

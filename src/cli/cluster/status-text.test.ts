@@ -83,6 +83,20 @@ healthy
     -> Start its agent, or look whether it reaches the store.
 `,
     );
+    const all = { durability: 'durable', quorum: 2 };
+    assert.equal(
+      wrong(
+        view([
+          member('db1', 'leading', { ...all, streaming: STREAMING.slice(0, 1) }),
+          member('db2', 'following', all),
+          member('db3', 'following', all),
+        ]),
+      ),
+      `degraded
+  what a commit is worth changes when 2 standbys stream: durable, quorum 2
+    -> Until then all stays as it was. Bring a standby back.
+`,
+    );
     assert.equal(
       wrong(view([member('db2', 'standing')], { leader: null })),
       `no primary
