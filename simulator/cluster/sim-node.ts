@@ -4,7 +4,7 @@ import { leaseTimes } from '../../src/cluster/lease-time.js';
 import { TICK_MS } from '../../src/cluster/machine.js';
 import type { NodeState } from '../../src/cluster/node-state.js';
 import { EPOCH, understand } from '../../src/cluster/records.js';
-import type { ClusterSettings } from '../../src/cluster/settings.js';
+import { type ClusterSettings, holderMs } from '../../src/cluster/settings.js';
 import type { StateName } from '../../src/cluster/states.js';
 import type { Leader, StoreView } from '../../src/cluster/store-view.js';
 import type { Random } from '../random.js';
@@ -47,6 +47,8 @@ export class SimNode {
   #powerLife = 0;
   #stoodStillMs = 0;
   #stoppedAt: number | null = null;
+  /** When it last went on, by its clock. */
+  #lostUntil = Number.NEGATIVE_INFINITY;
   readonly #forAgent: (() => void)[] = [];
   readonly #forMachine: (() => void)[] = [];
 
@@ -169,7 +171,10 @@ export class SimNode {
   thaw(): void {
     if (!this.isFrozen) return;
     this.isFrozen = false;
-    if (this.#stoppedAt !== null) this.#stoodStillMs += this.world.agenda.now - this.#stoppedAt;
+    if (this.#stoppedAt !== null) {
+      this.#lostUntil = this.clock;
+      this.#stoodStillMs += this.world.agenda.now - this.#stoppedAt;
+    }
     this.#stoppedAt = null;
     for (const work of this.#forMachine.splice(0)) work();
   }
@@ -259,7 +264,8 @@ export class SimNode {
   /** The guard is a process of its own: a paused agent doesn't keep it. */
   #permit(until: number): void {
     this.permitUntil = until;
-    this.hasLostTime = false;
+    // A renewal that was answered while the clock stood still counts from before that.
+    if (until - holderMs(this.settings.timing) > this.#lostUntil) this.hasLostTime = false;
     if (this.world.defect.hasNoGuard === true) {
       this.permitUntil = Number.POSITIVE_INFINITY;
       return;
