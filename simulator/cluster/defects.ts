@@ -77,7 +77,7 @@ export const DEFECTS: Readonly<Record<string, Defect & { readonly shownBy: numbe
   },
 
   'a standby that votes goes on receiving': {
-    shownBy: 123,
+    shownBy: 166,
     detaches: false,
   },
 
@@ -92,7 +92,7 @@ export const DEFECTS: Readonly<Record<string, Defect & { readonly shownBy: numbe
   },
 
   'nobody asks who has most': {
-    shownBy: 10,
+    shownBy: 2,
     ...seen((view, { settings }) =>
       withMembers(view, (member, name) => {
         if (member.vote === null || name === settings.node) return member;
@@ -124,8 +124,27 @@ export const DEFECTS: Readonly<Record<string, Defect & { readonly shownBy: numbe
     effect: (effect) => (effect.do === 'synchronize' ? { ...effect, standbys: [], quorum: 0 } : effect),
   },
 
+  'a standby is received from whatever it follows': {
+    shownBy: 358,
+    ...seen((view, { settings: { replicateFrom } }) => {
+      const { epoch } = view;
+      if (epoch === null) return view;
+      const upstream = { term: epoch.term, node: epoch.primary, streams: true };
+      return withMembers(view, (member, name) => (name === replicateFrom ? { ...member, upstream } : member));
+    }),
+  },
+
+  'a standby counts that has not heard of the term': {
+    shownBy: 1400,
+    ...seen((view, { holding, settings: { node } }) => {
+      if (holding === null) return view;
+      const upstream = { term: holding.term, node, streams: true };
+      return withMembers(view, (member) => ({ ...member, upstream }));
+    }),
+  },
+
   'a rewind leaves the data as it was': {
-    shownBy: 2,
+    shownBy: 24,
     rewinds: false,
     rewound({ postgres }, primary) {
       postgres.history = [...primary.postgres.history];
@@ -133,7 +152,7 @@ export const DEFECTS: Readonly<Record<string, Defect & { readonly shownBy: numbe
   },
 
   'data that is half rewound counts as whole': {
-    shownBy: 484,
+    shownBy: 621,
     ...told((input) => {
       if (input.kind !== 'answer' || input.answer.kind !== 'stopped') return input;
       return { ...input, answer: { kind: 'stopped', stopped: { ...input.answer.stopped, data: 'whole' } } };
@@ -146,7 +165,7 @@ export const DEFECTS: Readonly<Record<string, Defect & { readonly shownBy: numbe
   },
 
   'a restart of the store forgets the last term': {
-    shownBy: 8,
+    shownBy: 10,
     recover: (lasting) => ({ ...lasting, term: Math.max(0, lasting.term - 1), leader: null }),
   },
 

@@ -1,6 +1,6 @@
 /** What an agent's commands do to its PostgreSQL, how long that takes, and how WAL gets from a primary to its standbys. */
 import type { Effect } from '../../src/cluster/inputs.js';
-import { canBeMistaken } from '../../src/cluster/position.js';
+import { canBeMistaken, type TimelineOrigin } from '../../src/cluster/position.js';
 import type { SimNode } from './sim-node.js';
 import { type SimPostgres, SYSTEM_IDENTIFIER } from './sim-postgres.js';
 
@@ -39,6 +39,9 @@ export class PostgresWork {
   #life = 0;
   #stuckSince: number | null = null;
   #reportedAt = 0;
+  /** When WAL last came from whom it follows, or word that there is none. */
+  #heardAt = 0;
+  #isStreaming: boolean | null = null;
 
   constructor(node: SimNode) {
     this.#node = node;
@@ -105,8 +108,10 @@ export class PostgresWork {
           postgres.flushed = postgres.end;
           node.answer(command.id, { kind: 'at', position: postgres.position });
         });
-      case 'follow':
-        return after(random.int(1, 20), () => this.#follow(command.primary));
+      case 'follow': {
+        const history = node.agent?.epoch?.value.history ?? [];
+        return after(random.int(1, 20), () => this.#follow(command.upstream, history));
+      }
       case 'promote':
         return after(random.int(50, 500), () => this.#promote(command));
       case 'synchronize':
@@ -198,6 +203,7 @@ export class PostgresWork {
       return done();
     }
     const source = world.node(command.primary);
+    const lineage = node.agent?.epoch?.value.history ?? [];
     const { run } = source.postgres;
     const isThere = () => {
       const { isPrimary } = source.postgres;
@@ -216,7 +222,7 @@ export class PostgresWork {
         if (isRewind && canBeMistaken(source.postgres.history, postgres.position)) {
           world.ledger.violate(`${node.name} is rewound to other timelines of the same numbers`);
         }
-        postgres.copy(source.postgres);
+        postgres.copy(source.postgres, lineage);
         const cloned = { kind: 'cloned', systemIdentifier: SYSTEM_IDENTIFIER } as const;
         node.answer(command.id, isRewind ? { kind: 'rewound' } : cloned);
       }
@@ -224,21 +230,35 @@ export class PostgresWork {
     });
   }
 
-  #follow(primary: string): void {
+  #follow(upstream: string, history: readonly TimelineOrigin[]): void {
     const node = this.#node;
     const { postgres, random } = node;
     if (!postgres.isRunning) return;
     postgres.leave();
-    postgres.upstream = primary;
+    postgres.learn(history);
+    postgres.upstream = upstream;
+    this.#heardAt = node.world.agenda.now;
+    this.#isStreaming = null;
     const isWalGone = node.mishap(0.02);
     const stream = postgres.stream;
     const again = () => {
       if (postgres.stream !== stream) return;
-      if (isWalGone) node.inAgent(() => node.tell({ kind: 'stream broken' }));
-      else this.#stream(node.world.node(primary));
+      if (isWalGone) node.inAgent(() => node.tell({ kind: 'stream broken', upstream }));
+      else this.#stream(node.world.node(upstream));
+      this.#tellOfStream(upstream);
       node.later(isWalGone ? 500 : STREAM_MS, again);
     };
     node.later(random.int(10, 150), again);
+  }
+
+  /** Whether WAL comes, when that changes. */
+  #tellOfStream(upstream: string): void {
+    const node = this.#node;
+    const isLate = node.world.agenda.now - this.#heardAt > SILENCE_MS;
+    const isStreaming = isLate ? false : node.postgres.streamsFrom === null ? this.#isStreaming : true;
+    if (isStreaming === null || isStreaming === this.#isStreaming) return;
+    this.#isStreaming = isStreaming;
+    node.inAgent(() => node.tell({ kind: 'stream', upstream, isThere: isStreaming }));
   }
 
   /** One look of a standby at its primary: connects, or takes what is new, and says what it has. */
@@ -261,6 +281,7 @@ export class PostgresWork {
     world.network.send(primary.name, name, () => {
       this.#node.later(this.#node.walDelayMs, () => {
         if (postgres.stream !== stream || !postgres.isRunning || source.run !== run) return;
+        this.#heardAt = world.agenda.now;
         if (postgres.end === from) postgres.receive(entries, history);
         this.#flush(() => this.#reportTo(primary, stream, run));
       });

@@ -17,6 +17,11 @@ interface Sender {
   heardAt: number;
 }
 
+/** What PostgreSQL knows of a timeline. */
+function placeOf({ timeline, from }: TimelineOrigin): string {
+  return `${timeline} ${from}`;
+}
+
 /** A commit that a client waits for. */
 interface Waiting {
   readonly entry: Entry;
@@ -45,6 +50,7 @@ export class SimPostgres {
   /** The primary's run that it streams from, while it does. */
   streamsFrom: number | null = null;
   #held: (() => void) | null = null;
+  readonly #terms = new Map<string, number>();
 
   get end(): number {
     return this.wal.length;
@@ -54,8 +60,18 @@ export class SimPostgres {
     return this.history.at(-1)!.term;
   }
 
+  /** As the agent tells it: by the terms that it knows. */
   get position(): Position {
-    return { history: this.history, lsn: this.flushed };
+    const history = this.history.map((origin) => ({
+      ...origin,
+      term: this.#terms.get(placeOf(origin)) ?? 0,
+    }));
+    return { history, lsn: this.flushed };
+  }
+
+  /** Which term began which timeline is kept by the agent, beside the data: with WAL it doesn't come. */
+  learn(history: readonly TimelineOrigin[]): void {
+    for (const origin of history) this.#terms.set(placeOf(origin), origin.term);
   }
 
   /** Ends without a chance to write anything. */
@@ -102,6 +118,7 @@ export class SimPostgres {
     this.isPrimary = true;
     const timeline = 1 + Math.max(above, this.history.at(-1)!.timeline);
     this.history = [...this.history, { timeline, term, from: this.end }];
+    this.learn(this.history.slice(-1));
     this.wal.push(entry);
     this.flushed = this.end;
   }
@@ -149,8 +166,10 @@ export class SimPostgres {
       .map(([name, { flushed }]) => ({ name, flushed }));
   }
 
-  /** Becomes as another one is, with what that one has flushed. */
-  copy(from: SimPostgres): void {
+  /** Becomes as another one is, with what that one has flushed; whose timelines these are is said by the epoch. */
+  copy(from: SimPostgres, lineage: readonly TimelineOrigin[]): void {
+    this.#terms.clear();
+    this.learn(lineage);
     this.wal = from.wal.slice(0, from.flushed);
     this.flushed = this.end;
     this.history = from.history.filter((origin, i) => i === 0 || origin.from < this.end);

@@ -3,6 +3,7 @@
  * machine, clocks of different rates, and a network; time and faults come from a seed.
  */
 import * as Product from '../../src/cluster/machine.js';
+import type { NodeState } from '../../src/cluster/node-state.js';
 import { type ClusterSettings, DEFAULT_TIMING, type Durability } from '../../src/cluster/settings.js';
 import { Random } from '../random.js';
 import { Agenda } from './agenda.js';
@@ -21,6 +22,8 @@ const HEAL_MS = 60_000;
 const STAYS_WELL_MS = 5000;
 /** Clocks run at most so much too fast or too slow; less than is allowed for, since two of them differ by twice that. */
 const CLOCK_ERROR = 0.015;
+/** Apart from the seeds of everything else. */
+const CASCADE_SEEDS = 0x2_0000_0000;
 
 /** How a seed is run. */
 export interface RunOptions {
@@ -81,15 +84,17 @@ export class World {
     const quorum = count === 5 ? random.int(1, 2) : 1;
     // One of more than three may be there for reports alone.
     const unwilling = count > 3 && random.chance(0.5) ? count : 0;
+    const upstreams = chooseUpstreams(seed, count);
     for (let i = 1; i <= count; i++) {
       const settings: ClusterSettings = {
         contact: { host: `n${i}`, port: 5432, api: null },
         ...{ node: `n${i}`, priority: i === unwilling ? 0 : random.int(1, 3), mayBegin: i === 1, quorum },
-        ...{ durability: this.durability, timing: DEFAULT_TIMING },
+        ...{ durability: this.durability, timing: DEFAULT_TIMING, replicateFrom: upstreams[i] ?? null },
       };
       this.nodes.push(new SimNode(this, settings, rate(), random.fork()));
     }
-    this.profile = `${count} nodes, ${this.durability}, quorum ${quorum}`;
+    const cascade = upstreams.flatMap((upstream, i) => (upstream === null ? [] : `, n${i} from ${upstream}`));
+    this.profile = `${count} nodes, ${this.durability}, quorum ${quorum}${cascade.join('')}`;
   }
 
   node(name: string): SimNode {
@@ -200,6 +205,21 @@ export class World {
     this.ledger.checkPrimary(leader.name, leader.postgres.wal);
   }
 
+  /** From whom it has to receive: as its operator wants, where that can be and commits have enough others. */
+  #upstreamOf({ settings }: NodeState, leader: SimNode): string {
+    const wanted = this.nodes.find(({ name }) => name === settings.replicateFrom);
+    if (wanted?.agent?.name !== 'following' || wanted.settings.replicateFrom !== null) return leader.name;
+    const stays = ({ agent, name, postgres, settings: { priority, replicateFrom } }: SimNode) =>
+      agent?.name === 'following' &&
+      postgres.upstream === leader.name &&
+      priority > 0 &&
+      (replicateFrom === null || name > settings.node);
+    const others = this.nodes.filter((node) => node.name !== settings.node && stays(node));
+    const isSpared =
+      settings.priority === 0 || this.durability === 'asynchronous' || others.length >= settings.quorum;
+    return isSpared ? wanted.name : leader.name;
+  }
+
   /** What a cluster that is well has not. */
   #illness(): string | null {
     const leaders = this.nodes.filter(({ agent }) => agent?.name === 'leading');
@@ -209,9 +229,26 @@ export class World {
       if (!isPowered || agent === leaders[0]!.agent) continue;
       if (agent?.name !== 'following') return `${name} is ${agent?.name}`;
       if (postgres.end < leaders[0]!.postgres.end - 100) return `${name} does not stream`;
+      const upstream = this.#upstreamOf(agent, leaders[0]!);
+      if (postgres.upstream !== upstream)
+        return `${name} receives from ${postgres.upstream}, not ${upstream}`;
     }
     return null;
   }
+}
+
+/**
+ * By a node's number, from whom it is to receive; null: from who leads. Now and then that is nonsense: a node that isn't there,
+ * one that receives from another itself.
+ */
+function chooseUpstreams(seed: number, count: number): (string | null)[] {
+  const random = new Random(seed + CASCADE_SEEDS);
+  const isCascaded = (i: number) => i > 1 && random.chance(count > 3 ? 0.4 : 0.25);
+  const others = (i: number) => [...Array(count + 1).keys()].slice(1).filter((other) => other !== i);
+  return Array.from({ length: count + 1 }, (_, i) => {
+    if (!isCascaded(i)) return null;
+    return random.chance(0.05) ? 'nobody' : `n${random.pick(others(i))}`;
+  });
 }
 
 /** Runs one seed to its end, or to the first thing that is wrong. */

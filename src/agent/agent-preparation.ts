@@ -75,9 +75,10 @@ function rolesOf({
 
 /** What the machine goes by. */
 export function clusterSettings(config: AgentConfig): ClusterSettings {
-  const { node, priority, durability, quorum, timing, postgresql } = config;
+  const { node, priority, replicateFrom, durability, quorum, timing, postgresql } = config;
   const mayBegin = postgresql.bootstrap !== 'never';
-  return { node, contact: contactOf(config), priority, mayBegin, durability, quorum, timing };
+  const contact = contactOf(config);
+  return { node, contact, priority, replicateFrom, mayBegin, durability, quorum, timing };
 }
 
 function contactOf({ address, postgresql, httpListen, httpTls }: AgentConfig): Contact {

@@ -28,13 +28,21 @@ const STORE = 'cluster: { store: { etcd: ["http://e:2379"] } }';
 test('what a running agent goes by is taken over, and the rest is named', async () => {
   const running = await load([STORE]);
   const next = await load(
-    [STORE, 'priority: 7', 'timing: { drain: 3s, wedged: 20s }', 'durability: available', 'on_event: [tell]'],
+    [
+      STORE,
+      'priority: 7',
+      'replicate_from: db2',
+      'timing: { drain: 3s, wedged: 20s }',
+      'durability: available',
+      'on_event: [tell]',
+    ],
     ['port: 5433', 'settings: { work_mem: 8MB }', 'replication_sslmode: require'],
   );
   const { config, live, waiting } = mergeReload(running, next);
   assert.deepEqual(live, [
     'priority',
     'durability',
+    'replicate_from',
     'timing',
     'timing.wedged',
     'on_event',
@@ -43,6 +51,7 @@ test('what a running agent goes by is taken over, and the rest is named', async 
   ]);
   assert.deepEqual(waiting, ['postgresql.port']);
   assert.deepEqual([config.priority, config.timing.drainMs, config.wedgedMs], [7, 3000, 20_000]);
+  assert.equal(config.replicateFrom, 'db2');
   assert.deepEqual([config.durability, config.postgresql.port], ['available', 5432]);
   assert.deepEqual(config.postgresql.settings, { work_mem: '8MB' });
   assert.deepEqual(mergeReload(config, next).live, []);

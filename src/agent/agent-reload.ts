@@ -39,6 +39,7 @@ export function mergeReload(running: AgentConfig, next: AgentConfig): Reloaded {
     priority: [running.priority, next.priority],
     durability: [running.durability, next.durability],
     quorum: [running.quorum, next.quorum],
+    replicate_from: [running.replicateFrom, next.replicateFrom],
     // In proportion to the lease.
     timing: next.timing.leaseMs === running.timing.leaseMs ? [running.timing, next.timing] : [],
     'timing.wedged': [running.wedgedMs, next.wedgedMs],
@@ -62,13 +63,13 @@ export function mergeReload(running: AgentConfig, next: AgentConfig): Reloaded {
       .map((key) => `postgresql.${key}`);
   const postgresql = { ...running.postgresql };
   for (const key of LIVE_POSTGRESQL) Object.assign(postgresql, { [key]: next.postgresql[key] });
-  const { address, priority, durability, quorum, wedgedMs, onEvent, onEventMs } = next;
+  const { address, priority, replicateFrom, durability, quorum, wedgedMs, onEvent, onEventMs } = next;
   const { replicationPassword, authPassword } = next;
   const timing = next.timing.leaseMs === running.timing.leaseMs ? next.timing : running.timing;
   return {
     config: {
       ...running,
-      ...{ address, priority, durability, quorum, timing, wedgedMs, onEvent, onEventMs },
+      ...{ address, priority, replicateFrom, durability, quorum, timing, wedgedMs, onEvent, onEventMs },
       ...{ replicationPassword, authPassword },
       postgresql,
     },

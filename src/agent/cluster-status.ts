@@ -6,6 +6,7 @@ import type { Lsn } from '../cluster/position.js';
 import type { ClusterView, Member } from '../cluster/records.js';
 import { DEFAULT_TIMING } from '../cluster/settings.js';
 import type { StoreView } from '../cluster/store-view.js';
+import { isSpared, whyNoUpstream } from '../cluster/upstream.js';
 import { leaderName, understood } from '../stores/wishes.js';
 
 /** A standby that is further behind is worth a word. Bytes. */
@@ -26,6 +27,8 @@ export interface NodeStatus extends Omit<NodeFacts, 'streaming'> {
   readonly role: 'primary' | 'standby' | 'none';
   /** The agent's. */
   readonly state: string;
+  /** A standby's: from whom it is told to receive. */
+  readonly receivesFrom: string | null;
   readonly address: string;
   readonly api: string | null;
   /** How far behind the primary. Bytes; null: not known. */
@@ -71,7 +74,7 @@ export function judgeCluster(cluster: string, store: string, stored: StoreView):
   const problems = [
     ...aboutLeader(view, leader, leader === null ? NO_FACTS : (facts.get(leader) ?? NO_FACTS)),
     ...aboutCommits(view, facts, leader),
-    ...nodes.flatMap((node) => aboutNode(view, node)),
+    ...nodes.flatMap((node) => [...aboutNode(view, node), ...aboutUpstream(view, node)]),
     ...aboutMissing(view),
     ...aboutSettings(facts),
   ];
@@ -100,7 +103,7 @@ function nodeStatus(
   { epoch }: ClusterView,
   facts: ReadonlyMap<string, NodeFacts>,
   name: string,
-  { state, contact, priority }: Member,
+  { state, contact, priority, upstream }: Member,
   leader: string | null,
 ): NodeStatus {
   const { streaming: _, ...own } = facts.get(name) ?? NO_FACTS;
@@ -108,7 +111,7 @@ function nodeStatus(
   const place = contact.host.includes(':') ? `[${contact.host}]` : contact.host;
   return {
     ...own,
-    ...{ name, role, state, priority },
+    ...{ name, role, state, priority, receivesFrom: upstream?.node ?? null },
     address: `${place}:${contact.port}`,
     api: contact.api,
     lagBytes: role === 'standby' && leader !== null ? lag(facts.get(leader), name, own.lsn) : null,
@@ -264,6 +267,29 @@ function aboutNode({ epoch, members }: ClusterView, node: NodeStatus): ClusterPr
     ];
   }
   return [];
+}
+
+/** A standby that doesn't receive from whom its operator wants. */
+function aboutUpstream({ members, epoch, leader }: ClusterView, node: NodeStatus): ClusterProblem[] {
+  const { name, receivesFrom, priority, durability, quorum } = node;
+  const wanted = members.get(name)?.replicateFrom ?? null;
+  const isWrong = wanted !== null && receivesFrom !== null && receivesFrom !== wanted;
+  if (!isWrong || epoch === null || epoch.term !== leader?.term || wanted === epoch.primary) return [];
+  const why = whyNoUpstream({ members }, epoch, wanted);
+  const text = `${name} receives from ${receivesFrom}, and not from ${wanted}`;
+  if (why !== null) {
+    return [
+      { text: `${text}, which ${why}`, advice: `Look at ${wanted}, or change replicate_from of ${name}.` },
+    ];
+  }
+  const own = { node: name, priority, durability: durability ?? 'durable', quorum: quorum ?? 0 };
+  if (isSpared(members, epoch, own)) return [];
+  return [
+    {
+      text: `${text}, since commits need it`,
+      advice: 'With one standby more they would not. One with nofailover they never need.',
+    },
+  ];
 }
 
 /** Nodes that commits are said to be on. While nobody leads, the vacancy says it. */

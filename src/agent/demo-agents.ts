@@ -252,7 +252,14 @@ class AgentDemo {
 
   #clusterSettings(node: string, port: number, mayBegin: boolean): ClusterSettings {
     return {
-      ...{ node, priority: 1, mayBegin, durability: durabilityOf(this.#options.standbys), quorum: 1 },
+      ...{
+        node,
+        priority: 1,
+        mayBegin,
+        replicateFrom: null,
+        durability: durabilityOf(this.#options.standbys),
+        quorum: 1,
+      },
       contact: { host: LOOPBACK, port, api: null },
       timing: DEFAULT_TIMING,
     };

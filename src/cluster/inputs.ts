@@ -54,8 +54,10 @@ export type Input = { readonly at: number } & (
   | { readonly kind: 'ended' }
   /** On a primary, several times a second: who streams, and how far. */
   | { readonly kind: 'replication'; readonly streaming: readonly StandbyProgress[] }
-  /** A standby's stream asks for WAL that its primary has no more; repeated as long as it is so. */
-  | { readonly kind: 'stream broken' }
+  /** On a standby, when that changes: whether WAL comes from whom it was told to follow, or has not for a while. */
+  | { readonly kind: 'stream'; readonly upstream: string; readonly isThere: boolean }
+  /** A standby's stream asks for WAL that whom it follows has no more; repeated as long as it is so. */
+  | { readonly kind: 'stream broken'; readonly upstream: string }
   /** An operator wants this node's data replaced by the primary's. It is obeyed at once or not at all. */
   | { readonly kind: 'reinit' }
   /** The operator has changed how this node behaves: its contact, its priority or its durations; nothing else may differ. */
@@ -97,7 +99,8 @@ export type Effect =
   | { readonly do: 'start'; readonly id: number }
   /** Receives nothing more; what has come is flushed. */
   | { readonly do: 'detach'; readonly id: number }
-  | { readonly do: 'follow'; readonly primary: string; readonly term: number }
+  /** Receives the WAL of this term's primary, from that or from another standby. Again, it changes over while it runs. */
+  | { readonly do: 'follow'; readonly upstream: string; readonly term: number }
   /** The new timeline's number must be greater than `above`: others have used those up to it. */
   | { readonly do: 'promote'; readonly id: number; readonly term: number; readonly above: number }
   /** Lets commits wait for `quorum` of these, from the next one on. */

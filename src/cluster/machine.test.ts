@@ -21,7 +21,7 @@ const OLD_EPOCH: Epoch = {
 };
 const SETTINGS: ClusterSettings = {
   contact: { host: 'a', port: 5432, api: null },
-  ...{ node: 'a', priority: 1, mayBegin: false, durability: 'durable', quorum: 1 },
+  ...{ node: 'a', priority: 1, mayBegin: false, replicateFrom: null, durability: 'durable', quorum: 1 },
   timing: DEFAULT_TIMING,
 };
 
@@ -83,7 +83,7 @@ class Node {
     this.see({
       members: new Map([
         ['a', own],
-        ['b', { ...own, holder: 'b/1' }],
+        ['b', { ...own, holder: 'b/1', upstream: { term: 4, node: 'a', streams: true } }],
       ]),
     });
     const { holder } = this.state;
@@ -253,6 +253,18 @@ describe('a node', () => {
 });
 
 describe('a leader', () => {
+  test('does not count a standby that received from it before it led, until that knows of its term', () => {
+    const node = new Node();
+    node.lead();
+    const b = node.view.members.get('b')!;
+    const members = (upstream: Member['upstream']) => new Map([['b', { ...b, upstream: upstream! }]]);
+    node.see({ members: members({ term: 3, node: 'a', streams: true }) });
+    node.stream(['b', 51]);
+    assert.ok(!node.wants('synchronize'));
+    node.see({ members: members({ term: 4, node: 'a', streams: true }) });
+    assert.deepEqual(node.wanted('synchronize').standbys, ['b']);
+  });
+
   test('leaves the rule of the last one in force, and lets nobody in, until its standbys have what it began with', () => {
     const node = new Node();
     node.lead();

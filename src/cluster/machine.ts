@@ -7,11 +7,12 @@
  */
 import type { Effect, Input } from './inputs.js';
 import * as Leader from './leader-side.js';
-import { memberOf, type NodeState, Turn, UNKNOWN_LIST } from './node-state.js';
+import { memberOf, NO_UPSTREAM, type NodeState, Turn, UNKNOWN_LIST } from './node-state.js';
 import { noteEpoch, notePublication } from './publication.js';
 import type { ClusterSettings } from './settings.js';
 import * as Standby from './standby-side.js';
 import { HOLDING_STATES, RUNNING_STATES, type StateName } from './states.js';
+import { noteStream } from './upstream.js';
 
 /** How often a machine must be told the time. ms. */
 export const TICK_MS = 100;
@@ -74,6 +75,7 @@ export function begin(settings: ClusterSettings, life: string, at: number): Step
       renewAt: 0,
       position: null,
       followed: 0,
+      upstream: NO_UPSTREAM,
     },
     awaited: { postgres: null, list: null, acquire: null, publish: null, renew: null },
     stopped: { data: 'none', systemIdentifier: null },
@@ -117,6 +119,7 @@ function settle(turn: Turn): void {
 function note(turn: Turn, input: Input): void {
   if (input.kind === 'view') noteView(turn, input);
   if (input.kind === 'settings') noteSettings(turn, input);
+  if (input.kind === 'stream' || input.kind === 'stream broken') noteStream(turn, input);
   if (input.kind !== 'replication') return;
   const seen = input.streaming.map(({ name }) => [name, input.at] as const);
   const seenAt = { ...turn.state.list.seenAt, ...Object.fromEntries(seen) };
@@ -128,9 +131,9 @@ function note(turn: Turn, input: Input): void {
  * synchronous standbys does, by way of the store's rule; a promise that can't be kept yet waits for its standbys.
  */
 function noteSettings(turn: Turn, { settings }: Extract<Input, { kind: 'settings' }>): void {
-  const { contact, priority, durability, quorum, timing } = settings;
+  const { contact, priority, replicateFrom, durability, quorum, timing } = settings;
   const { leaseMs } = turn.settings.timing;
-  const changed = { contact, priority, durability, quorum, timing: { ...timing, leaseMs } };
+  const changed = { contact, priority, replicateFrom, durability, quorum, timing: { ...timing, leaseMs } };
   turn.set({ settings: { ...turn.settings, ...changed } });
 }
 

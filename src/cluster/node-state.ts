@@ -34,6 +34,25 @@ export const UNKNOWN_LIST: ListState = {
   seenAt: {},
 };
 
+/** Whom a standby receives from, and why not from another. */
+export interface UpstreamState {
+  readonly node: string;
+  /** Null: nothing is known yet. */
+  readonly streams: boolean | null;
+  /** Since when whom the operator wants has been good for it; null: it isn't. */
+  readonly servesSince: number | null;
+  /** Nothing came from whom the operator wants: it isn't tried before. */
+  readonly avoidUntil: number;
+  /** A leader of this term is there, and since then whom the operator wants has been waited for. */
+  readonly awaited: { readonly term: number; readonly since: number };
+}
+
+/** It follows nobody. */
+export const NO_UPSTREAM: UpstreamState = {
+  ...{ node: '', streams: null, servesSince: null, avoidUntil: 0 },
+  awaited: { term: 0, since: 0 },
+};
+
 /** A state of the machine: a value, replaced by each step. Times are of the node's monotonic clock, in ms. */
 export interface NodeState {
   readonly settings: ClusterSettings;
@@ -63,8 +82,9 @@ export interface NodeState {
   readonly stopped: Stopped;
   /** Where it stands, as long as it stands still. */
   readonly position: Position | null;
-  /** The leader that is followed. */
+  /** The term of the leader that is followed, or was before this stood still; 0: none since PostgreSQL was started. */
   readonly followed: number;
+  readonly upstream: UpstreamState;
   /** Nothing that has failed is tried before. */
   readonly retryAt: number;
   /** Since when nobody has led after this term. */
@@ -113,6 +133,10 @@ export class Turn {
     this.state = { ...this.state, ...change };
   }
 
+  setUpstream(change: Partial<UpstreamState>): void {
+    this.set({ upstream: { ...this.state.upstream, ...change } });
+  }
+
   setList(change: Partial<ListState>): void {
     this.set({ list: { ...this.state.list, ...change } });
   }
@@ -143,7 +167,7 @@ export class Turn {
   }
 
   /** True once, if this is what came in. */
-  takes(kind: 'ended' | 'stream broken' | 'wedged' | 'reinit'): boolean {
+  takes(kind: 'ended' | 'wedged' | 'reinit'): boolean {
     if (this.input?.kind !== kind) return false;
     this.input = null;
     return true;
@@ -152,7 +176,7 @@ export class Turn {
 
 /** What the node says of itself now. */
 export function memberOf(state: NodeState): Member {
-  const { name, position, view, stopped, settings, holder } = state;
+  const { name, position, view, stopped, settings, holder, followed, upstream } = state;
   const votes = (name === 'standing' || name === 'acquiring') && position !== null && view?.leader === null;
   return {
     holder,
@@ -162,5 +186,10 @@ export function memberOf(state: NodeState): Member {
     systemIdentifier: stopped.systemIdentifier,
     mayBegin: settings.mayBegin,
     vote: votes ? { afterTerm: view.term, position } : null,
+    upstream:
+      name === 'following'
+        ? { term: followed, node: upstream.node, streams: upstream.streams === true }
+        : null,
+    replicateFrom: settings.replicateFrom,
   };
 }

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { canBeMistaken, commonWith, type TimelineOrigin, withoutEmptyTimelines } from './position.js';
+import {
+  canBeMistaken,
+  commonWith,
+  type TimelineOrigin,
+  withLateTerms,
+  withoutEmptyTimelines,
+} from './position.js';
 
 const FIRST: TimelineOrigin = { timeline: 1, term: 0, from: 0 };
 const SECOND: TimelineOrigin = { timeline: 2, term: 4, from: 100 };
@@ -51,4 +57,17 @@ test('nor does one that its own successor left before it began', () => {
 test('another cluster has nothing in common', () => {
   const foreign = { history: [{ timeline: 1, term: 9, from: 0 }], lsn: 50 };
   assert.deepEqual(commonWith([FIRST], foreign), { lsn: -1, isDiverged: true });
+});
+
+test('a timeline that came before its term was known gets that, unless another promotion could have begun it', () => {
+  const UNKNOWN: TimelineOrigin = { ...SECOND, term: 0 };
+  const came = { history: [FIRST, UNKNOWN], lsn: 120 };
+  const late = (lineage: TimelineOrigin[], after: number, upTo: number) =>
+    withLateTerms(came, lineage, { after, upTo }).history.at(-1)?.term;
+  assert.equal(late([FIRST, SECOND], 3, 4), 4);
+  assert.equal(late([FIRST, SECOND, { ...THIRD, term: 5 }], 3, 5), 4);
+  assert.equal(late([FIRST, SECOND], 2, 4), 0, 'nobody knows what term 3 has begun');
+  assert.equal(late([FIRST, SECOND, THIRD], 3, 6), 0, 'nor term 5');
+  assert.equal(late([FIRST, { ...SECOND, from: 90 }], 3, 4), 0);
+  assert.equal(late([FIRST, SECOND], 4, 4), 0, 'what came before has been judged');
 });

@@ -45,6 +45,28 @@ export function withoutEmptyTimelines({ history, lsn }: Position): Position {
   return { history: kept.reverse(), lsn };
 }
 
+/**
+ * Gives terms to timelines of which none was known when their WAL came (0), by the history of the epoch `upTo`. Before that WAL all
+ * was of term `after`, with terms that were known. A timeline of the same number and beginning can be another one, of a promotion that was never
+ * published; but if each term in between has its timeline in the history, there was no such promotion.
+ */
+export function withLateTerms(
+  { history, lsn }: Position,
+  lineage: readonly TimelineOrigin[],
+  { after, upTo }: { readonly after: number; readonly upTo: number },
+): Position {
+  const between = new Set(lineage.map(({ term }) => term).filter((term) => term > after && term <= upTo));
+  const isComplete = between.size === upTo - after;
+  const late = (origin: TimelineOrigin) =>
+    lineage.find(
+      ({ timeline, from, term }) => timeline === origin.timeline && from === origin.from && term > after,
+    );
+  const named = history.map((origin) =>
+    isComplete && origin.term === 0 ? (late(origin) ?? origin) : origin,
+  );
+  return { history: named, lsn };
+}
+
 /** Compares a position with a lineage (the history of a primary, or of one that may have become it). */
 export function commonWith(lineage: readonly TimelineOrigin[], position: Position): Common {
   const { history, lsn } = withoutEmptyTimelines(position);

@@ -60,6 +60,15 @@ export interface Contact {
   readonly api: string | null;
 }
 
+/** Whom a standby receives from. */
+export interface Upstream {
+  /** What comes is the WAL of this term's primary; the node knows by then which term began which of its timelines. */
+  readonly term: number;
+  readonly node: string;
+  /** WAL does come. */
+  readonly streams: boolean;
+}
+
 /** What a node says of itself. */
 export interface Member {
   readonly contact: Contact;
@@ -73,6 +82,10 @@ export interface Member {
   readonly mayBegin: boolean;
   /** A promise and a fact: it receives nothing more from primaries up to this term, and has so much of them. */
   readonly vote: { readonly afterTerm: number; readonly position: Position } | null;
+  /** Null: it follows nobody. Absent: its agent is older, and doesn't say. */
+  readonly upstream?: Upstream | null;
+  /** The standby that it receives from while that can be (`replicate_from`). Nobody receives from such a node. */
+  readonly replicateFrom?: string | null;
 }
 
 /** A store's view, understood. */
@@ -170,9 +183,15 @@ function isMember(value: unknown): value is Member {
   if (!isObject(value) || typeof value.holder !== 'string' || typeof value.state !== 'string') return false;
   if (!isWhole(value.priority) || !isNameOrNull(value.systemIdentifier)) return false;
   if (!isContact(value.contact)) return false;
-  const { vote } = value;
+  const { vote, upstream = null, replicateFrom = null } = value;
   const isVote = vote === null || (isObject(vote) && isWhole(vote.afterTerm) && isPosition(vote.position));
-  return isVote && typeof value.mayBegin === 'boolean';
+  const isStandby = (upstream === null || isUpstream(upstream)) && isNameOrNull(replicateFrom);
+  return isVote && isStandby && typeof value.mayBegin === 'boolean';
+}
+
+function isUpstream(value: unknown): value is Upstream {
+  if (!isObject(value) || !isWhole(value.term)) return false;
+  return typeof value.node === 'string' && typeof value.streams === 'boolean';
 }
 
 function isContact(value: unknown): value is Contact {

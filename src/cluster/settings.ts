@@ -44,6 +44,8 @@ export interface ClusterSettings {
   /** 0: never leads. */
   readonly priority: number;
   readonly mayBegin: boolean;
+  /** The standby that it receives from while that can be; null: from who leads. */
+  readonly replicateFrom: string | null;
   readonly durability: Durability;
   /** How many standbys have an acknowledged commit. */
   readonly quorum: number;

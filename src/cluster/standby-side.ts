@@ -1,9 +1,10 @@
 /** The states of a node that doesn't lead: it starts fenced, asks who leads, follows or votes, and comes back after a fork. */
 import { elect } from './election.js';
 import { memberOf, type Turn } from './node-state.js';
-import { canBeMistaken, commonWith, type Lsn, withoutEmptyTimelines } from './position.js';
+import { canBeMistaken, commonWith, type Lsn, withLateTerms, withoutEmptyTimelines } from './position.js';
 import type { Epoch } from './records.js';
 import type { Leader } from './store-view.js';
+import { changeUpstream, firstUpstream, follow } from './upstream.js';
 
 /**
  * After so many times the patience data is replaced although the rule may still need it: the first if no other standby
@@ -43,6 +44,7 @@ export function fenced(turn: Turn): void {
 }
 
 export function enterStarting(turn: Turn): void {
+  turn.set({ followed: 0 });
   turn.command('postgres', { do: 'start' });
 }
 
@@ -61,16 +63,28 @@ export function starting(turn: Turn): void {
 }
 
 export function standing(turn: Turn): void {
+  noteLateTerms(turn);
   const { view, position } = turn.state;
   if (isWantedAnew(turn)) return turn.go('an operator wants its data anew');
   if (view === null || position === null || isForeign(turn)) return;
   if (view.leader === null) return stand(turn);
   const leads = leaderToJoin(turn);
   if (leads === null) return;
-  if (!commonWith(leads.history, position).isDiverged) return turn.go('a leader whose WAL goes on from ours');
+  if (!commonWith(leads.history, position).isDiverged) {
+    if (firstUpstream(turn, leads) !== null) turn.go('a leader whose WAL goes on from ours');
+    return;
+  }
   if (!mayReplaceData(turn, leads)) return;
   if (canBeMistaken(leads.history, position)) turn.go('a leader whose timelines could be taken for ours');
   else turn.go('a leader whose WAL has left ours behind');
+}
+
+/** Whom it received from may have followed the next leader, or become it, before we had heard of that. */
+function noteLateTerms(turn: Turn): void {
+  const { position, followed, epoch } = turn.state;
+  if (position === null || followed === 0 || epoch === null) return;
+  const { term, history } = epoch.value;
+  turn.set({ position: withLateTerms(position, history, { after: followed, upTo: term }) });
 }
 
 /** Nobody leads. Our vote is registered by itself; when the view shows it, the election counts it. */
@@ -86,18 +100,24 @@ function stand(turn: Turn): void {
 }
 
 export function enterFollowing(turn: Turn): void {
-  const { term, primary } = leaderToJoin(turn) as Epoch;
-  turn.set({ followed: term, position: null });
-  turn.effects.push({ do: 'follow', primary, term });
+  const leads = leaderToJoin(turn) as Epoch;
+  turn.set({ followed: leads.term, position: null });
+  follow(turn, firstUpstream(turn, leads) ?? leads.primary);
 }
 
 export function following(turn: Turn): void {
   const { view, followed } = turn.state;
   if (view !== null && view.leader?.term !== followed) return turn.go('nobody leads, or somebody else');
   const leads = leaderToJoin(turn);
-  if (turn.takes('stream broken') && leads !== null && mayReplaceData(turn, leads)) {
+  if (leads !== null) changeUpstream(turn, leads);
+  if (leads !== null && isWalGone(turn, leads) && mayReplaceData(turn, leads)) {
     turn.go('the WAL that it needs is gone');
   } else if (isWantedAnew(turn)) turn.go('an operator wants its data anew');
+}
+
+/** A standby that has no longer what we need is no reason: the leader may have it. */
+function isWalGone({ input }: Turn, { primary }: Epoch): boolean {
+  return input?.kind === 'stream broken' && input.upstream === primary;
 }
 
 export function enterDetaching(turn: Turn): void {

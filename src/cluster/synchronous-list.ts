@@ -15,7 +15,7 @@
  */
 import type { NodeState, Turn, WaitList } from './node-state.js';
 import { publishEpoch } from './publication.js';
-import type { Rule } from './records.js';
+import type { Member, Rule } from './records.js';
 
 /** Takes the next step of a change, if one is due and the last one has been answered. */
 export function maintainList(turn: Turn): void {
@@ -61,16 +61,23 @@ export function wantedList(state: NodeState, elapsed: number): WaitList | null {
 }
 
 /** Those that stream now, and the listed ones that have done so a moment ago. */
-function presentStandbys({ list, view, at, settings }: NodeState, current: readonly string[]): string[] {
+function presentStandbys(
+  { list, view, at, settings, holding }: NodeState,
+  current: readonly string[],
+): string[] {
   const streaming = new Set(list.streaming.map(({ name }) => name));
   const isRecent = (name: string) =>
     at - (list.seenAt[name] ?? Number.NEGATIVE_INFINITY) < settings.timing.dropMs;
   const names = new Set([...streaming, ...current.filter(isRecent)]);
-  const mayLead = (name: string) => {
+  // One that received from us before we led may not have heard of that: it doesn't know yet which term began our timeline, and
+  // its vote would speak of less than it has.
+  const knowsUs = ({ upstream }: Member) => upstream === undefined || upstream?.term === holding!.term;
+  const counts = (name: string) => {
     const member = view?.members.get(name);
-    return member === undefined ? current.includes(name) : member.priority > 0;
+    if (member === undefined) return current.includes(name);
+    return member.priority > 0 && (current.includes(name) || knowsUs(member));
   };
-  return [...names].filter((name) => name !== settings.node && mayLead(name)).sort();
+  return [...names].filter((name) => name !== settings.node && counts(name)).sort();
 }
 
 function apply(turn: Turn, { standbys, quorum }: WaitList): void {

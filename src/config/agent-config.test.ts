@@ -64,6 +64,11 @@ describe("an agent's file", () => {
     assert.match(await refusal(`${NODE}timing: { grace: 3s }\n`), /timing\.grace: longer than patience/);
   });
 
+  test('names another node as the one to receive from', async () => {
+    assert.equal((await load(`${NODE}replicate_from: db7\n`)).replicateFrom, 'db7');
+    assert.match(await refusal(`${NODE}replicate_from: db1\n`), /replicate_from: this is the node itself/);
+  });
+
   test('never leads with nofailover', async () => {
     assert.equal((await load(`${NODE}priority: 7\n`)).priority, 7);
     assert.equal((await load(`${NODE}nofailover: yes\n`)).priority, 0);

@@ -20,6 +20,8 @@ export interface AgentConfig {
   readonly quorum: number;
   /** 0: never leads. */
   readonly priority: number;
+  /** The standby that it receives from while that can be; null: from who leads. */
+  readonly replicateFrom: string | null;
   readonly timing: ClusterTiming;
   /** How long a primary's own write may take before it gives way. ms. */
   readonly wedgedMs: number;
@@ -84,6 +86,7 @@ export async function loadAgentConfig(file: string, identity: AgentIdentity = {}
       authPassword,
     },
     priority: values.nofailover ? 0 : values.priority,
+    replicateFrom: values.replicate_from ?? null,
     wedgedMs: values.timing.wedged,
     postgresql: withPaths(values.postgresql, section),
     onEvent: values.on_event,
@@ -124,9 +127,12 @@ async function readTree(file: string): Promise<ConfigTree> {
 /** Reached from the same machine alone. */
 const LOCAL = /^(127\.|localhost$|::1$|\/)/;
 
-function checkIdentity({ node, address, cluster, postgresql }: AgentValues, section: Section): void {
+function checkIdentity(values: AgentValues, section: Section): void {
+  const { node, address, cluster, postgresql } = values;
   if (node === undefined)
     section.refuse(['node'], 'no name: write it here, or use --node NAME or SLUICE_NODE');
+  if (node !== undefined && values.replicate_from === node)
+    section.refuse(['replicate_from'], 'this is the node itself: name another one');
   if (address === undefined) {
     section.refuse(
       ['address'],

@@ -198,6 +198,11 @@ export const agentSchema = z
         'boolean',
         'This node never leads, and commits do not wait for it.',
       ),
+      replicate_from: key(
+        name(NODE_NAME).regex(NODE_NAME_PATTERN, { error: NODE_NAME }).optional(),
+        'text',
+        'The standby that this node receives from while that one follows the primary; otherwise, and without it, from the primary. Commits do not wait for a node that receives from a standby.',
+      ),
       postgresql: postgresqlFields,
       timing: timingFields.prefault({}),
       on_event: key(

@@ -59,25 +59,37 @@ async function query(text: string): Promise<pg.QueryResult> {
     text,
     async () => {
       const { leader } = await status();
-      if (leader === null) return null;
-      const client = new pg.Client({
-        host: '127.0.0.1',
-        port: ports.get(leader)!,
-        user: 'postgres',
-        database: 'postgres',
-      });
-      client.on('error', () => {});
-      try {
-        await client.connect();
-        return await client.query(text);
-      } catch {
-        return null;
-      } finally {
-        await client.end().catch(() => {});
-      }
+      return leader === null ? null : queryOn(leader, text);
     },
     PATIENCE_MS,
   );
+}
+
+/** Null: it has failed. */
+async function queryOn(node: string, text: string): Promise<pg.QueryResult | null> {
+  const client = new pg.Client({
+    host: '127.0.0.1',
+    port: ports.get(node)!,
+    user: 'postgres',
+    database: 'postgres',
+  });
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    return await client.query(text);
+  } catch {
+    return null;
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+async function rowsOf(node: string, text: string): Promise<Record<string, unknown>[]> {
+  return (await queryOn(node, text))?.rows ?? [];
+}
+
+function postmasterOf(node: string): number {
+  return Number(readFileSync(join(folder, node, 'postmaster.pid'), 'utf8').split('\n')[0]);
 }
 
 async function writeFiles(): Promise<void> {
@@ -135,8 +147,7 @@ describe('agents that are programs', () => {
     const { leader } = await healthy('a cluster of three');
     assert.equal(leader, 'a');
     await query('CREATE TABLE t AS SELECT 42 AS answer');
-    const [postmaster] = readFileSync(join(folder, 'a', 'postmaster.pid'), 'utf8').split('\n');
-    process.kill(Number(postmaster), 'SIGKILL');
+    process.kill(postmasterOf('a'), 'SIGKILL');
     const isReplaced = async () => {
       const seen = await status();
       return seen.leader !== null && seen.leader !== 'a' && seen.verdict !== 'no primary';
@@ -145,6 +156,40 @@ describe('agents that are programs', () => {
     const { rows } = await query('SELECT answer FROM t');
     assert.deepEqual(rows, [{ answer: 42 }]);
     await healthy('the old primary to follow');
+  });
+
+  test('let a standby receive from another one, and from the primary while that one is away', async () => {
+    const { leader } = await healthy('three nodes');
+    const [relay, far] = NODES.filter((node) => node !== leader) as [string, string];
+    const file = join(folder, `${far}.yaml`);
+    const lines = readFileSync(file, 'utf8');
+    const cascaded = lines.replace('timing: { grace: 2s }', `timing: { grace: 300ms, patience: 300ms }`);
+    const change = (text: string) => {
+      writeFileSync(file, text);
+      programs.get(far)!.kill('SIGHUP');
+    };
+    const count = (words: string) => logs.get(far)!.join('').split(words).length - 1;
+    const receives = async (from: string, before: number) =>
+      until(`${far} to receive from ${from}`, () => count(`it receives from ${from}`) > before, PATIENCE_MS);
+    const fromRelay = count(`it receives from ${relay}`);
+    const fromLeader = count(`it receives from ${leader}`);
+    change(cascaded.replace(`node: ${far}`, `node: ${far}\nreplicate_from: ${relay}`));
+    await receives(relay, fromRelay);
+    await query('INSERT INTO t VALUES (43)');
+    const senders = async () => {
+      const seen = await rowsOf(relay, 'SELECT application_name AS name FROM pg_stat_replication');
+      return seen.some(({ name }) => name === far);
+    };
+    await until(`${relay} to send`, senders, PATIENCE_MS);
+    const isThere = async () => (await rowsOf(far, 'SELECT FROM t WHERE answer = 43')).length === 1;
+    await until('the row', isThere, PATIENCE_MS);
+    process.kill(postmasterOf(relay), 'SIGKILL');
+    await receives(leader!, fromLeader);
+    await receives(relay, fromRelay + 1);
+    const { nodes } = await healthy('the relay to be back');
+    assert.equal(nodes.find(({ name }) => name === far)?.receivesFrom, relay);
+    change(lines);
+    await receives(leader!, fromLeader + 1);
   });
 
   test('switch over when they are told to, and when the primary is ended', async () => {

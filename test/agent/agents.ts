@@ -49,7 +49,7 @@ export class FakeCluster {
       this.network.nodes.get(node) ?? new FakePostgres(this.network, node, mayBegin ? 'whole' : 'none');
     const agent = await NodeAgent.start({
       settings: {
-        ...{ node, priority: 1, mayBegin, durability: 'durable', quorum: 1 },
+        ...{ node, priority: 1, mayBegin, replicateFrom: null, durability: 'durable', quorum: 1 },
         contact: { host: '127.0.0.1', port: 5432, api: null },
         timing: {
           ...DEFAULT_TIMING,

@@ -93,7 +93,7 @@ export class FakePostgres implements PostgresSide {
         this.isRunning = true;
         return this.#answer(effect.id, this.#at());
       case 'follow':
-        this.follows = effect.primary;
+        this.follows = effect.upstream;
         return;
       case 'detach':
         this.#stream();

@@ -185,7 +185,7 @@ export class TestNode {
   }
 
   follow(primary: TestNode, term: number): void {
-    this.side.carryOut({ do: 'follow', primary: primary.name, term });
+    this.side.carryOut({ do: 'follow', upstream: primary.name, term });
   }
 
   /** As an application of this machine. */

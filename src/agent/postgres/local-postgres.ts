@@ -214,6 +214,7 @@ class LocalPostgres implements PostgresSide {
         };
       case 'follow': {
         const history = this.#world.epoch()?.history ?? [];
+        this.#world.logger.info(`it receives from ${command.upstream}`);
         return () => this.#follow(command, number, history);
       }
       case 'promote':
@@ -269,9 +270,9 @@ class LocalPostgres implements PostgresSide {
       if (number === this.#last) this.#enqueue(command, () => this.#follow(command, number, history));
     };
     this.#followAgain = again;
-    const contact = this.#world.contactOf(command.primary);
+    const contact = this.#world.contactOf(command.upstream);
     // Where nobody knows yet how it is reached, that is looked for again and again.
-    this.#watch.beginFollowing({ primary: command.primary, contact, onMoved: again });
+    this.#watch.beginFollowing({ upstream: command.upstream, contact, onMoved: again });
     try {
       await follow(this.#server, this.#ledger, contact, history);
     } catch (error) {

@@ -27,11 +27,11 @@ const NOTHING: WatchedFacts = {
   ...{ isPrimary: null, timeline: null, lsn: null, replayed: null, streamsFrom: null },
 };
 
-/** Whom a standby follows, and how it was told to. */
+/** Whom a standby receives from, and how it was told to. */
 export interface Following {
-  readonly primary: string;
+  readonly upstream: string;
   readonly contact: Contact | null;
-  /** The primary is reached at another place now. */
+  /** That node is reached at another place now. */
   readonly onMoved: () => void;
 }
 
@@ -50,6 +50,8 @@ export class Watch {
   #round = 0;
   #canary: Canary | null = null;
   #problem: NodeProblem | null = null;
+  /** What was told of the stream last; null: nothing yet. */
+  #isStreaming: boolean | null = null;
   /** When a standby's stream was last seen, and when its primary is asked next why there is none. */
   #streamedAt = 0;
   #askAt = 0;
@@ -92,6 +94,7 @@ export class Watch {
   }
 
   beginFollowing(following: Following): void {
+    this.#isStreaming = null;
     this.#streamedAt = performance.now();
     this.#askAt = this.#streamedAt + SILENCE_MS;
     this.#begin(
@@ -177,13 +180,23 @@ export class Watch {
     this.#facts = {
       ...{ isPrimary: false, timeline: row.timeline ?? this.#facts.timeline, replayed },
       lsn: Math.max(replayed, Number(row.received ?? 0)),
-      streamsFrom: isStreaming ? following.primary : null,
+      streamsFrom: isStreaming ? following.upstream : null,
     };
     if (isStreaming) {
       this.#problem = null;
       this.#streamedAt = performance.now();
       this.#askAt = this.#streamedAt + SILENCE_MS;
-    } else if (following !== null && performance.now() > this.#askAt) await this.#askWhy(following, round);
+      this.#tellOfStream(following.upstream, true);
+    } else if (following !== null && performance.now() > this.#askAt) {
+      this.#tellOfStream(following.upstream, false);
+      await this.#askWhy(following, round);
+    }
+  }
+
+  #tellOfStream(upstream: string, isThere: boolean): void {
+    if (this.#isStreaming === isThere) return;
+    this.#isStreaming = isThere;
+    this.#tell({ kind: 'stream', upstream, isThere });
   }
 
   /** A new replication password is taken into use as soon as the primary takes it. */
@@ -194,23 +207,23 @@ export class Watch {
   }
 
   /** Its primary may have another address since, or no longer the WAL that is needed. */
-  async #askWhy({ primary, contact: told, onMoved }: Following, round: number): Promise<void> {
-    const contact = this.#contactOf(primary);
+  async #askWhy({ upstream, contact: told, onMoved }: Following, round: number): Promise<void> {
+    const contact = this.#contactOf(upstream);
     if (contact === null) return;
     if (contact.host !== told?.host || contact.port !== told.port) return onMoved();
     const obstacle = await findObstacle(this.#server, contact);
     if (round !== this.#round) return;
     this.#askAt = performance.now() + SILENCE_MS / 2;
-    this.#problem = this.#explain(primary, obstacle);
-    if (obstacle?.kind === 'WAL is gone') this.#tell({ kind: 'stream broken' });
+    this.#problem = this.#explain(upstream, obstacle);
+    if (obstacle?.kind === 'WAL is gone') this.#tell({ kind: 'stream broken', upstream });
   }
 
-  #explain(primary: string, obstacle: StreamObstacle | null): NodeProblem | null {
-    const text = `it does not stream from ${primary}`;
+  #explain(upstream: string, obstacle: StreamObstacle | null): NodeProblem | null {
+    const text = `it does not stream from ${upstream}`;
     if (obstacle === null) {
       // It may be about to.
       if (performance.now() - this.#streamedAt < UNEXPLAINED_MS) return null;
-      const advice = `${primary} would let it: PostgreSQL's log says more, ${this.#server.paths.log}`;
+      const advice = `${upstream} would let it: PostgreSQL's log says more, ${this.#server.paths.log}`;
       return { text, advice };
     }
     switch (obstacle.kind) {

@@ -31,10 +31,11 @@ const STREAMING = [
   { name: 'db2', flushed: 0x2_0000_0500 },
   { name: 'db3', flushed: 0x1_ffff_0500 },
 ];
+const FROM_DB2 = { priority: 0, replicateFrom: 'db2' };
 const NODES = [
-  member('db2', 'following'),
+  member('db2', 'following', {}, { upstream: { term: 4, node: 'db1', streams: true } }),
   member('db1', 'leading', { streaming: STREAMING }),
-  member('db3', 'following', { lsn: 1 }, { priority: 0 }),
+  member('db3', 'following', { lsn: 1 }, { ...FROM_DB2, upstream: { term: 4, node: 'db2', streams: true } }),
 ];
 
 function view(members: [string, string][], change: Partial<StoreView> = {}, control?: object): StoreView {
@@ -62,13 +63,34 @@ commits  durable: each is on the primary and on 1 of db2, db3
 store    etcd at e:2379
 gateways gw1
 
-node  role     state      timeline  LSN    lag      sync  priority  address           PostgreSQL
-db1   primary  leading    3         2/500  -        -     1         db1.example:5432  17.2
-db2   standby  following  3         2/500  0 bytes  yes   1         db2.example:5432  17.2
-db3   standby  following  3         0/1    64 kB    yes   never     db3.example:5432  17.2
+node  role     state      timeline  LSN    lag      from  sync  priority  address           PostgreSQL
+db1   primary  leading    3         2/500  -        -     -     1         db1.example:5432  17.2
+db2   standby  following  3         2/500  0 bytes  db1   yes   1         db2.example:5432  17.2
+db3   standby  following  3         0/1    64 kB    db2   yes   never     db3.example:5432  17.2
 
 healthy
 `,
+    );
+  });
+
+  test('says why a standby does not receive from whom it should', () => {
+    const [db2, db1] = NODES as [[string, string], [string, string]];
+    const upstream = { term: 4, node: 'db1', streams: true };
+    assert.equal(
+      wrong(
+        view([db1, member('db2', 'starting'), member('db3', 'following', {}, { ...FROM_DB2, upstream })]),
+      ),
+      `degraded
+  db2 does not follow (starting)
+    -> It replays its WAL. If that takes too long, look at PostgreSQL's log.
+  db3 receives from db1, and not from db2, which does not receive from the primary
+    -> Look at db2, or change replicate_from of db3.
+`,
+    );
+    const needed = member('db3', 'following', { quorum: 2 }, { ...FROM_DB2, upstream, priority: 1 });
+    assert.match(
+      wrong(view([db1, db2, needed])),
+      /db3 receives from db1, and not from db2, since commits need it\n/,
     );
   });
 

@@ -40,6 +40,7 @@ const HEADING = [
   'timeline',
   'LSN',
   'lag',
+  'from',
   'sync',
   'priority',
   'address',
@@ -47,7 +48,8 @@ const HEADING = [
 ];
 
 function nodeRow(node: NodeStatus): string[] {
-  const { name, role, state, timeline, lsn, lagBytes, isSynchronous, priority, address, version } = node;
+  const { name, role, state, timeline, lsn, lagBytes, receivesFrom } = node;
+  const { isSynchronous, priority, address, version } = node;
   return [
     name,
     role === 'none' ? '-' : role,
@@ -55,6 +57,7 @@ function nodeRow(node: NodeStatus): string[] {
     timeline === null ? '-' : String(timeline),
     lsn === null ? '-' : lsnText(lsn),
     lagBytes === null ? '-' : bytesText(lagBytes),
+    receivesFrom ?? '-',
     isSynchronous ? 'yes' : '-',
     priority === 0 ? 'never' : String(priority),
     address,

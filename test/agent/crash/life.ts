@@ -41,7 +41,7 @@ const LIVES: Readonly<Record<Scenario, (node: TestNode, arm: () => void) => Prom
 
 async function rejoin(node: TestNode): Promise<void> {
   await node.restart();
-  node.side.carryOut({ do: 'follow', primary: PRIMARY, term: 2 });
+  node.side.carryOut({ do: 'follow', upstream: PRIMARY, term: 2 });
   await node.askPosition({ do: 'detach' });
 }
 
