@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { firstError, singleValue } from '../harness/backend-message.js';
+import { FaultProxy } from '../harness/fault-proxy.js';
 import * as send from '../harness/frontend-message.js';
 import { withGateway } from '../harness/gateway-under-test.js';
 import { RawClient } from '../harness/raw-client.js';
@@ -48,6 +49,27 @@ onEveryDriver('a server’s FATAL', {}, (stage) => {
       client.send(send.extended('SELECT pg_sleep(60)'), send.extended('SELECT 2'), send.query('SELECT 3'));
     };
     assert.equal(await wordsAfter(begin, 'PgSleep'), LOST);
+  });
+
+  test('a crash of the server, whatever its reason, is the end of what runs, and of no session', async () => {
+    const proxy = await FaultProxy.start(stage.server);
+    try {
+      await withGateway({ io: stage.io, server: proxy }, async (gateway) => {
+        const client = await RawClient.login(gateway);
+        const pid = singleValue(await client.query(PID));
+        client.send(send.query('SELECT pg_sleep(60)'));
+        await untilWaiting(stage, pid, 'PgSleep');
+        proxy.disguise = ['SFATAL\0VFATAL\0C57P01', 'SPANIC\0VPANIC\0C53100'];
+        await terminate(stage, pid);
+        const error = firstError(await client.take('Z'));
+        assert.deepEqual([error.severity, error.code], ['ERROR', '08007']);
+        proxy.disguise = null;
+        assert.notEqual(singleValue(await client.query(PID)), pid);
+        await client.close();
+      });
+    } finally {
+      await proxy.stop();
+    }
   });
 
   test('during COPY FROM STDIN', async () => {

@@ -213,8 +213,8 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
 
   abstract readonly inputEnded: boolean;
 
-  outlives({ code }: ErrorFields): boolean {
-    return this.staysWithoutServer && ENDS_OF_SERVERS.has(code);
+  outlives({ code, severity }: ErrorFields): boolean {
+    return this.staysWithoutServer && (severity === 'PANIC' || ENDS_OF_SERVERS.has(code));
   }
 
   /** Its server connection may end without ending its session. */
