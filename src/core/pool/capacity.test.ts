@@ -68,6 +68,18 @@ describe('common limits of pools', () => {
     assert.deepEqual(other.idle, []);
   });
 
+  test('a pool is full when its size is used up, unless another pool of the same size could make room', () => {
+    const capacity = new Capacity();
+    const ann = new FakePool(capacity, 'app', 'ann', { size: 2 }).open(1);
+    assert.equal(capacity.isFull(ann), false);
+    ann.open(1);
+    assert.equal(capacity.isFull(ann), true);
+    const other = new FakePool(capacity, 'app', 'ann', { size: 2 });
+    assert.equal(capacity.isFull(ann), false);
+    capacity.withdraw(other);
+    assert.equal(capacity.isFull(ann), true);
+  });
+
   test('the connection that has rested longest makes room', () => {
     const capacity = new Capacity();
     const limits = { maxDbConnections: 2 };

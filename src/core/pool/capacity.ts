@@ -141,6 +141,11 @@ export class Capacity {
     return pool.share.all.some((account) => account.isOverdrawn);
   }
 
+  /** Nobody but the pool itself could give it room: `pool_size` is used up, and no other pool has a part in that. */
+  isFull({ share: { pair } }: CappedPool): boolean {
+    return pair.open >= pair.limit && pair.pools.size === 1;
+  }
+
   /**
    * Whether the pool may open one more server connection; where that takes unused ones of others, they are closed. When
    * not, the pool is told ({@link CappedPool.supply}) as soon as it may be worth another try.

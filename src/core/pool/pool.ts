@@ -374,9 +374,11 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
 
   /** Opens one server connection, if it may. */
   private launch(mayEvict: boolean): boolean {
+    const mayUseReserve = this.deadlines.isReserveOpen && this.launching.count === 0;
+    // The usual case under load, and with each request: where it would go need not be found out.
+    if (!mayUseReserve && this.capacity.isFull(this)) return false;
     const target = this.launching.nextTarget();
     if (target === null) return false;
-    const mayUseReserve = this.deadlines.isReserveOpen && this.launching.count === 0;
     const usesReserve = mayUseReserve && this.share.pair.open >= this.limits.size;
     if (!this.capacity.admits(this, { mayEvict, mayUseReserve: usesReserve })) return false;
     if (usesReserve) recordReserve(this.context, this.waiters.first as Session);
