@@ -235,6 +235,10 @@ class ReadCheck {
 
   private read(): void {
     const { cluster, world } = this.set;
+    if (cluster.keepsBack()) {
+      this.counts.onPrimary += 1;
+      return;
+    }
     const before = [...this.acknowledged];
     const reader = new CheckedReader((target) => {
       this.waiting.delete(reader);

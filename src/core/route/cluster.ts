@@ -151,6 +151,13 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
     this.stir();
   }
 
+  /** True: a read that must see everything is to go to the primary at once, for no standby is near. It is counted. */
+  keepsBack(): boolean {
+    const { isHopeless } = this.strong;
+    if (isHopeless) this.counters.readsOnPrimary += 1;
+    return isHopeless;
+  }
+
   /** Where a read that must see everything may be sent at once, if its answer is held; null: it is to wait. */
   early(): RouteNode | null {
     return this.strong.early();

@@ -207,6 +207,27 @@ describe('reads that must see all that was committed before', () => {
     assert.deepEqual(wait(520).routes, []);
   });
 
+  test('after waits in vain nobody is asked, either, until a standby has got as far', () => {
+    for (let i = 0; i < 3; i++) {
+      assert.equal(reads.isHopeless, false);
+      read();
+      turn();
+      answer(cluster.primary, 500 + i);
+      now += WAIT_MS;
+      turn();
+    }
+    assert.equal(reads.isHopeless, true);
+    cluster.standbys[one]!.node.replayed = 501;
+    assert.equal(reads.isHopeless, true);
+    cluster.standbys[one]!.node.replayed = 502;
+    cluster.standbys[one]!.node.reason = 'for a test';
+    assert.equal(reads.isHopeless, true);
+    cluster.standbys[one]!.node.reason = null;
+    assert.equal(reads.isHopeless, false);
+    cluster.standbys[one]!.node.replayed = 499;
+    assert.equal(reads.isHopeless, false);
+  });
+
   test('the end of a page counts as replayed', () => {
     cluster.standbys[one]!.node.replayed = 8192;
     const reader = read();

@@ -97,6 +97,19 @@ export class StrongReads {
     return this.lists.every(({ first }) => first === null);
   }
 
+  /** A read that comes now goes to the primary: no standby can serve it, and to wait for one has not helped lately. */
+  get isHopeless(): boolean {
+    if (this.vainWaits < VAIN_WAITS_MAX) return false;
+    const { watches } = this.cluster;
+    for (let i = 0; i < watches.length; i++) {
+      const { node } = watches[i]!;
+      if (!node.mayServe || node.replayed < this.missedPosition) continue;
+      this.vainWaits = 0;
+      return false;
+    }
+    return true;
+  }
+
   /** Where a read that comes now may be sent at once, its answer held; null: it must wait to be sent. */
   early(): RouteNode | null {
     return this.foresight.isLikely ? this.cluster.chooseAt(this.lastNeeded) : null;
@@ -173,7 +186,7 @@ export class StrongReads {
         this.cluster.counters.readsOnStandbys += 1;
       } else {
         const isLate = now >= first.waitsSince + standbyWaitMs;
-        if (!isLate && !this.isVain) return;
+        if (!isLate && !this.isHopeless) return;
         if (isLate) this.waitedInVain(first.neededPosition);
         this.cluster.counters.readsOnPrimary += 1;
       }
@@ -186,19 +199,6 @@ export class StrongReads {
     this.vainWaits += 1;
     this.missedPosition = position;
     this.cluster.counters.standbyWaitTimeouts += 1;
-  }
-
-  /** Whether there is no hope that waiting helps, as the last ones have found. */
-  private get isVain(): boolean {
-    if (this.vainWaits < VAIN_WAITS_MAX) return false;
-    const { watches } = this.cluster;
-    for (let i = 0; i < watches.length; i++) {
-      const { node } = watches[i]!;
-      if (!node.mayServe || node.replayed < this.missedPosition) continue;
-      this.vainWaits = 0;
-      return false;
-    }
-    return true;
   }
 
   private askStandbys(): void {

@@ -142,6 +142,10 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
 
   /** Its answer is held until it is known to see enough, if that is likely; else it waits to be sent. */
   private beginEarly(type: number, bytes: Uint8Array, position: number): Verdict | typeof PASS {
+    if (this.routes.nodes.keepsBack()) {
+      this.judgement.reason = NO_STANDBY;
+      return this.toPrimary();
+    }
     const { mayRunTwice, explains } = this.judgement;
     const node = mayRunTwice && !explains ? this.routes.nodes.early() : null;
     if (node === null) return this.ask();

@@ -6,7 +6,10 @@ import type { ServerConnection } from '../server/server-connection.js';
 import type { JudgedClient, JudgedPool } from './unit-judge.js';
 
 /** What is known of the nodes of a database. */
-export type ReadNodes = Pick<Cluster, 'awaitPosition' | 'early' | 'leave' | 'pick' | 'doubtPrimary'>;
+export type ReadNodes = Pick<
+  Cluster,
+  'awaitPosition' | 'keepsBack' | 'early' | 'leave' | 'pick' | 'doubtPrimary'
+>;
 
 /** A pool of server connections to one standby. */
 export interface StandbyServers<Client> {
