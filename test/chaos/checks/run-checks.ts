@@ -32,10 +32,10 @@ export async function runChecks(order: ChecksOrder): Promise<string[]> {
   const verdicts: string[] = [];
   const against: string[] = [];
   for (const check of order.checks) {
-    const found = await runCheck(check, order);
-    verdicts.push(
-      `${found.length === 0 ? 'kept  ' : 'BROKEN'} ${String(check.number).padStart(2)} ${check.name}`,
-    );
+    const { against: found, made, leftOut } = await runCheck(check, order);
+    const verdict = found.length > 0 ? 'BROKEN  ' : made > 0 ? 'kept    ' : 'not made';
+    const lack = leftOut > 0 ? ` (${leftOut} of its parts left out)` : '';
+    verdicts.push(`${verdict} ${String(check.number).padStart(2)} ${check.name}${lack}`);
     against.push(...found.map((line) => `check ${check.number}, ${line}`));
   }
   for (const verdict of verdicts) console.log(verdict);
@@ -45,13 +45,13 @@ export async function runChecks(order: ChecksOrder): Promise<string[]> {
 async function runCheck(
   check: Check,
   { open, times, part: wanted = '', folder }: ChecksOrder,
-): Promise<string[]> {
+): Promise<{ against: string[]; made: number; leftOut: number }> {
   console.log(`check ${check.number}: ${check.name}`);
-  const trials = check.parts
-    .filter((part) => part.what.includes(wanted) && canBeMade(part))
-    .flatMap((part) =>
-      Array.from({ length: times }, (_, index): Trial => ({ check, part, time: index + 1 })),
-    );
+  const asked = check.parts.filter(({ what }) => what.includes(wanted));
+  const parts = asked.filter(canBeMade);
+  const trials = parts.flatMap((part) =>
+    Array.from({ length: times }, (_, index): Trial => ({ check, part, time: index + 1 })),
+  );
   const against: string[] = [];
   for (let clusters = 1; trials.length > 0; clusters++) {
     const { stage } = trials[0]!.part;
@@ -65,7 +65,7 @@ async function runCheck(
     against.push(...found);
     if (found.length === 0) rmSync(home, { recursive: true, force: true });
   }
-  return against;
+  return { against, made: parts.length, leftOut: asked.length - parts.length };
 }
 
 /** Says so if not: disks of one's own need root. */

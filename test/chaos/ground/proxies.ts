@@ -21,10 +21,20 @@ const FIRST_PUBLISHED = 101;
 const OWN_BELOW = 100;
 /** How often it is found out who has connected, as long as it doesn't matter. */
 const IDENTIFY_MS = 1_000;
+/** So often it is asked who somebody is whom nobody knows: the kernel's list may lack a connection while others come and go. */
+const TRIES_MAX = 5;
+/** Programs that are killed may just have started others. */
+const SWEEPS = 3;
+
+interface Unknown extends Connection {
+  readonly tries: number;
+}
 
 /** Why there can be none here; null: there can. */
 export function whyNoProxies(): string | null {
-  return whyBlind();
+  return process.platform === 'linux'
+    ? whyBlind()
+    : 'proxies find out by /proc who connects: they need Linux';
 }
 
 class LoopbackPlace implements Place {
@@ -57,7 +67,7 @@ export class ProxyGround implements Ground {
   readonly #servers: Server[] = [];
   readonly #conduits = new Set<Conduit>();
   /** Of whom it isn't known who they are, nor asked. */
-  readonly #unknown = new Map<Conduit, Connection>();
+  readonly #unknown = new Map<Conduit, Unknown>();
   readonly #timer: NodeJS.Timeout;
   #isAsking = false;
   readonly #cuts = new Set<string>();
@@ -135,7 +145,9 @@ export class ProxyGround implements Ground {
 
   /** Also when somebody ends us. */
   readonly #leave = (): void => {
-    for (const name of this.places.keys()) signalAll(this.#residents.at(name), 'SIGKILL');
+    for (let i = 0; i < SWEEPS; i++) {
+      for (const name of this.places.keys()) signalAll(this.#residents.at(name), 'SIGKILL');
+    }
   };
 
   #publish(place: LoopbackPlace, port: number): Promise<void> {
@@ -163,7 +175,7 @@ export class ProxyGround implements Ground {
     this.#conduits.add(conduit);
     if (remoteAddress !== undefined && remotePort !== undefined) {
       const ends = { client: { address: remoteAddress, port: remotePort }, server: { address, port } };
-      this.#unknown.set(conduit, ends);
+      this.#unknown.set(conduit, { ...ends, tries: 1 });
     }
     this.#set(conduit);
     if (!this.#isFree(name)) void this.#identify();
@@ -177,11 +189,14 @@ export class ProxyGround implements Ground {
     this.#isAsking = true;
     const places = await this.#callers.ask(asked.map(([, ends]) => ends));
     this.#isAsking = false;
-    asked.forEach(([conduit], index) => {
+    const isUrgent = [...this.#unknown.keys()].some(({ to }) => !this.#isFree(to));
+    asked.forEach(([conduit, one], index) => {
       conduit.from = places[index] ?? null;
       this.#set(conduit);
+      if (conduit.from === null && this.#conduits.has(conduit) && one.tries < TRIES_MAX)
+        this.#unknown.set(conduit, { ...one, tries: one.tries + 1 });
     });
-    if ([...this.#unknown.keys()].some(({ to }) => !this.#isFree(to))) await this.#identify();
+    if (isUrgent) await this.#identify();
   }
 
   #adjust(): void {
