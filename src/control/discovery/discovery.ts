@@ -141,7 +141,9 @@ function checked(finding: Finding): Finding {
   const { nodes } = finding;
   if (nodes.length === 0) throw new Error('it knows no node');
   if (nodes.length > FOUND_NODES_MAX)
-    throw new Error(`it names ${nodes.length} nodes, more than ${FOUND_NODES_MAX}`);
+    throw new Error(
+      `it names ${nodes.length} nodes, more than ${FOUND_NODES_MAX}: let nodes_from name a service, labels or a cluster with fewer`,
+    );
   const names = new Set(nodes.map(({ name }) => name));
   const places = new Set(nodes.map(({ address }) => JSON.stringify(address)));
   if (names.size < nodes.length || places.size < nodes.length) throw new Error('it names a node twice');
