@@ -13,6 +13,8 @@ import type { Statement } from './statements.js';
 export interface ServerLoss {
   /** The client has got the server's own FATAL. */
   readonly told: boolean;
+  /** The server has said that it ends, and the client needn't be told ({@link ClientEnd.outlives}, `survivesLoss`). */
+  readonly isOutlived: boolean;
   /** The client has got a part of a message, so that nothing more can be said. */
   readonly midMessage: boolean;
   readonly requestInFlight: boolean;

@@ -115,6 +115,29 @@ describe('a cluster whose store names the primary', () => {
     await waiting.close();
   });
 
+  test('who is being asked for its session when the leader begins to drain waits with its next transaction, too', async () => {
+    await onConsole("SET failover_timeout = '60'");
+    const client = await login();
+    const holder = await RawClient.login(first);
+    // The question looks there.
+    await holder.query('BEGIN; LOCK TABLE pg_catalog.pg_cursors');
+    await client.query("SELECT set_config('app.mine', 'yes', false)");
+    const written = client.query('INSERT INTO facts VALUES (5)');
+    await cluster.register('a', first, 'draining');
+    const { term } = await cluster.store.read();
+    await until('the gateway to hold', async () => (await cluster.gateways())[0]?.holds === term);
+    await holder.query('ROLLBACK');
+    const waits = async () => rowsOf(await onConsole('SHOW CLIENTS')).some((row) => row.includes('waiting'));
+    await until('it to wait', waits);
+    assert.equal((await first.query('SELECT FROM facts WHERE n = 5', 'app')).length, 0);
+    await cluster.register('a', first, 'leading');
+    assert.equal(typesOf(await written), 'CZ');
+    assert.equal(await value(client, "SELECT current_setting('app.mine')"), 'yes');
+    await client.close();
+    await holder.close();
+    await onConsole("SET failover_timeout = '0.6'");
+  });
+
   test('in a switchover no transaction fails, and nothing reaches who led before, though it lives', async () => {
     // How long a promotion takes is not what this is about.
     await onConsole("SET failover_timeout = '60'");

@@ -81,6 +81,25 @@ onEveryDriver('a server’s FATAL', {}, (stage) => {
     assert.equal(await wordsAfter(begin, 'ClientRead'), `FATAL 57P01 ${TERMINATED}`);
   });
 
+  test('while a server tries what a client asks for at its login: another one does', async () => {
+    const holder = await RawClient.login(stage.server);
+    // What it asks for is looked for there.
+    await holder.query('BEGIN; LOCK TABLE pg_conversion');
+    const login = RawClient.login(stage.gateway, { client_encoding: 'LATIN1' });
+    const trial = (otherThan: string) => async () => {
+      const waiting = `SELECT pid::text FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid <> ${otherThan}`;
+      return (await stage.server.query(waiting))[0]?.pid as string | undefined;
+    };
+    const first = await until('the trial to wait', trial('0'));
+    await terminate(stage, first);
+    await until('another one to try', trial(first));
+    await holder.query('ROLLBACK');
+    const client = await login;
+    assert.equal(singleValue(await client.query('SHOW client_encoding')), 'LATIN1');
+    await client.close();
+    await holder.close();
+  });
+
   test('idle_in_transaction_session_timeout', async () => {
     const client = await RawClient.login(stage.gateway);
     await client.query("BEGIN; SET LOCAL idle_in_transaction_session_timeout = '50ms'");

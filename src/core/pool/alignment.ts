@@ -17,10 +17,27 @@ import { differenceBetween, differenceFromReset } from '../session-state.js';
 export interface AligningPool {
   /** Whether links end with transactions. */
   readonly sharesServers: boolean;
+  /** Its clients get no server connection for now. */
+  readonly isHeld: boolean;
   /** The linked server connection has what its client's session has. */
   goOn(client: Session): void;
   /** Ends the link of a client that has run nothing over it. */
   giveBack(client: Session): void;
+  /** {@link align} */
+  align(client: Session, server: ServerConnection): boolean;
+  /** Ends the link of a client whose transaction is over. */
+  linkIdle(server: ServerConnection): void;
+}
+
+/**
+ * {@link align} for a client whose session has been asked for, and that goes on with the server connection that it has. While
+ * new transactions wait its next one does, too, and finds no link any more when it is judged again.
+ */
+export function alignAgain(pool: AligningPool, client: Session, server: ServerConnection): boolean {
+  const isShared = server.linkEndsWhenIdle && !server.isPinned && client.listener === null;
+  if (!pool.isHeld || !isShared || !client.hasMore || !server.isClean) return pool.align(client, server);
+  pool.linkIdle(server);
+  return true;
 }
 
 /** False when the client must wait; {@link alignmentDone} lets it go on. */

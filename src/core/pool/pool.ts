@@ -26,7 +26,7 @@ import type { ServerConnection } from '../server/server-connection.js';
 import type { ServerOwner } from '../server/server-owner.js';
 import type { Session } from '../session/session.js';
 import type { ClientPool } from '../session/session-owner.js';
-import { align, alignmentDone } from './alignment.js';
+import { align, alignAgain, alignmentDone } from './alignment.js';
 import type { Capacity, CappedPool, Share } from './capacity.js';
 import { Cleaning, IN_RECOVERY } from './cleaning.js';
 import { Deadlines } from './deadlines.js';
@@ -122,7 +122,6 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     this.clients.add(client);
   }
 
-  /** Lets a new client in, at once or when a server connection has accepted what it asked for. */
   welcome(client: Session): void {
     const known = this.greetings.find(client.startupParameters);
     if (known !== undefined && !this.linksAtLogin(this)) {
@@ -183,6 +182,10 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   /** Returns false when the client must wait for it; then {@link goOn} is called. */
   align(client: Session, server: ServerConnection): boolean {
     return align(client, server);
+  }
+
+  alignAgain(client: Session, server: ServerConnection): boolean {
+    return alignAgain(this, client, server);
   }
 
   goOn(client: Session): void {
@@ -364,7 +367,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   }
 
   /** Its clients get no server connection for now: by an operator's word, or because there is no primary. */
-  private get isHeld(): boolean {
+  get isHeld(): boolean {
     return this.database.paused || this.limits.addresses.length === 0;
   }
 

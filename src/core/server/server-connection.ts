@@ -316,7 +316,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     this.link = null;
     this.owner.serverGone(this, error);
     if (refusal !== null) link?.unserved(refusal, this.lossOf(link, reason).owed, !this.isPinned);
-    else link?.serverLost({ told, midMessage, ...this.lossOf(link, reason) });
+    else link?.serverLost({ told, isOutlived: false, midMessage, ...this.lossOf(link, reason) });
   }
 
   private lossOf(link: ClientEnd, reason: string) {
@@ -328,7 +328,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   protected leaveClient(reason: string): void {
     const link = this.link as ClientEnd;
     this.link = null;
-    link.serverLost({ told: false, midMessage: false, ...this.lossOf(link, reason) });
+    link.serverLost({ told: false, isOutlived: true, midMessage: false, ...this.lossOf(link, reason) });
   }
 
   private end(): void {

@@ -7,13 +7,15 @@ import type { Session } from './session.js';
 
 /** The pool, as its clients see it. */
 export interface ClientPool {
+  /** Lets a new client in, at once or when a server connection has accepted what it asked for. */
+  welcome(client: Session): void;
   /** Links the client now (true), or makes it wait and calls {@link Session.linked} later (false). */
   acquire(client: Session): boolean;
   /**
-   * Gives the linked server connection what the client's session has, where that differs. False when that takes a query,
-   * after which {@link Session.linked} is called.
+   * Gives the linked server connection what the client's session has, where that differs, or ends the link while new
+   * transactions wait. False when that takes a query, after which {@link Session.linked} is called.
    */
-  align(client: Session, server: ServerConnection): boolean;
+  alignAgain(client: Session, server: ServerConnection): boolean;
   /** The client is gone, or leaves the queue. */
   leave(client: Session): void;
   readonly name: string;

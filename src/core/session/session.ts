@@ -261,6 +261,8 @@ export class Session extends RoutedSession<Session> implements StatementClient, 
 
   serverLost(loss: ServerLoss): void {
     this.link = null;
+    // The server that was to accept what it asks for at its login is shut down: it asks the next one.
+    if (this.phase === 'welcoming' && loss.isOutlived) return this.pool?.welcome(this);
     if (this.routing !== null && this.goesElsewhere(loss.owed, true)) return;
     if (loss.told || loss.midMessage) return this.close(loss.reason);
     if (!this.staysBehind(loss)) this.fail(serverLossError(loss));
@@ -282,7 +284,7 @@ export class Session extends RoutedSession<Session> implements StatementClient, 
   }
 
   protected alignServer(server: ServerConnection): boolean {
-    return (this.pool as ClientPool).align(this, server);
+    return (this.pool as ClientPool).alignAgain(this, server);
   }
 
   private acquire(): boolean {

@@ -214,7 +214,8 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
   abstract readonly inputEnded: boolean;
 
   outlives({ code, severity }: ErrorFields): boolean {
-    return this.staysWithoutServer && (severity === 'PANIC' || ENDS_OF_SERVERS.has(code));
+    const isLoggingIn = this.phase === 'welcoming' && this.context.farewell === null;
+    return (isLoggingIn || this.staysWithoutServer) && (severity === 'PANIC' || ENDS_OF_SERVERS.has(code));
   }
 
   /** Its server connection may end without ending its session. */
