@@ -5,6 +5,8 @@ import { DEFECTS } from '../simulator/cluster/defects.js';
 import { runSeed } from '../simulator/cluster/world.js';
 
 const FRESH_SEEDS = 25;
+/** The same each time. */
+const CHANGING_SEEDS = 10;
 /** Seeds that failed once. A change of the simulation gives them another run: the rule then has a test of its own. */
 const REGRESSIONS: readonly (readonly [seed: number, what: string])[] = [
   [164, 'a timeline without WAL among the parents of one that has some'],
@@ -35,6 +37,14 @@ describe('simulated clusters', () => {
   for (const [seed, what] of REGRESSIONS) {
     test(`seed ${seed}: ${what}`, () => assert.equal(runSeed(seed).violation, null));
   }
+
+  test('settings that say what a commit is worth may change meanwhile, one file after the other', () => {
+    for (let seed = 1; seed <= CHANGING_SEEDS; seed++) {
+      const { violation } = runSeed(seed, { changesSettings: true });
+      const replay = `npm run simulate:cluster -- --change-settings --seed ${seed} --trace`;
+      assert.equal(violation, null, `seed ${seed}: ${violation}\nreplay: ${replay}`);
+    }
+  });
 
   test('the same seed gives the same run', () => {
     const [first, second] = [base, base].map((seed) => {

@@ -22,7 +22,8 @@ const REPLICATION_MS = 50;
 
 export class SimNode {
   readonly name: string;
-  readonly settings: ClusterSettings;
+  /** As its file says: what an agent begins with. */
+  settings: ClusterSettings;
   readonly world: World;
   readonly random: Random;
   readonly postgres = new SimPostgres();
@@ -139,6 +140,12 @@ export class SimNode {
     this.#every(REFRESH_MS, () => this.#read());
     this.#every(REPLICATION_MS, () => this.work.reportReplication());
     this.#read();
+  }
+
+  /** Its file is changed, and an agent that runs reads it again. */
+  reload(change: Partial<ClusterSettings>): void {
+    this.settings = { ...this.settings, ...change };
+    this.inAgent(() => this.tell({ kind: 'settings', settings: this.settings }));
   }
 
   /** kill -9 of the agent. Its guard sees the pipe's end, and ends PostgreSQL. */

@@ -11,6 +11,7 @@ import type { Defect, Machine } from './defect.js';
 import { FAULTS } from './faults.js';
 import { type Entry, Ledger } from './ledger.js';
 import { Network } from './network.js';
+import { planChanges } from './settings-changes.js';
 import { SimNode } from './sim-node.js';
 import { SimStore } from './sim-store.js';
 
@@ -28,6 +29,8 @@ const CASCADE_SEEDS = 0x2_0000_0000;
 /** How a seed is run. */
 export interface RunOptions {
   readonly defect?: Defect;
+  /** Operators change `durability` and `quorum` meanwhile. */
+  readonly changesSettings?: boolean;
   readonly trace?: (line: string) => void;
 }
 
@@ -56,12 +59,14 @@ export class World {
   readonly durability: Durability;
   /** Until everything is repaired. */
   isTroubled = true;
+  readonly #changesSettings: boolean;
   readonly #random: Random;
   #entries = 0;
 
-  constructor(seed: number, { defect = {}, trace }: RunOptions) {
+  constructor(seed: number, { defect = {}, changesSettings = false, trace }: RunOptions) {
     const random = new Random(seed);
     this.#random = random;
+    this.#changesSettings = changesSettings;
     this.defect = defect;
     const machine = { begin: Product.begin, step: Product.step };
     this.machine = defect.machine?.(machine) ?? machine;
@@ -112,6 +117,7 @@ export class World {
       this.#clientsOf(node);
     }
     this.#planFaults();
+    if (this.#changesSettings) planChanges(this, this.#random.fork(), CALM_MS + TROUBLE_MS - 1);
     this.#until(CALM_MS + TROUBLE_MS);
     this.#heal();
     const end = this.agenda.now + HEAL_MS;
@@ -192,7 +198,7 @@ export class World {
 
   /** A machine without which the rest has every commit, by the promise of the settings: one failure at a time. */
   #dispensable(): SimNode | null {
-    if (this.nodes.length > 3 || this.durability !== 'durable') return null;
+    if (this.nodes.length > 3 || this.durability !== 'durable' || this.#changesSettings) return null;
     const node = this.#random.pick(this.nodes);
     const areOthersWhole = this.nodes.every((other) => other === node || !other.postgres.isDamaged);
     return areOthersWhole ? node : null;
