@@ -219,7 +219,8 @@ export class PostgresWork {
       if (!wasBegun) node.answer(command.id, { kind: 'not begun' });
       else if (!isThere() || node.mishap(0.1)) node.answer(command.id, { kind: 'failed' });
       else {
-        if (isRewind && canBeMistaken(source.postgres.history, postgres.position)) {
+        const { history, flushed: lsn } = postgres;
+        if (isRewind && canBeMistaken(source.postgres.history, { history, lsn })) {
           world.ledger.violate(`${node.name} is rewound to other timelines of the same numbers`);
         }
         postgres.copy(source.postgres, lineage);
