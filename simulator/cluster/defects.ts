@@ -77,7 +77,7 @@ export const DEFECTS: Readonly<Record<string, Defect & { readonly shownBy: numbe
   },
 
   'a standby that votes goes on receiving': {
-    shownBy: 166,
+    shownBy: 3988,
     detaches: false,
   },
 
@@ -125,7 +125,7 @@ export const DEFECTS: Readonly<Record<string, Defect & { readonly shownBy: numbe
   },
 
   'a standby is received from whatever it follows': {
-    shownBy: 358,
+    shownBy: 158,
     ...seen((view, { settings: { replicateFrom } }) => {
       const { epoch } = view;
       if (epoch === null) return view;

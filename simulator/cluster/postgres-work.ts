@@ -10,6 +10,8 @@ const STREAM_MS = 10;
 const QUIET_MS = 200;
 /** A standby that has said nothing for so long doesn't stream. ms. */
 const SILENCE_MS = 1500;
+/** One that is refused for so long is stuck. ms. */
+const STUCK_MS = 5000;
 /** A canary that has not come back in this time means a wedged disk. ms. */
 const CANARY_MS = 3000;
 
@@ -42,6 +44,8 @@ export class PostgresWork {
   /** When WAL last came from whom it follows, or word that there is none. */
   #heardAt = 0;
   #isStreaming: boolean | null = null;
+  /** When it was last told that it is stuck. */
+  #stuckAt = 0;
 
   constructor(node: SimNode) {
     this.#node = node;
@@ -144,6 +148,7 @@ export class PostgresWork {
     const { postgres } = node;
     if (node.mishap(0.05) || postgres.isDamaged) return node.answer(id, { kind: 'failed' });
     postgres.isRunning = true;
+    postgres.takeNewestTimeline();
     node.world.defect.started?.(node);
     node.answer(id, { kind: 'at', position: postgres.position });
   }
@@ -262,6 +267,15 @@ export class PostgresWork {
     node.inAgent(() => node.tell({ kind: 'stream', upstream, isThere: isStreaming }));
   }
 
+  /** While it is refused: with another timeline it would not be. */
+  #tellIfStuck(upstream: string): void {
+    const node = this.#node;
+    const { now } = node.world.agenda;
+    if (now - Math.max(this.#heardAt, this.#stuckAt) < STUCK_MS) return;
+    this.#stuckAt = now;
+    node.inAgent(() => node.tell({ kind: 'stream stuck', upstream }));
+  }
+
   /** One look of a standby at its primary: connects, or takes what is new, and says what it has. */
   #stream(primary: SimNode): void {
     const { name, postgres, world } = this.#node;
@@ -292,7 +306,11 @@ export class PostgresWork {
   /** As PostgreSQL does it: it doesn't look whether they have the same WAL. We do. */
   #connect(source: SimPostgres, primary: string): boolean {
     const { postgres, world, name } = this.#node;
-    if (!source.serves(postgres)) return false;
+    postgres.heardOf = source.history;
+    if (!source.serves(postgres)) {
+      this.#tellIfStuck(primary);
+      return false;
+    }
     const differs = postgres.wal.findIndex((entry, i) => source.wal[i] !== entry);
     if (differs !== -1) {
       world.ledger.violate(`${name} follows ${primary}, and has other WAL from ${differs} on`);

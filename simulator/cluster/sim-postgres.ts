@@ -34,6 +34,8 @@ export class SimPostgres {
   flushed = 0;
   history: TimelineOrigin[] = [FIRST];
   isDamaged = false;
+  /** The history of whom it last asked for WAL: that comes even where the WAL is refused. */
+  heardOf: readonly TimelineOrigin[] = [];
 
   isRunning = false;
   isPrimary = false;
@@ -103,6 +105,14 @@ export class SimPostgres {
     const wanted = standby.history.at(-1)!.timeline;
     const index = this.history.findIndex(({ timeline }) => timeline === wanted);
     return index !== -1 && standby.end <= (this.history[index + 1]?.from ?? this.flushed);
+  }
+
+  /** At its start alone it takes another timeline for its goal: the newest that it has heard of, if that goes on from its WAL. */
+  takeNewestTimeline(): void {
+    const withWal = (history: readonly TimelineOrigin[]) => history.filter(({ from }) => from < this.end);
+    const own = withWal(this.history);
+    const isSame = withWal(this.heardOf).map(placeOf).join() === own.map(placeOf).join();
+    if (isSame && own.length > 0) this.history = own;
   }
 
   /** Stops receiving. */

@@ -62,6 +62,8 @@ export type Input = { readonly at: number } & (
   | { readonly kind: 'reinit' }
   /** The operator has changed how this node behaves: its contact, its priority or its durations; nothing else may differ. */
   | { readonly kind: 'settings'; readonly settings: ClusterSettings }
+  /** A standby has received nothing for seconds, and has nothing to replay, though whom it follows would send; repeated. */
+  | { readonly kind: 'stream stuck'; readonly upstream: string }
   /** A canary's write has not come back for too long, though the process runs. */
   | { readonly kind: 'wedged' }
 );

@@ -75,6 +75,7 @@ export function begin(settings: ClusterSettings, life: string, at: number): Step
       renewAt: 0,
       position: null,
       followed: 0,
+      unstuckIn: 0,
       upstream: NO_UPSTREAM,
     },
     awaited: { postgres: null, list: null, acquire: null, publish: null, renew: null },

@@ -85,6 +85,8 @@ export interface NodeState {
   /** The term of the leader that is followed, or was before this stood still; 0: none since PostgreSQL was started. */
   readonly followed: number;
   readonly upstream: UpstreamState;
+  /** The term in which PostgreSQL was last started anew because its stream was stuck. */
+  readonly unstuckIn: number;
   /** Nothing that has failed is tried before. */
   readonly retryAt: number;
   /** Since when nobody has led after this term. */

@@ -112,12 +112,23 @@ export function following(turn: Turn): void {
   if (leads !== null) changeUpstream(turn, leads);
   if (leads !== null && isWalGone(turn, leads) && mayReplaceData(turn, leads)) {
     turn.go('the WAL that it needs is gone');
+  } else if (leads !== null && isStuck(turn, leads)) {
+    turn.set({ unstuckIn: followed });
+    turn.go('nothing comes, though it would be sent');
   } else if (isWantedAnew(turn)) turn.go('an operator wants its data anew');
 }
 
 /** A standby that has no longer what we need is no reason: the leader may have it. */
 function isWalGone({ input }: Turn, { primary }: Epoch): boolean {
   return input?.kind === 'stream broken' && input.upstream === primary;
+}
+
+/**
+ * A PostgreSQL that has heard of a timeline without ever getting its WAL asks for it for ever, though the leader is on another one
+ * from the same place. Started again, it takes the newest. Whatever else it is, once a term is enough to try that.
+ */
+function isStuck({ input, state }: Turn, { primary }: Epoch): boolean {
+  return input?.kind === 'stream stuck' && input.upstream === primary && state.unstuckIn !== state.followed;
 }
 
 export function enterDetaching(turn: Turn): void {

@@ -25,6 +25,7 @@ export const TRANSITIONS = [
 
   ['following', 'nobody leads, or somebody else', 'detaching'],
   ['following', 'the WAL that it needs is gone', 'cloning'],
+  ['following', 'nothing comes, though it would be sent', 'fencing'],
   ['following', 'an operator wants its data anew', 'cloning'],
   ['following', 'PostgreSQL has ended', 'fenced'],
 

@@ -1,4 +1,4 @@
-/** From whom a standby receives; whole clusters of such standbys are in test/cluster-simulation.test.ts. */
+/** From whom a standby receives, and what it does when nothing comes; whole clusters of such standbys are in test/cluster-simulation.test.ts. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Effect, Input } from './inputs.js';
@@ -43,9 +43,14 @@ class Standby {
     const { state, effects } = begin({ ...SETTINGS, ...change }, 'life', this.at);
     this.state = state;
     this.#effects = effects;
+    this.restart();
+    this.see(b);
+  }
+
+  /** What was asked for when it was fenced. */
+  restart(): void {
     this.#answer('stop', { kind: 'stopped', stopped: { data: 'whole', systemIdentifier: '7' } });
     this.#answer('start', { kind: 'at', position: { history: HISTORY, lsn: 50 } });
-    this.see(b);
   }
 
   tell(input: Omitted<Input>): void {
@@ -151,6 +156,19 @@ describe('a standby with replicate_from', () => {
     assert.equal(c.state.name, 'following');
     c.tell({ kind: 'stream broken', upstream: 'a' });
     assert.equal(c.state.name, 'cloning');
+  });
+
+  test('is started again when it is stuck, once a term, and only at the leader', () => {
+    const c = new Standby();
+    c.tell({ kind: 'stream stuck', upstream: 'b' });
+    c.see(null);
+    assert.equal(c.state.name, 'following');
+    c.tell({ kind: 'stream stuck', upstream: 'a' });
+    assert.equal(c.state.name, 'fencing');
+    c.restart();
+    assert.equal(c.state.name, 'following');
+    c.tell({ kind: 'stream stuck', upstream: 'a' });
+    assert.equal(c.state.name, 'following');
   });
 
   test('follows its operator when he changes his mind', () => {

@@ -1,12 +1,21 @@
 /** What the machine of a cluster relies on when a real PostgreSQL carries its decisions out. */
 import assert from 'node:assert/strict';
-import { appendFileSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import {
+  appendFileSync,
+  chownSync,
+  existsSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { inspectData } from '../../src/agent/postgres/initialize.js';
 import { KeptConnection } from '../../src/agent/postgres/kept-connection.js';
 import { stateFolder } from '../../src/agent/postgres/state-folder.js';
+import { formatLsn, historyPath } from '../../src/agent/postgres/timeline-history.js';
 import { commonWith } from '../../src/cluster/position.js';
 import { NodeWorld, TestNode } from '../harness/postgres-node.js';
 import { until } from '../harness/until.js';
@@ -128,6 +137,26 @@ describe('a primary and its standby', () => {
     assert.match(readFileSync(join(a.settings.data, 'postgresql.conf'), 'utf8'), /its own/);
   });
 
+  test('a standby that has heard of a timeline without WAL is stuck until it is started again, and says so', async () => {
+    await b.ask({ do: 'stop', mode: 'fast', limitMs: 10_000 });
+    const { history, lsn } = await a.askPosition({ do: 'detach' });
+    assert.equal((await b.restart()).lsn, lsn);
+    // Somebody was promoted from here, and was lost before he had written anything that came.
+    const [wal, last] = [join(a.settings.data, 'pg_wal'), history.at(-1)!];
+    const ancestors = readFileSync(historyPath(wal, last.timeline), 'utf8');
+    const lost = historyPath(wal, last.timeline + 1);
+    writeFileSync(lost, `${ancestors}\n${last.timeline}\t${formatLsn(lsn)}\tlost\n`);
+    const { uid, gid } = statSync(wal);
+    chownSync(lost, uid, gid);
+    await a.restart();
+    await b.takeOver(3, last.timeline + 1);
+    a.follow(b, 3);
+    await until('it to be stuck', () => a.told.some(({ kind }) => kind === 'stream stuck'), 30_000);
+    await a.restart();
+    a.follow(b, 3);
+    await until('a to stream', () => a.side.facts().streamsFrom === 'b');
+  });
+
   test('a primary that waits for its standbys makes its first checkpoint all the same: they may wait for that', async () => {
     // Enough to write, at PostgreSQL's own pace, for minutes.
     await b.query('CREATE TABLE large AS SELECT n FROM generate_series(1, 300000) AS n');
@@ -138,8 +167,8 @@ describe('a primary and its standby', () => {
     await a.askPosition({ do: 'detach' });
     await b.ask({ do: 'stop', mode: 'immediate', limitMs: 0 });
     a.permit(60_000);
-    const { history } = await a.askPosition({ do: 'promote', term: 3, above: 0 });
-    world.publish(a, 3, history);
+    const { history } = await a.askPosition({ do: 'promote', term: 4, above: 0 });
+    world.publish(a, 4, history);
     assert.equal((await b.ask({ do: 'clone', primary: 'a', keepFrom: null })).kind, 'cloned');
   });
 });

@@ -34,7 +34,10 @@ type WithoutTime<T> = T extends Input ? Omit<T, 'at'> : never;
 
 /** What PostgreSQL's side tells the machine; whoever drives both adds the time. */
 export type PostgresInput = WithoutTime<
-  Extract<Input, { kind: 'answer' | 'ended' | 'replication' | 'stream' | 'stream broken' | 'wedged' }>
+  Extract<
+    Input,
+    { kind: 'answer' | 'ended' | 'replication' | 'stream' | 'stream broken' | 'stream stuck' | 'wedged' }
+  >
 >;
 
 /** A role of PostgreSQL, and how it logs in. */

@@ -3,7 +3,7 @@ import type { StandbyProgress } from '../../cluster/inputs.js';
 import type { NodeProblem } from '../../cluster/node-facts.js';
 import type { Contact } from '../../cluster/records.js';
 import { Canary } from './canary.js';
-import { lsnSql } from './position.js';
+import { lsnSql, untilReplayed } from './position.js';
 import type { PostgresFacts, PostgresInput } from './postgres-side.js';
 import { tryNextSecret } from './primary-contact.js';
 import type { Server } from './server.js';
@@ -16,6 +16,8 @@ const OPENING_MS = 15;
 const STANDBY_MS = 250;
 /** A standby that doesn't stream for so long asks its primary why. */
 const SILENCE_MS = 1_500;
+/** In so long PostgreSQL has asked several times: what has not come then, though it would be sent, does not come by itself. */
+const STUCK_MS = 5_000;
 /** What the primary doesn't explain in this time is told to people as it is. */
 const UNEXPLAINED_MS = 10_000;
 /** Between two attempts with a new replication password. */
@@ -216,6 +218,14 @@ export class Watch {
     this.#askAt = performance.now() + SILENCE_MS / 2;
     this.#problem = this.#explain(upstream, obstacle);
     if (obstacle?.kind === 'WAL is gone') this.#tell({ kind: 'stream broken', upstream });
+    else if (obstacle === null) await this.#askWhetherStuck(upstream, round);
+  }
+
+  /** As long as it replays, it may have good reason not to ask for more. */
+  async #askWhetherStuck(upstream: string, round: number): Promise<void> {
+    if (performance.now() - this.#streamedAt < STUCK_MS) return;
+    const isIdle = await untilReplayed(this.#server, STANDBY_MS);
+    if (isIdle && round === this.#round) this.#tell({ kind: 'stream stuck', upstream });
   }
 
   #explain(upstream: string, obstacle: StreamObstacle | null): NodeProblem | null {
