@@ -20,7 +20,8 @@ const CALM_MS = 5000;
 const TROUBLE_MS = 60_000;
 /** In so long a cluster must be whole again, when nothing is wrong with its machines any more. */
 const HEAL_MS = 60_000;
-const STAYS_WELL_MS = 5000;
+/** A standby that has left another one returns to it after some seconds. */
+const STAYS_WELL_MS = 10_000;
 /** Clocks run at most so much too fast or too slow; less than is allowed for, since two of them differ by twice that. */
 const CLOCK_ERROR = 0.015;
 /** Apart from the seeds of everything else. */
