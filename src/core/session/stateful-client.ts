@@ -214,8 +214,10 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
   abstract readonly inputEnded: boolean;
 
   outlives({ code, severity }: ErrorFields): boolean {
+    // What a client asks for at its login must not be able to end one server after the other.
     const isLoggingIn = this.phase === 'welcoming' && this.context.farewell === null;
-    return (isLoggingIn || this.staysWithoutServer) && (severity === 'PANIC' || ENDS_OF_SERVERS.has(code));
+    if (isLoggingIn) return ENDS_OF_SERVERS.has(code);
+    return this.staysWithoutServer && (severity === 'PANIC' || ENDS_OF_SERVERS.has(code));
   }
 
   /** Its server connection may end without ending its session. */
