@@ -280,6 +280,27 @@ describe('a leader', () => {
     assert.ok(node.wants('open'));
   });
 
+  test('opens with the first standbys that are enough, and takes in behind that who comes meanwhile', () => {
+    const node = new Node();
+    node.lead();
+    node.stream(['b', 49]);
+    node.answer('synchronize', { kind: 'synchronized', lsn: 51 });
+    const b = node.view.members.get('b')!;
+    node.see({
+      members: new Map([
+        ['b', b],
+        ['c', { ...b, holder: 'c/1', vote: null }],
+      ]),
+    });
+    node.stream(['b', 50], ['c', 51]);
+    assert.ok(!node.wants('synchronize'));
+    node.stream(['b', 51], ['c', 51]);
+    assert.deepEqual(ruleOf(node.wanted('publish')), ['b', 1]);
+    node.answer('publish', { kind: 'published', version: 3 });
+    assert.ok(node.wants('open'));
+    assert.deepEqual(ruleOf(node.wanted('publish')), ['b,c', 1]);
+  });
+
   test('tells the store of a longer list before PostgreSQL, and of a shorter one after', () => {
     const node = new Node();
     node.open();

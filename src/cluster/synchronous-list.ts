@@ -47,6 +47,7 @@ export function isRuleInForce({ epoch, holding, list, awaited }: NodeState): boo
 export function wantedList(state: NodeState, elapsed: number): WaitList | null {
   const { settings, epoch, holding } = state;
   if (settings.durability === 'asynchronous') return { standbys: [], quorum: 0 };
+  if (state.name === 'opening' && isComplete(state)) return state.list.applied;
   const { rule } = epoch!.value;
   const current = rule.term === holding!.term ? rule.standbys : [];
   const standbys = presentStandbys(state, current);
@@ -58,6 +59,16 @@ export function wantedList(state: NodeState, elapsed: number): WaitList | null {
   // Commits wait until there are enough.
   const all = [...new Set([...current, ...standbys])].sort();
   return all.length < settings.quorum ? null : { standbys: all, quorum: settings.quorum };
+}
+
+/**
+ * Whether PostgreSQL goes by a list whose standbys stream, and are enough. Who comes after them is taken in when clients are in:
+ * each change of the list takes a while, and all of them wait for this one.
+ */
+function isComplete({ list, settings }: NodeState): boolean {
+  const { applied } = list;
+  if (applied === null || applied.quorum < settings.quorum) return false;
+  return applied.standbys.every((standby) => list.streaming.some(({ name }) => name === standby));
 }
 
 /** Those that stream now, and the listed ones that have done so a moment ago. */

@@ -1,6 +1,6 @@
 /** The pools of one gateway: made when somebody needs them, forgotten when they are empty. */
 import type { ErrorFields } from '../wire/error-fields.js';
-import { CONFIGURATION_CHANGED, NODE_SILENT, PRIMARY_CHANGED } from './close-reasons.js';
+import { CONFIGURATION_CHANGED, NODE_SILENT, PRIMARY_CHANGED, PRIMARY_HANDS_OVER } from './close-reasons.js';
 import type { GatewayContext } from './context.js';
 import type { Database, Databases } from './databases.js';
 import { Hosts, type HostsOwner } from './hosts.js';
@@ -80,8 +80,15 @@ export class Pools implements HostsOwner, ClusterFollower {
     for (const pool of cut) pool.servers.close(PRIMARY_CHANGED);
   }
 
+  /**
+   * A primary that hands over ends its sessions one after the other, two milliseconds each, and as long as it has not ended nobody
+   * can follow it: those that do nothing end while it still waits for transactions.
+   */
   holdChanged(cluster: Cluster): void {
+    const { database, isHeld } = cluster;
     this.lead(cluster, false);
+    if (!isHeld || this.targetOf(database) !== 'primary') return;
+    for (const pool of this.ofPrimary(database)) pool.servers.replace(PRIMARY_HANDS_OVER);
   }
 
   /** Its pools but those of standbys. */

@@ -102,9 +102,13 @@ describe('a cluster whose store names the primary', () => {
   test('while the leader drains new transactions wait, running ones end, and the gateway says so', async () => {
     const [running, waiting] = [await login(), await login()];
     await running.query('BEGIN; INSERT INTO facts VALUES (2)');
+    const idle = singleValue(await waiting.query('SELECT pg_backend_pid()'));
     await cluster.register('a', first, 'draining');
     const { term } = await cluster.store.read();
     await until('the gateway to hold', async () => (await cluster.gateways())[0]?.holds === term);
+    await until('the idle server connection to end', async () => {
+      return (await first.query(`SELECT FROM pg_stat_activity WHERE pid = ${idle}`)).length === 0;
+    });
     const written = waiting.query('INSERT INTO facts VALUES (3)');
     assert.equal(typesOf(await running.query('INSERT INTO facts VALUES (2)')), 'CZ');
     assert.equal(typesOf(await running.query('COMMIT')), 'CZ');
