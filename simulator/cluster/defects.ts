@@ -125,7 +125,7 @@ export const DEFECTS: Readonly<Record<string, Defect & { readonly shownBy: numbe
   },
 
   'a standby is received from whatever it follows': {
-    shownBy: 158,
+    shownBy: 1098,
     ...seen((view, { settings: { replicateFrom } }) => {
       const { epoch } = view;
       if (epoch === null) return view;

@@ -73,6 +73,22 @@ describe('an election', () => {
     assert.equal(electNow(view({ p: member(30), a: member(10), b: member(20) }, alone)).winner, 'p');
   });
 
+  test('needs nobody but who has what the last leader began with, if that has let nobody in', () => {
+    const history = [FIRST, { timeline: 2, term: 4, from: 20 }];
+    const epoch = { term: 4, primary: 'a', systemIdentifier: '7', history, rule: RULE };
+    const voted = (name: string, origins: readonly TimelineOrigin[], lsn: number) => {
+      const vote = { afterTerm: 4, position: { history: origins, lsn } };
+      return electNow(view({ [name]: member(lsn, { vote }) }, {}, { term: 4, epoch }));
+    };
+    assert.equal(voted('a', history, 21).winner, 'a');
+    assert.equal(voted('c', [FIRST], 20).winner, 'c');
+    assert.equal(voted('b', [FIRST], 19).winner, null);
+    const opened = { ...epoch, rule: { ...RULE, term: 4, primary: 'a', standbys: ['b', 'p'], history } };
+    const alone = { vote: { afterTerm: 4, position: { history, lsn: 21 } } };
+    const seen = view({ b: member(21, alone) }, {}, { term: 4, epoch: opened });
+    assert.equal(electNow(seen).winner, null);
+  });
+
   test('counts no vote of an earlier election, and none of another cluster', () => {
     const earlier = member(20, { vote: { afterTerm: 2, position: { history: [FIRST], lsn: 20 } } });
     assert.equal(electNow(view({ a: member(10), b: earlier })).winner, null);

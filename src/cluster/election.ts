@@ -6,6 +6,9 @@
  * has it, and having WAL up to a place means having all before it; so of so many the one with the highest place has every
  * acknowledged commit. It stays so while the votes are counted, since each voter has stopped receiving from the old primary:
  * what that one still writes finds no w standbys to acknowledge it. The primary of the rule has everything by itself.
+ *
+ * So had a leader that was elected by all this and has let nobody in: the rule is still its predecessor's. Whoever has the WAL up
+ * to where it began has every acknowledged commit, whatever has become of the others since.
  */
 import { commonWith, type Lsn } from './position.js';
 import type { ClusterView, Epoch, Member } from './records.js';
@@ -89,11 +92,12 @@ function votersOf(view: ClusterView, epoch: Epoch): Voter[] {
 /** Who has the rule's WAL up to here has every acknowledged commit. Null: that can't be said yet. */
 function completeFrom(
   view: ClusterView,
-  { rule }: Epoch,
+  { term, history, rule }: Epoch,
   voters: readonly Voter[],
   isPatienceOver: boolean,
 ): Lsn | null {
   const bounds: Lsn[] = [];
+  if (term > rule.term) bounds.push(history.at(-1)!.from);
   const primary = voters.find(({ name }) => name === rule.primary);
   if (primary !== undefined) bounds.push(primary.has);
   const listed = voters.filter(({ name }) => rule.standbys.includes(name));
