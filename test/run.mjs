@@ -13,7 +13,8 @@ const COMPILED = join(PROJECT, process.env.SLUICE_TEST_DIST || 'dist');
 const COUNTER = join(PROJECT, 'test', 'count-reporter.mjs');
 /** How long all tests of one file may take. */
 const FILE_LIMIT_MS = 5 * 60_000;
-const CONCURRENCY = 2;
+/** One more than the cores of a small machine: most files wait for timers and processes a good part of their time. */
+const CONCURRENCY = 3;
 
 function testFiles(words) {
   const files = [];

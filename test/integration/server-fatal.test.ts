@@ -109,14 +109,19 @@ onEveryDriver('a server’s FATAL', {}, (stage) => {
   });
 
   test('between transactions it concerns nobody', async () => {
-    const client = await RawClient.login(stage.gateway);
-    const pid = singleValue(await client.query(PID));
-    await terminate(stage, pid);
-    await until('the session to end', async () => {
-      return (await stage.server.query(`SELECT 1 FROM pg_stat_activity WHERE pid = ${pid}`)).length === 0;
-    });
-    assert.notEqual(singleValue(await client.query(PID)), pid);
-    await client.close();
+    const proxy = await FaultProxy.start(stage.server);
+    try {
+      await withGateway({ io: stage.io, server: proxy }, async (gateway) => {
+        const client = await RawClient.login(gateway);
+        const pid = singleValue(await client.query(PID));
+        await terminate(stage, pid);
+        await until('the gateway to take notice', () => proxy.openSockets === 0);
+        assert.notEqual(singleValue(await client.query(PID)), pid);
+        await client.close();
+      });
+    } finally {
+      await proxy.stop();
+    }
   });
 
   test('in pool_mode session also between transactions', async () => {
