@@ -1,7 +1,7 @@
 /** What happens to pods in the life of a cluster. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../harness/until.js';
-import type { PodsUnderTest } from './pods-under-test.js';
+import { type PodsUnderTest, SLOTS } from './pods-under-test.js';
 import { type Felt, underLoad } from './under-load.js';
 
 const HEAL_LIMIT_MS = 120_000;
@@ -20,8 +20,9 @@ export interface Happened {
 export async function rollGateways(pods: PodsUnderTest, count = 3): Promise<Happened> {
   const endedMs: number[] = [];
   const felt = await underLoad(pods, 'gateway', async () => {
-    let free = 'gateway-3';
-    for (const old of ['gateway-0', 'gateway-1', 'gateway-2'].slice(0, count)) {
+    const { names } = pods.service('gateway');
+    let free: string = SLOTS.gateway.find((slot) => !names.includes(slot))!;
+    for (const old of names.slice(0, count)) {
       await pods.startGateway('gateway', free);
       await pods.service('gateway').ready();
       endedMs.push(await pods.deleteGateway('gateway', old));

@@ -23,7 +23,7 @@ const NAMESPACE = 'test';
 const NODES = ['main-0', 'main-1', 'main-2'] as const;
 const SETTLE_LIMIT_MS = 120_000;
 /** Where a gateway's pod can be; one more of a tier than its replicas, for a rolling update. */
-const SLOTS = {
+export const SLOTS = {
   gateway: ['gateway-0', 'gateway-1', 'gateway-2', 'gateway-3'],
   pool: ['pool-0', 'pool-1'],
   route: ['route-0', 'route-1'],

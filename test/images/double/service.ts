@@ -33,6 +33,11 @@ export class Service {
     return this.#ready.has(name);
   }
 
+  /** Its pods, the oldest first. */
+  get names(): readonly string[] {
+    return this.#backends.map(({ name }) => name);
+  }
+
   add(backend: Backend): void {
     this.#backends = [...this.#backends, backend];
     this.#tell({ backends: this.#backends });
