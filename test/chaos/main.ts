@@ -1,5 +1,5 @@
 /** `npm run chaos`: what becomes of clients and their writes when things break. `--help` says more. */
-import { chmodSync, mkdtempSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
@@ -168,6 +168,7 @@ try {
   const against = await (options.random ? runRandom(open) : isCheck ? makeChecks(open) : runFaults(open));
   for (const line of against) console.log(`BROKEN: ${line}`);
   if (against.length > 0 || options.keep) console.log(`histories and logs are kept in ${folder}`);
+  else rmSync(folder, { recursive: true, force: true });
   process.exitCode = against.length > 0 ? 1 : 0;
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
