@@ -216,7 +216,7 @@ function aboutCommits(
   if (own.durability !== 'asynchronous' && isWeaker) {
     return [
       {
-        text: `what a commit is worth changes when ${wanted} standbys stream: ${own.durability}, quorum ${wanted}`,
+        text: `what a commit is worth changes when enough standbys stream: ${own.durability}, quorum ${wanted}`,
         advice: 'Until then all stays as it was. Bring a standby back.',
       },
     ];

@@ -83,6 +83,11 @@ describe('an election', () => {
     assert.equal(voted('a', history, 21).winner, 'a');
     assert.equal(voted('c', [FIRST], 20).winner, 'c');
     assert.equal(voted('b', [FIRST], 19).winner, null);
+    // One that followed it, and let nobody in either, has no more of the rule's own WAL.
+    const again = [...history, { timeline: 3, term: 5, from: 30 }];
+    const vote = { afterTerm: 5, position: { history: again, lsn: 31 } };
+    const next = { ...epoch, term: 5, primary: 'b', history: again };
+    assert.equal(electNow(view({ b: member(31, { vote }) }, {}, { term: 5, epoch: next })).winner, 'b');
     const opened = { ...epoch, rule: { ...RULE, term: 4, primary: 'a', standbys: ['b', 'p'], history } };
     const alone = { vote: { afterTerm: 4, position: { history, lsn: 21 } } };
     const seen = view({ b: member(21, alone) }, {}, { term: 4, epoch: opened });

@@ -7,8 +7,8 @@
  * acknowledged commit. It stays so while the votes are counted, since each voter has stopped receiving from the old primary:
  * what that one still writes finds no w standbys to acknowledge it. The primary of the rule has everything by itself.
  *
- * So had a leader that was elected by all this and has let nobody in: the rule is still its predecessor's. Whoever has the WAL up
- * to where it began has every acknowledged commit, whatever has become of the others since.
+ * So had a leader that was elected by all this and has let nobody in: the rule is still its predecessor's. Whoever has as much of
+ * the rule's WAL as it began with has every acknowledged commit, whatever has become of the others since.
  */
 import { commonWith, type Lsn } from './position.js';
 import type { ClusterView, Epoch, Member } from './records.js';
@@ -97,7 +97,8 @@ function completeFrom(
   isPatienceOver: boolean,
 ): Lsn | null {
   const bounds: Lsn[] = [];
-  if (term > rule.term) bounds.push(history.at(-1)!.from);
+  const began = { history, lsn: history.at(-1)!.from };
+  if (term > rule.term) bounds.push(commonWith(rule.history, began).lsn);
   const primary = voters.find(({ name }) => name === rule.primary);
   if (primary !== undefined) bounds.push(primary.has);
   const listed = voters.filter(({ name }) => rule.standbys.includes(name));

@@ -60,7 +60,7 @@ export type Input = { readonly at: number } & (
   | { readonly kind: 'stream broken'; readonly upstream: string }
   /** An operator wants this node's data replaced by the primary's. It is obeyed at once or not at all. */
   | { readonly kind: 'reinit' }
-  /** The operator has changed how this node behaves: its contact, its priority or its durations; nothing else may differ. */
+  /** The operator has changed how this node behaves. Its name and the lease stay as they were, whatever this says. */
   | { readonly kind: 'settings'; readonly settings: ClusterSettings }
   /** A standby has received nothing for seconds, and has nothing to replay, though whom it follows would send; repeated. */
   | { readonly kind: 'stream stuck'; readonly upstream: string }

@@ -25,4 +25,5 @@ export const NOT_AS_NEW = 'session left more than the reset query takes back';
 export const NODE_SILENT = 'node does not answer';
 /** Another node is the primary now. */
 export const PRIMARY_CHANGED = 'another node is the primary';
+/** A switchover is under way, and it serves nobody. */
 export const PRIMARY_HANDS_OVER = 'the primary hands over';

@@ -115,7 +115,7 @@ healthy
         ]),
       ),
       `degraded
-  what a commit is worth changes when 2 standbys stream: durable, quorum 2
+  what a commit is worth changes when enough standbys stream: durable, quorum 2
     -> Until then all stays as it was. Bring a standby back.
 `,
     );
