@@ -20,6 +20,8 @@ const WHOLE_LIMIT_MS = 180_000;
 const QUIET_MS = 1_000;
 /** Histories of so many acts are there, until one breaks a promise: from then on all stay. */
 const KEPT_HISTORIES = 5;
+/** Longer than a lease and an election: the history of such an act stays, too, since its troubles must explain it. */
+const LONG_GAP_MS = 10_000;
 /** No process of ours may ever need more. Bytes. */
 const MEMORY_MAX = 400e6;
 
@@ -57,6 +59,8 @@ class LongRun {
   #loads = 0;
   #acts = 0;
   #worstGapMs = 0;
+  /** Acts whose histories stay. */
+  readonly #kept = new Set<number>();
   #memory = 0;
 
   constructor(cluster: SluiceCluster, ground: Ground, order: LongRunOrder) {
@@ -154,17 +158,19 @@ class LongRun {
     const used = Math.max(...residentBytes([...this.#cluster.gateways.pids, ...this.#cluster.agentPids]));
     if (used > MEMORY_MAX) broken.push(`a process needs ${megabytes(used)}`);
     this.#memory = Math.max(this.#memory, used);
-    const gapMs = longestGap(outside, since).ms;
-    this.#worstGapMs = Math.max(this.#worstGapMs, gapMs);
+    const gap = longestGap(outside, since);
+    this.#worstGapMs = Math.max(this.#worstGapMs, gap.ms);
     this.#against.push(...broken);
     console.log(
       `[${seconds(monotonic() - this.#begin)}] act ${this.#acts}: ${act.map((trouble) => told(trouble, field)).join(', ')}; ` +
-        `without a write ${seconds(gapMs)}; whole after ${wholeMs === null ? 'never' : seconds(wholeMs)}; ` +
+        `without a write ${seconds(gap.ms)} from ${seconds(gap.from - since)}; whole after ${wholeMs === null ? 'never' : seconds(wholeMs)}; ` +
         `acknowledged ${this.#judge.acknowledged}; failed ${failed(outside)}; ${megabytes(used)}`,
     );
     for (const line of broken) console.log(`  BROKEN: ${line}`);
     writeFileSync(historyFile(folder, this.#acts), writeHistory([...outside, ...inside]));
-    if (this.#against.length === 0) rmSync(historyFile(folder, this.#acts - KEPT_HISTORIES), { force: true });
+    if (gap.ms > LONG_GAP_MS) this.#kept.add(this.#acts);
+    const old = this.#acts - KEPT_HISTORIES;
+    if (this.#against.length === 0 && !this.#kept.has(old)) rmSync(historyFile(folder, old), { force: true });
   }
 }
 
