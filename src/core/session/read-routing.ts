@@ -458,6 +458,15 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     return (this.state === State.RUNNING || this.state === State.ASKING_AGAIN) && isAtRest;
   }
 
+  /** An answer for the client. True: it needn't be told yet; else what was held back goes first. */
+  holdsBack(bytes: Uint8Array, start: number, end: number): boolean {
+    const { unit } = this;
+    if (unit.isAnswered) return false;
+    if (this.state === State.RUNNING && unit.holdsBack(bytes, start, end)) return true;
+    unit.answer(this.client);
+    return false;
+  }
+
   /** Nothing of the running unit has been answered, and all of it has been sent. */
   get canRepeat(): boolean {
     return this.state === State.RUNNING && this.unit.isRepeatable;

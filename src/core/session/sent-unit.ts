@@ -1,6 +1,7 @@
 /** What a client has sent as one (routed-unit.ts), kept as long as somebody else may have to be asked. */
 import { copyBytes, latin1 } from '../../wire/bytes.js';
 import * as Frontend from '../../wire/frontend.js';
+import { AnswerPrelude } from './answer-prelude.js';
 import { eachPreparedName } from './routed-unit.js';
 import { giveBack, takeBuffer } from './unit-copies.js';
 
@@ -17,6 +18,7 @@ export class SentUnit {
   isOpen = false;
   private bytes: Uint8Array | null = null;
   private length = 0;
+  private readonly prelude = new AnswerPrelude();
 
   /** It is sent: `bytes[position, position + length)`, with a first message of this type. */
   begin(type: number, bytes: Uint8Array, position: number, length: number): void {
@@ -35,6 +37,17 @@ export class SentUnit {
     return true;
   }
 
+  /** A piece of its answer is for the client. True: it needn't be told yet. */
+  holdsBack(bytes: Uint8Array, start: number, end: number): boolean {
+    return this.isRepeatable && this.prelude.holds(bytes, start, end);
+  }
+
+  /** Its client is told of its answer from now on, and gets what was held back of it. */
+  answer(client: Parameters<AnswerPrelude['letGo']>[0]): void {
+    this.isAnswered = true;
+    this.prelude.letGo(client);
+  }
+
   get isKept(): boolean {
     return this.bytes !== null;
   }
@@ -49,6 +62,7 @@ export class SentUnit {
     const bytes = this.bytes as Uint8Array;
     const { statements } = client;
     this.bytes = null;
+    this.prelude.drop();
     eachPreparedName(bytes, this.length, (start, end) => statements?.forgetName(latin1(bytes, start, end)));
     client.repeat(bytes, this.length);
     giveBack(bytes);
@@ -58,6 +72,7 @@ export class SentUnit {
   takeBackFor(client: { takeBack(bytes: Uint8Array, length: number): void }): void {
     const bytes = this.bytes as Uint8Array;
     this.bytes = null;
+    this.prelude.drop();
     client.takeBack(bytes, this.length);
     giveBack(bytes);
   }
@@ -65,5 +80,6 @@ export class SentUnit {
   drop(): void {
     if (this.bytes !== null) giveBack(this.bytes);
     this.bytes = null;
+    this.prelude.drop();
   }
 }

@@ -292,7 +292,7 @@ export class Session extends RoutedSession<Session> implements StatementClient, 
   }
 
   fromServer(bytes: Uint8Array, start: number, end: number): boolean {
-    if (this.routing !== null) this.routing.unit.isAnswered = true;
+    if (this.routing?.holdsBack(bytes, start, end) === true) return false;
     return this.context.io.send(this.connection, bytes, start, end);
   }
 
