@@ -125,7 +125,7 @@ static napi_value js_wait(napi_env env, napi_callback_info info) {
   check_stalled_finishers(r);
   accepting_retry(r, false);
   r->driver->turn(r, r->now + (timeout < 0 ? 0 : timeout));
-  *r->clock = (double)r->now;
+  *r->clock = clock_exact_ms();
   return int_result(env, (int32_t)r->event_count);
 }
 
@@ -413,7 +413,7 @@ static int open_reactor(struct instance *instance, size_t arena_bytes, uint32_t 
   r->events = r->commands + 3 * COMMAND_CAPACITY;
   r->pending = (int32_t *)(instance->control + pending_at);
   r->now = clock_ms();
-  *r->clock = (double)r->now;
+  *r->clock = clock_exact_ms();
   int error = arena_open(r, arena_bytes);
   if (error == 0) error = connections_open(r, capacity);
   instance->memory_bytes = (size_t)r->buffer_count << BUFFER_SHIFT;

@@ -270,6 +270,8 @@ void check_stalled_finishers(struct reactor *r);
 
 /* sockets.c */
 int64_t clock_ms(void);
+/* The same with its fraction: what takes less than a millisecond is measured, too. */
+double clock_exact_ms(void);
 int address_parse(const char *host, int port, union address *out);
 socklen_t address_length(const union address *a);
 void address_format(const union address *a, char *out, size_t size);

@@ -19,6 +19,12 @@ int64_t clock_ms(void) {
   return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+double clock_exact_ms(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec * 1000 + (double)t.tv_nsec / 1000000;
+}
+
 /* `port` below 0: `host` is the path of a unix socket. */
 int address_parse(const char *host, int port, union address *out) {
   memset(out, 0, sizeof *out);

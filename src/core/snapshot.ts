@@ -129,6 +129,8 @@ export interface ShapeSnapshot {
   readonly onStandby: number;
   /** How often a standby could not carry it out, and the primary did. */
   readonly rerouted: number;
+  /** That standbys have answered, by their command tags. */
+  readonly rows: number;
   /** How long they took on standbys, together. */
   readonly standbyMs: number;
   /** The same as counts by duration (`latency-histogram.ts`); null: there were few. */

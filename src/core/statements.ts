@@ -17,7 +17,7 @@ export interface KnownShape {
   readonly reason: string;
   /** False: what it names may be another thing by now. */
   readonly isValid: boolean;
-  readonly statistics: { onPrimary: number; rerouted: number; ranOnStandby(ms: number): void };
+  readonly statistics: { onPrimary: number; rerouted: number; rows: number; ranOnStandby(ms: number): void };
   /** A standby has refused it, with this SQLSTATE. */
   refused(code: string): void;
 }

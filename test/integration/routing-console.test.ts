@@ -120,10 +120,29 @@ describe('what the console tells of routing', () => {
       [DATABASE, 'standby', 'read', 'it only reads', '0'],
     );
     assert.ok(Number(shape?.avg_time) > 0);
+    assert.equal(shape?.rows, '0');
+    assert.equal(shape?.p99_time, null);
     assert.ok(!JSON.stringify(await show('SHAPES')).includes('secret'));
     await until('the writes', async () => {
       await client.query("INSERT INTO plain VALUES (3, 'z')");
       return Number((await shapeOf('INSERT INTO plain VALUES (?, ?)'))?.on_primary) > 0;
     });
+  });
+
+  test('SHOW SHAPES knows the rows that standbys answered, and how long they took', async () => {
+    const shapeOf = async () =>
+      (await show('SHAPES')).find(({ text }) => text === 'SELECT generate_series(?, ?)');
+    await until('percentiles', async () => {
+      await client.query('SELECT generate_series(1, 3)');
+      return (await shapeOf())?.p99_time != null;
+    });
+    const shape = await shapeOf();
+    assert.equal(Number(shape?.rows), 3 * Number(shape?.on_standby));
+    const times = [shape?.p50_time, shape?.p95_time, shape?.p99_time].map(Number);
+    assert.ok(times[0]! > 0);
+    assert.deepEqual(
+      times,
+      times.toSorted((a, b) => a - b),
+    );
   });
 });

@@ -12,6 +12,8 @@ export class ShapeStatistics {
   onStandby = 0;
   /** How often it was run again on the primary. */
   rerouted = 0;
+  /** That standbys have answered. */
+  rows = 0;
   /** On standbys, together. */
   standbyMs = 0;
   /** Null until there have been some. */

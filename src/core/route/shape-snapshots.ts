@@ -26,12 +26,13 @@ function callsOf({ statistics: { onPrimary, onStandby } }: ShapeRoute): number {
 
 function snapshotOf(database: string, route: ShapeRoute): ShapeSnapshot {
   const { statistics, kind, mayRunOnStandby, reason, path, text } = route;
-  const { onPrimary, onStandby, rerouted, standbyMs, latency } = statistics;
+  const { onPrimary, onStandby, rerouted, rows, standbyMs, latency } = statistics;
   return {
     database,
     onPrimary,
     onStandby,
     rerouted,
+    rows,
     standbyMs,
     latency: latency?.counts.slice() ?? null,
     kind,

@@ -20,6 +20,7 @@ const DO = buildCommandComplete('DO');
 const FIRST_A = 'A'.charCodeAt(0);
 const FIRST_C = 'C'.charCodeAt(0);
 const FIRST_D = 'D'.charCodeAt(0);
+const DIGIT_ZERO = '0'.charCodeAt(0);
 
 /**
  * What the whole CommandComplete at `position` may tell of definitions. `altered`: prepared statements may have other columns.
@@ -59,4 +60,18 @@ export function mayBeTelling(total: number): boolean {
 export function tellingTag(bytes: Uint8Array, position: number, total: number): TellingTag | null {
   for (const { tag, message } of MESSAGES) if (isTag(message, bytes, position, total)) return tag;
   return null;
+}
+
+/** How many rows the whole CommandComplete at `position` tells of: the number behind its tag, or 0. */
+export function rowsOfTag(bytes: Uint8Array, position: number, total: number): number {
+  let rows = 0;
+  let unit = 1;
+  // Backwards from the zero byte, since the number stands last.
+  for (let at = position + total - 2; at > position + HEADER_BYTES; at -= 1) {
+    const digit = bytes[at]! - DIGIT_ZERO;
+    if (digit < 0 || digit > 9) return rows;
+    rows += digit * unit;
+    unit *= 10;
+  }
+  return rows;
 }

@@ -11,12 +11,7 @@ import { RESET_FAILED } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
 import type { ReportSubject } from '../io.js';
 import { recordProbeFailure } from '../journal.js';
-import {
-  ERROR_BYTES_READ_MAX,
-  OWN_ANSWER_BYTES_MAX,
-  OWN_ROW_BYTES_MAX,
-  STATE_ROW_BYTES_MAX,
-} from '../limits.js';
+import { ERROR_BYTES_READ_MAX, OWN_ROW_BYTES_MAX, STATE_ROW_BYTES_MAX } from '../limits.js';
 import type { ClientEnd } from '../link.js';
 import { channelOf } from '../listening/notification.js';
 import type { ParameterSet } from '../parameters.js';
@@ -24,6 +19,7 @@ import { type FoundState, TOO_LARGE } from '../session-state.js';
 import {
   definitionChange,
   mayBeTelling,
+  rowsOfTag,
   TAG_MESSAGE_BYTES_MAX,
   type TellingTag,
   tellingTag,
@@ -33,7 +29,7 @@ import { HeldAnswers } from './held-answers.js';
 import { HeldBatch } from './held-batch.js';
 import { isCommittedLocally, NOT_REPLICATED } from './local-commit.js';
 import { LossFacts } from './loss-facts.js';
-import type { OwnQuestion } from './own-question.js';
+import { type OwnQuestion, takeRow } from './own-question.js';
 import { releasePolicy } from './release.js';
 import * as Request from './request-queue.js';
 import {
@@ -80,6 +76,8 @@ export abstract class ServerAnswers extends HeldAnswers {
   /** It holds something of its client's that no other server connection can be given. */
   isPinned = false;
   link: ClientEnd | null = null;
+  /** Where the rows are counted that it answers its client with; null: nowhere. */
+  rowCount: { rows: number } | null = null;
   /** Whether the link ends with each transaction (pool_mode transaction and statement). */
   linkEndsWhenIdle = false;
   /** A client has left something on it that only the reset query removes. */
@@ -230,7 +228,7 @@ export abstract class ServerAnswers extends HeldAnswers {
   /** A row for the gateway itself. */
   private ownRow(total: number, bytes: Uint8Array, position: number, end: number): Verdict {
     const detail = this.exchange.firstDetail;
-    if (detail?.what === 'question') return this.questionRow(detail, total, bytes, position, end);
+    if (detail?.what === 'question') return takeRow(detail, total, bytes, position, end);
     if (detail?.what === 'own' && this.link === null && total <= OWN_ROW_BYTES_MAX) {
       if (end - position < total) return WHOLE;
       detail.row = latin1(bytes, position + HEADER_BYTES, position + total);
@@ -242,19 +240,6 @@ export abstract class ServerAnswers extends HeldAnswers {
     }
     if (end - position < total) return WHOLE;
     detail.found = readProbeRow(bytes, position + HEADER_BYTES, position + total);
-    return SWALLOW;
-  }
-
-  private questionRow(
-    question: OwnQuestion,
-    total: number,
-    bytes: Uint8Array,
-    position: number,
-    end: number,
-  ): Verdict {
-    if (total > OWN_ANSWER_BYTES_MAX) question.error ??= protocolFailure('too long a row');
-    else if (end - position < total) return WHOLE;
-    else question.row(bytes, position + HEADER_BYTES, position + total);
     return SWALLOW;
   }
 
@@ -307,6 +292,9 @@ export abstract class ServerAnswers extends HeldAnswers {
       const change = definitionChange(bytes, position, total);
       if (change !== null) this.statements.definitionsChanged(change);
       if (mayBeTelling(total)) this.commandTold(tellingTag(bytes, position, total));
+      if (this.rowCount !== null && this.ours() === FORWARD) {
+        this.rowCount.rows += rowsOfTag(bytes, position, total);
+      }
     }
     this.exchange.commandCompleted();
     return this.answers(Request.EXECUTE, Backend.CommandComplete);

@@ -362,6 +362,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     this.isPinned = false;
     this.unprepared.clear();
     this.link = null;
+    this.rowCount = null;
     this.untouched = false;
     if (this.isBlocked) this.letAnswersGo();
     else this.resumeReading();

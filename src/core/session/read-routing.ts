@@ -197,10 +197,12 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
       }
       if (!this.servers.acquire(this.client)) return BLOCK;
     }
+    const server = this.client.link as ServerConnection;
     if (this.early !== null) {
       this.seesAtLeast = node.replayed;
-      (this.client.link as ServerConnection).holdAnswers();
+      server.holdAnswers();
     }
+    server.rowCount = this.shape?.statistics ?? null;
     this.state = State.RUNNING;
     this.inTransaction = false;
     this.isBehind = this.judgement.mayLag;
