@@ -224,7 +224,34 @@ describe('reads that must see all that was committed before', () => {
     assert.equal(reads.isHopeless, true);
     cluster.standbys[one]!.node.reason = null;
     assert.equal(reads.isHopeless, false);
-    cluster.standbys[one]!.node.replayed = 499;
+  });
+
+  test('reads that have waited at the same time wait in vain but once', () => {
+    for (let i = 0; i < 5; i++) {
+      read();
+      turn();
+      answer(cluster.primary, 500 + i);
+      now += 1;
+      turn();
+    }
+    now += WAIT_MS;
+    turn();
+    assert.equal(cluster.counters.standbyWaitTimeouts, 5);
+    assert.equal(reads.isHopeless, false);
+  });
+
+  test('a standby that has got as far, and falls behind again, is waited for', () => {
+    const waitInVain = (position: number): void => {
+      read();
+      turn();
+      answer(cluster.primary, position);
+      now += WAIT_MS;
+      turn();
+    };
+    for (const position of [500, 501, 502]) waitInVain(position);
+    cluster.standbys[one]!.node.replayed = 502;
+    waitInVain(600);
+    assert.equal(cluster.counters.standbyWaitTimeouts, 4);
     assert.equal(reads.isHopeless, false);
   });
 

@@ -54,7 +54,7 @@ export interface RouteCounters {
 }
 
 const NEVER = Number.POSITIVE_INFINITY;
-/** After so many waits in vain, nobody waits any more until a standby has got as far as the last one wanted. */
+/** After so many waits in vain, one behind the other, nobody waits until a standby has got as far as the last one wanted. */
 const VAIN_WAITS_MAX = 3;
 
 export class StrongReads {
@@ -76,6 +76,8 @@ export class StrongReads {
   private asking: PositionSource | null = null;
   private askedAt = 0;
   private vainWaits = 0;
+  /** When the last of them ended, in ms. Reads that waited then, too, have met the same trouble, and don't count. */
+  private vainAt = 0;
   /** What nobody has reached in time. */
   private missedPosition = 0;
 
@@ -99,15 +101,7 @@ export class StrongReads {
 
   /** A read that comes now goes to the primary: no standby can serve it, and to wait for one has not helped lately. */
   get isHopeless(): boolean {
-    if (this.vainWaits < VAIN_WAITS_MAX) return false;
-    const { watches } = this.cluster;
-    for (let i = 0; i < watches.length; i++) {
-      const { node } = watches[i]!;
-      if (!node.mayServe || node.replayed < this.missedPosition) continue;
-      this.vainWaits = 0;
-      return false;
-    }
-    return true;
+    return this.vainWaits >= VAIN_WAITS_MAX && this.replayedMost < this.missedPosition;
   }
 
   /** Where a read that comes now may be sent at once, its answer held; null: it must wait to be sent. */
@@ -187,7 +181,7 @@ export class StrongReads {
       } else {
         const isLate = now >= first.waitsSince + standbyWaitMs;
         if (!isLate && !this.isHopeless) return;
-        if (isLate) this.waitedInVain(first.neededPosition);
+        if (isLate) this.waitedInVain(first, now);
         this.cluster.counters.readsOnPrimary += 1;
       }
       this.waiting.remove(first);
@@ -195,10 +189,14 @@ export class StrongReads {
     }
   }
 
-  private waitedInVain(position: number): void {
-    this.vainWaits += 1;
-    this.missedPosition = position;
+  private waitedInVain({ waitsSince, neededPosition }: Reader, now: number): void {
     this.cluster.counters.standbyWaitTimeouts += 1;
+    // Somebody has got as far since.
+    if (this.replayedMost >= this.missedPosition) this.vainWaits = 0;
+    this.missedPosition = neededPosition;
+    if (this.vainWaits > 0 && waitsSince < this.vainAt) return;
+    this.vainWaits += 1;
+    this.vainAt = now;
   }
 
   private askStandbys(): void {
