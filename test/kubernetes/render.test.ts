@@ -138,11 +138,15 @@ describe('render', () => {
 
   test('who finds nodes by the labels of pods may look at pods, and nobody else', async () => {
     const from = '{ "*": { nodes_from: { kubernetes: { selector: "cnpg.io/cluster=main" } } } }';
-    for (const [form, name] of [
-      ['gateway', 'sluice-gateway'],
-      ['two-tier', 'sluice-gateway-route'],
+    const short = '{ "*": { nodes_from: "kubernetes:cnpg.io/cluster=main" } }';
+    const url = '{ app: "postgres:///app?nodes_from=kubernetes:cnpg.io%2Fcluster%3Dmain" }';
+    for (const [form, name, databases] of [
+      ['gateway', 'sluice-gateway', from],
+      ['gateway', 'sluice-gateway', short],
+      ['gateway', 'sluice-gateway', url],
+      ['two-tier', 'sluice-gateway-route', from],
     ] as const) {
-      const objects = await render(`form: ${form}\ndatabases: ${from}`);
+      const objects = await render(`form: ${form}\ndatabases: ${databases}`);
       const bindings = objects.filter(({ kind }) => kind === 'RoleBinding');
       assert.deepEqual(
         bindings.map(({ subjects }) => (subjects as Fields[]).map((subject) => subject.name)),

@@ -6,6 +6,7 @@ import { parseDocument, stringify } from 'yaml';
 import { checkTree } from '../../config/check.js';
 import type { ManifestValues } from '../../config/manifest-values.js';
 import { OriginMap } from '../../config/origin-map.js';
+import { databases as databaseSchema } from '../../config/schema/database.js';
 import { atEach, type Fields, type KubernetesObject, objectNamed } from './kubernetes-object.js';
 import { buildManifests } from './kustomization.js';
 import { setImage, setNamespace } from './transformers.js';
@@ -85,9 +86,10 @@ function frontOf({ autoscaling, certificates }: ManifestValues): string[] {
 
 /** The right to look at pods, where nodes are found by their labels. */
 function discoveryOf({ databases = {} }: ManifestValues): string[] {
-  const looksAtPods = Object.values(databases).some((database) =>
-    /"nodes_from":(\{"kubernetes"|"kubernetes:)|[?& ]nodes_from=kubernetes:/.test(JSON.stringify(database)),
-  );
+  const read = databaseSchema.safeParse(databases);
+  const looksAtPods =
+    read.success &&
+    Object.values(read.data).some((database) => database.nodes_from?.kubernetes !== undefined);
   return looksAtPods ? [component('discovery')] : [];
 }
 

@@ -4,8 +4,12 @@ import { SqlState } from '../../wire/sqlstate.js';
 import type { ServerLoss } from '../link.js';
 import { pinAdvice, pinReasons } from '../pin-words.js';
 
-/** With these a server says that it ends, or that somebody ends the session: admin_shutdown, crash_shutdown, cannot_connect_now. */
-export const ENDS_OF_SERVERS: ReadonlySet<string> = new Set(['57P01', '57P02', '57P03']);
+/** With these a server says that it ends, or that somebody ends the session. */
+export const ENDS_OF_SERVERS: ReadonlySet<string> = new Set([
+  SqlState.admin_shutdown,
+  SqlState.crash_shutdown,
+  SqlState.cannot_connect_now,
+]);
 
 /** A transaction block is lost, of which nothing has been committed. */
 export function blockLost(reason: string): ErrorFields {
