@@ -2,7 +2,6 @@
  * Whether a primary gets anything to its disk. Where clients write that shows by itself; where they don't, a tiny write of
  * our own does it, which waits for no standby.
  */
-import { closeOwn } from './own-connection.js';
 import type { Server } from './server.js';
 
 const CHECK_MS = 1_000;
@@ -47,12 +46,9 @@ export class Canary {
   async #write(): Promise<void> {
     this.#isUnderWay = true;
     try {
-      const client = await this.#server.connect({ patienceMs: 2 * this.#server.settings.canaryMs });
-      try {
-        await client.query(`SELECT pg_logical_emit_message(true, 'sluice', 'canary')`);
-      } finally {
-        closeOwn(client);
-      }
+      const options = { patienceMs: 2 * this.#server.settings.canaryMs };
+      const sql = `SELECT pg_logical_emit_message(true, 'sluice', 'canary')`;
+      await this.#server.withConnection(options, (client) => client.query(sql));
       this.#progressAt = performance.now();
     } catch (error) {
       // A server that says why it can't has not fallen silent.

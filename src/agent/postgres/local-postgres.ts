@@ -7,7 +7,6 @@ import { type FolderLock, lockFolder } from '../folder-lock.js';
 import { untilDrained } from './client-doors.js';
 import { adviceOf, isProgress, problemOf } from './command-problem.js';
 import { replaceData } from './data-replacement.js';
-import { closeOwn } from './own-connection.js';
 import type {
   PostgresEffect,
   PostgresFacts,
@@ -317,12 +316,8 @@ class LocalPostgres implements PostgresSide {
 
   /** On a connection of its own: the kept one is looked at the standbys with. */
   async #checkpoint(): Promise<Answer> {
-    const client = await this.#server.connect({ patienceMs: CHECKPOINT_MS });
-    try {
-      await client.query('CHECKPOINT');
-    } finally {
-      closeOwn(client);
-    }
+    const options = { patienceMs: CHECKPOINT_MS };
+    await this.#server.withConnection(options, (client) => client.query('CHECKPOINT'));
     return { kind: 'checkpointed' };
   }
 

@@ -3,7 +3,6 @@
  * CREATE ROLE or ALTER ROLE. docs/kubernetes.md has them, too, for databases without an agent.
  */
 import pg from 'pg';
-import { closeOwn } from './own-connection.js';
 import type { PostgresSettings } from './postgres-side.js';
 import { ensurePassword } from './role-password.js';
 import type { Server } from './server.js';
@@ -23,17 +22,14 @@ export async function ensureLookUp(server: Server, { user, password, databases }
 }
 
 async function ensureFunction(server: Server, database: string, user: string): Promise<void> {
-  const client = await server.connect({ database });
-  try {
+  await server.withConnection({ database }, async (client) => {
     await client.query('BEGIN');
     await requireOwnSchema(client, database);
     if (!(await isMade(client, user))) {
       for (const statement of statements(pg.escapeIdentifier(user))) await client.query(statement);
     }
     await client.query('COMMIT');
-  } finally {
-    closeOwn(client);
-  }
+  });
 }
 
 /** Whoever owns the schema could put another function into its place, and let in whom he likes. */

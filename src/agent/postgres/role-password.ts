@@ -10,7 +10,6 @@ import {
   saslPrep,
   verifySaltedPassword,
 } from '../../wire/scram.js';
-import { closeOwn } from './own-connection.js';
 import type { Server } from './server.js';
 
 const derive = promisify(pbkdf2);
@@ -42,14 +41,9 @@ export async function setPassword(server: Server, role: string, password: string
   await change(server, `ALTER ROLE ${pg.escapeIdentifier(role)}${await passwordClause(password)}`);
 }
 
-/** On a connection of its own: it may wait for a lock, and nobody is to wait behind it. */
+/** It may wait for a lock. */
 async function change(server: Server, statement: string): Promise<void> {
-  const client = await server.connect();
-  try {
-    await client.query(statement);
-  } finally {
-    closeOwn(client);
-  }
+  await server.withConnection({}, (client) => client.query(statement));
 }
 
 /** Makes the role where it isn't there, by a statement that the password is added to, and sets the password where it differs. */

@@ -304,6 +304,16 @@ export class Server {
     return connectOwn({ host: this.#socketFolder, port, login: superuser, ...options });
   }
 
+  /** The same for `work`, and ended behind it: what may wait for long, and nobody is to wait behind it. */
+  async withConnection<T>(options: Options, work: (client: pg.Client) => Promise<T>): Promise<T> {
+    const client = await this.connect(options);
+    try {
+      return await work(client);
+    } finally {
+      closeOwn(client);
+    }
+  }
+
   /** A short statement on the one connection that is kept, behind those that were asked for before. A failure ends all of them. */
   query<T extends pg.QueryResultRow>(sql: string, values: readonly unknown[] = []): Promise<T[]> {
     return this.#kept.query<T>(sql, values);

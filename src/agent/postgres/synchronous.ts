@@ -16,7 +16,6 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Lsn } from '../../cluster/position.js';
-import { closeOwn } from './own-connection.js';
 import { lsnSql } from './position.js';
 import type { Server } from './server.js';
 import { anyOf, NOBODY } from './server-files.js';
@@ -92,8 +91,7 @@ async function untilCommits(server: Server, wanted: 'wait' | 'pass'): Promise<vo
 
 /** A commit of our own; one that waits is called off, which leaves it committed here. */
 async function tryCommit(server: Server): Promise<'wait' | 'pass'> {
-  const client = await server.connect({ isSynchronous: true });
-  try {
+  return server.withConnection({ isSynchronous: true }, async (client) => {
     const { rows } = await client.query('SELECT pg_backend_pid() AS pid');
     let isDone = false;
     const commit = client.query(`SELECT pg_logical_emit_message(true, 'sluice', '')`).then(
@@ -116,7 +114,5 @@ async function tryCommit(server: Server): Promise<'wait' | 'pass'> {
       }
       await pause(POLL_MS);
     }
-  } finally {
-    closeOwn(client);
-  }
+  });
 }
