@@ -19,6 +19,7 @@ const PRELUDE: ReadonlySet<number> = new Set([
   Backend.ParameterDescription,
   Backend.RowDescription,
   Backend.NoData,
+  Backend.CopyOutResponse,
 ]);
 
 export class AnswerPrelude {
