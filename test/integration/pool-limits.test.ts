@@ -124,7 +124,7 @@ onEveryDriver('limits of pools', { setup: SETUP, drivers: oneDriver('uring') }, 
   });
 
   test('query_timeout ends the client and cancels its query', async () => {
-    await withGateway(gateway({ query_timeout: '200ms', default_pool_size: 1 }), async (at) => {
+    await withGateway(gateway({ query_timeout: '500ms', default_pool_size: 1 }), async (at) => {
       const sql = 'SELECT pg_sleep(60), 8';
       const [slow, other] = [await RawClient.login(at), await RawClient.login(at)];
       slow.send(send.query(sql));
