@@ -5,6 +5,7 @@ import { SUPERUSER } from '../agent/data-directory.js';
 import { LOOPBACK } from '../agent/ports.js';
 import { loadConfig } from '../config/load.js';
 import { startGateway } from '../control/gateway-process.js';
+import { LogFile } from '../control/log-file.js';
 import type { ReportSubject } from '../core/io.js';
 import type { GatewayOrder, UpGateway } from './up-session.js';
 
@@ -24,7 +25,7 @@ export async function startUpGateway(order: GatewayOrder): Promise<UpGateway> {
       ...clusterOf(order),
     },
   });
-  const file = pino.destination({ dest: join(order.folder, 'gateway.log'), sync: true });
+  const file = new LogFile(join(order.folder, 'gateway.log'));
   const logger = pino(
     { base: null, timestamp: pino.stdTimeFunctions.isoTime },
     pino.multistream([
@@ -39,11 +40,11 @@ export async function startUpGateway(order: GatewayOrder): Promise<UpGateway> {
       driverReason: gateway.driverReason,
       stop: async () => {
         await gateway.stop();
-        file.end();
+        file.close();
       },
     };
   } catch (error) {
-    file.end();
+    file.close();
     throw error;
   }
 }

@@ -56,8 +56,9 @@ interface PinoLine {
   readonly time?: unknown;
 }
 
-/** A log that writes to the terminal (unless quiet) and, once it is configured, to a file and the system's log. */
+/** The process's log: writes to the terminal (unless quiet) and, once it is configured, to a file and the system's log. */
 export async function openLog(options: LogOptions): Promise<ProcessLog> {
+  outliveTerminals();
   const settings = { level: options.level, base: null, redact: SECRET_FACTS };
   if (options.format === 'pgbouncer') {
     const places = new LogPlaces(options.quiet ? null : writePgbouncerLine, true, options.level);
@@ -86,15 +87,18 @@ const writePgbouncerLine: TerminalWriter = (_, record) => {
 };
 
 async function prettyTerminal(colours: boolean): Promise<TerminalWriter> {
-  const { build } = await import('pino-pretty');
-  // In this thread: a worker would lose the last lines when the process ends.
-  const stream = build({
-    colorize: colours,
-    translateTime: 'SYS:HH:MM:ss.l',
-    singleLine: true,
-    sync: true,
-  });
-  return (line) => stream.write(line);
+  const { prettyFactory } = await import('pino-pretty');
+  const pretty = prettyFactory({ colorize: colours, translateTime: 'SYS:HH:MM:ss.l', singleLine: true });
+  return (line) => {
+    process.stdout.write(pretty(line));
+  };
+}
+
+/** What can't be written is lost: a full disk must not end who serves, and there is no other place to say so. */
+function outliveTerminals(): void {
+  // In place of what holds for commands that print once, and fail if they can't.
+  for (const stream of [process.stdout, process.stderr])
+    stream.removeAllListeners('error').on('error', () => {});
 }
 
 /** pino puts the level first, as a number: machines get its name. */
