@@ -7,8 +7,12 @@ import type { PostgresServer } from '../harness/postgres-server.js';
 import { GATEWAY_SETTINGS, gatewayTarget, type Target } from './targets.js';
 
 const STANDBYS = 2;
-/** With feedback what standbys read keeps VACUUM from marking pages as visible to all, and plans differ from direct ones. */
-const STANDBY_SETTINGS = { hot_standby_feedback: 'off' };
+const STANDBY_SETTINGS = {
+  /** With feedback what standbys read keeps VACUUM from marking pages as visible to all, and plans differ from direct ones. */
+  hot_standby_feedback: 'off',
+  /** The primary is restarted for the next standby: who came back after the usual 5 s found the WAL of that time removed. */
+  wal_retrieve_retry_interval: '100ms',
+};
 /** Of transactions on one standby in a whole run: what the gateway itself asks there is less. */
 const LEAST_TRANSACTIONS = 100;
 
