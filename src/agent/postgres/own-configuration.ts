@@ -32,7 +32,8 @@ export async function restoreOwnConfiguration(paths: NodePaths, user: ServerUser
   }
 }
 
-/** When the data are whole again. */
+/** When the data are whole again; until then it stays, whoever asks: it is all that is left of it. */
 export async function forgetOwnConfiguration(paths: NodePaths): Promise<void> {
+  if ((await readMark(paths)) !== null) return;
   await rm(paths.ownConfiguration, { recursive: true, force: true });
 }
