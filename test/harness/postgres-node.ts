@@ -23,7 +23,13 @@ import { postgresProgram } from './postgres-binaries.js';
 import { freePort, scratchFolder } from './scratch.js';
 import { until } from './until.js';
 
-const FAST = { shared_buffers: '16MB', autovacuum: 'off', wal_keep_size: '64MB', max_connections: '30' };
+/** Settings of PostgreSQL for nodes that live for a test. */
+export const FAST = {
+  shared_buffers: '16MB',
+  autovacuum: 'off',
+  wal_keep_size: '64MB',
+  max_connections: '30',
+};
 
 type WithoutId<T> = T extends { readonly id: number } ? Omit<T, 'id'> : never;
 type Asked = WithoutId<PostgresEffect>;

@@ -23,7 +23,7 @@ import { nodePaths, stateFolder } from '../../../src/agent/postgres/state-folder
 import { handOver } from '../../../src/agent/server-user.js';
 import { commonWith, type Position } from '../../../src/cluster/position.js';
 import type { Contact, Epoch } from '../../../src/cluster/records.js';
-import { NodeWorld, TestNode } from '../../harness/postgres-node.js';
+import { FAST, NodeWorld, TestNode } from '../../harness/postgres-node.js';
 import { until } from '../../harness/until.js';
 
 const LIFE = fileURLToPath(new URL('./life.js', import.meta.url));
@@ -59,7 +59,9 @@ export class CrashGround {
   /** The node has been the primary before, and has WAL that nobody follows. */
   static async open(): Promise<CrashGround> {
     const world = new NodeWorld();
-    const primary = await TestNode.open('p', world);
+    // Each life is one of a standby of the beginning, however many there have been.
+    const parameters = { ...FAST, wal_keep_size: '8GB' };
+    const primary = await TestNode.open('p', world, { parameters });
     const node = await TestNode.open('n', world);
     const ground = new CrashGround(primary, node, world);
     await node.lead(1);
