@@ -1,7 +1,7 @@
 /** Whole gateways in front of model servers that replicate and fail over, over seeds; and the proof that this finds defects. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { DEFECTS } from '../simulator/routed/defects.js';
+import { DEFECTS, together } from '../simulator/routed/defects.js';
 import { runSeed } from '../simulator/routed/world.js';
 
 const FRESH_SEEDS = 12;
@@ -28,6 +28,16 @@ describe('simulated databases of nodes', () => {
     assert.ok(total.elections > 0, 'nobody was elected');
     assert.ok(total.acknowledged > FRESH_SEEDS, 'hardly anything was written');
     assert.ok(total.reads > FRESH_SEEDS, 'hardly anything was read');
+  });
+
+  test('reads share pipelines in it', () => {
+    let company = 0;
+    for (let seed = base; seed < base + FRESH_SEEDS; seed++) {
+      const { counts, violation } = runSeed(seed, { change: together });
+      assert.equal(violation, null, `seed ${seed}`);
+      company += counts.readsPipelined - counts.pipelines;
+    }
+    assert.ok(company > FRESH_SEEDS, `${company} reads had company`);
   });
 
   test('the same seed gives the same run', () => {

@@ -8,6 +8,7 @@ import { EpochBelief } from '../../src/core/route/epoch.js';
 import { StrongReads } from '../../src/core/route/strong-reads.js';
 import { HeldAnswers } from '../../src/core/server/held-answers.js';
 import { LossFacts } from '../../src/core/server/loss-facts.js';
+import { ReadPipeline } from '../../src/core/session/read-pipeline.js';
 import { ReadRouting } from '../../src/core/session/read-routing.js';
 import { Session } from '../../src/core/session/session.js';
 import type { Consistency, GatewaySettings } from '../../src/core/settings.js';
@@ -49,6 +50,13 @@ const hinted: Change = (plan) => {
 };
 
 const hasty: Change = (plan) => ({ ...busy('strong')(plan), isHasty: true });
+
+/** Many read at the same moments, and share what they are sent over. */
+export const together: Change = (plan) => {
+  const { clients, ...rest } = busy('strong')(plan);
+  const many = { count: 16, thinkMsMax: 0, writes: 0.1, departures: 0.3 };
+  return { ...rest, isHasty: false, areQuick: true, clients: { ...clients, ...many } };
+};
 
 const LEASE_MS = 2000;
 
@@ -104,6 +112,32 @@ export const DEFECTS: Readonly<Record<string, RoutedDefect>> = {
       }
     },
     hasty,
+  ),
+  'an answer in a pipeline is taken for that of the next read': inMethod(
+    ReadPipeline.prototype,
+    'fromServer',
+    (pipeline, [bytes, start, end]) => {
+      const read = pipeline['reads'][pipeline['first'] + 1] ?? pipeline.head;
+      return read?.answer(bytes as Uint8Array, start as number, end as number) === true;
+    },
+    together,
+  ),
+  'a read that leaves its pipeline is answered all the same': inMethod(
+    ReadPipeline.prototype,
+    'disperse',
+    (pipeline) => {
+      for (const read of pipeline['reads'].slice(pipeline['first'] + 1)) read?.sendAlone();
+    },
+    together,
+  ),
+  'what is lost with its pipeline is not repeated': inMethod(
+    ReadPipeline.prototype,
+    'serverLost',
+    (pipeline, args, original) => {
+      pipeline['reads'].fill(null, pipeline['first'] + 1);
+      return original(...args);
+    },
+    (plan) => ({ ...together(plan), trouble: { ...plan.trouble, count: 5 } }),
   ),
   'what has been answered in part is repeated': inMethod(
     Session.prototype,

@@ -81,6 +81,8 @@ export interface RoutedPlan {
   readonly unanswered: number;
   /** Strong reads are always sent early, however likely it is that they are taken back. */
   readonly isHasty: boolean;
+  /** All reads are expected to be quick, so that they share pipelines; most take longer than their company's patience. */
+  readonly areQuick: boolean;
 }
 
 export const nodeName = (index: number): string => `10.1.0.${index + 1}`;
@@ -109,6 +111,7 @@ export function makePlan(seed: number, random: Random): RoutedPlan {
     clients: makeClients(random),
     unanswered: random.pick([0, 0, 0.1]),
     isHasty: random.chance(0.4),
+    areQuick: random.chance(0.6),
   };
 }
 

@@ -5,12 +5,13 @@
 import type { AuthorityAnswer, AuthorityQuestion } from '../../src/core/authority.js';
 import { Gateway } from '../../src/core/gateway.js';
 import type { ServerAddress } from '../../src/core/io.js';
+import { Pipelines } from '../../src/core/pool/pipelines.js';
 import type { Cluster } from '../../src/core/route/cluster.js';
 import type { ShapeFacts } from '../../src/core/route/route-questions.js';
 import { StrongReads } from '../../src/core/route/strong-reads.js';
 import type { Fault } from '../fault.js';
 import { Random } from '../random.js';
-import { replaceMethod } from '../replace-method.js';
+import { replaceMethod, restoreAll } from '../replace-method.js';
 import { Schedule } from '../schedule.js';
 import { type Dialled, SimIo } from '../sim-io.js';
 import { parseScript, type Statement } from '../sql.js';
@@ -42,6 +43,8 @@ export interface RunResult {
     readonly readsOnStandbys: number;
     readonly readsEarly: number;
     readonly readsTooEarly: number;
+    readonly readsPipelined: number;
+    readonly pipelines: number;
     readonly readsRepeated: number;
   };
 }
@@ -59,12 +62,14 @@ const CATALOGUE_VERSION = 1;
 export function runSeed(seed: number, options: RunOptions = {}): RunResult {
   const undo = options.fault?.install?.();
   const world = new RoutedWorld(seed, options);
-  const calmDown = world.isHasty ? beHasty() : undefined;
+  const calmDown = restoreAll(
+    [world.isHasty ? beHasty() : [], world.areQuick ? expectQuickReads() : []].flat(),
+  );
   try {
     world.run();
     return world.result;
   } finally {
-    calmDown?.();
+    calmDown();
     undo?.();
   }
 }
@@ -74,6 +79,11 @@ function beHasty(): () => void {
   return replaceMethod(StrongReads.prototype, 'early', (reads) =>
     reads['cluster'].chooseAt(reads['lastNeeded']),
   );
+}
+
+/** Reads share pipelines, however long they take. */
+function expectQuickReads(): () => void {
+  return replaceMethod(Pipelines.prototype, 'expectedOf', () => 0);
 }
 
 class RoutedWorld {
@@ -118,6 +128,10 @@ class RoutedWorld {
 
   get isHasty(): boolean {
     return this.plan.isHasty;
+  }
+
+  get areQuick(): boolean {
+    return this.plan.areQuick;
   }
 
   private newIo(): SimIo {
@@ -199,11 +213,15 @@ class RoutedWorld {
 
   get result(): RunResult {
     const { ledger, events, schedule, seed } = this;
-    const { readsRepeated, readsEarly, readsTooEarly } = this.gateway.context.counters;
+    const { readsRepeated, readsEarly, readsTooEarly, readsPipelined, pipelines } =
+      this.gateway.context.counters;
     const readsOnStandbys = this.routed?.counters.readsOnStandbys ?? 0;
     return {
       ...{ seed, violation: ledger.violation, events, virtualMs: schedule.now },
-      counts: { ...ledger.counts, readsRepeated, readsEarly, readsTooEarly, readsOnStandbys },
+      counts: {
+        ...ledger.counts,
+        ...{ readsRepeated, readsEarly, readsTooEarly, readsPipelined, pipelines, readsOnStandbys },
+      },
     };
   }
 

@@ -118,6 +118,7 @@ function routing(values: ConfigValues) {
   return {
     consistency: values.consistency,
     standbyWaitMs: values.standby_wait,
+    readPipelineLength: values.read_pipeline_length,
     balanceLeadingReads: values.balance_leading_reads,
     boundedStalenessMs: values.bounded_staleness,
     standbyLagBytes: values.standby_lag_bytes,

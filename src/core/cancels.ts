@@ -77,7 +77,8 @@ export class Cancels implements CancelRequestOwner {
     if (peerId > 0 && asked.peerId !== peerId) return this.passOn(asker, asked);
     const client = this.clientWith(asked);
     if (client === null) return asker.close(NOT_FOUND);
-    const server = client.link;
+    if (client.routing?.pipelined?.cancel() === true) return asker.close(CANCELLED_HERE);
+    const server = client.runsOn;
     if (client.console !== null) return asker.close('cancel request for console client');
     if (server === null || !server.isBusy) return asker.close('cancel request for idle client');
     if (server.exchange.runsOwnQuery) return asker.close(OWN_QUERY);
@@ -85,7 +86,7 @@ export class Cancels implements CancelRequestOwner {
     const order: CancelOrder = {
       ...wayTo(server),
       packet: () => {
-        const isWanted = client.link === server && server.isBusy && !server.exchange.runsOwnQuery;
+        const isWanted = client.runsOn === server && server.isBusy && !server.exchange.runsOwnQuery;
         return isWanted ? buildCancelRequest(server.processId, server.secret) : null;
       },
       finished: (reason) => asker.close(reason),
@@ -235,4 +236,5 @@ function wayTo(server: ServerConnection): Pick<CancelOrder, 'server' | 'address'
 
 const NOT_FOUND = 'failed cancel request';
 const WAITS_FOR_STANDBYS = 'not sending cancel request for a commit that waits for synchronous standbys';
+const CANCELLED_HERE = 'cancelled a read that was sent together with others';
 const OWN_QUERY = 'ignoring cancel request for server that is setting vars';

@@ -23,6 +23,8 @@ export const CRASHED = 'server conn crashed?';
 export const NOT_AS_NEW = 'session left more than the reset query takes back';
 /** Its node has said nothing for too long, and what it was asked for is asked elsewhere. */
 export const NODE_SILENT = 'node does not answer';
+/** A read on it, one of several in a pipeline, has taken too long or left a transaction. */
+export const FAILED_READ = 'a read in its pipeline failed';
 /** Another node is the primary now. */
 export const PRIMARY_CHANGED = 'another node is the primary';
 /** A switchover is under way, and it serves nobody. */

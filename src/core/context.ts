@@ -6,6 +6,7 @@ import type { Io } from './io.js';
 import type { LocalSockets } from './local-sockets.js';
 import type { ParameterSets } from './parameters.js';
 import type { PinCounts } from './pin-counts.js';
+import type { PipelineWatch } from './pool/pipeline-watch.js';
 import type { LearntScramKeys } from './scram-keys.js';
 import type { GatewaySettings } from './settings.js';
 import type { SlowAnswers } from './slow-answers.js';
@@ -22,6 +23,7 @@ export interface GatewayContext {
   readonly pinCounts: PinCounts;
   /** Work that is done outside of the reactor. */
   readonly slow: SlowAnswers;
+  readonly pipelineWatch: PipelineWatch;
   /** Unix sockets of servers that are configured by a loopback address. */
   readonly localSockets: LocalSockets;
   readonly scramKeys: LearntScramKeys;

@@ -19,6 +19,8 @@ export function newCounters(): Counters {
     readsRepeated: 0,
     readsEarly: 0,
     readsTooEarly: 0,
+    readsPipelined: 0,
+    pipelines: 0,
     longUnits: 0,
     holds: 0,
     holdMs: 0,

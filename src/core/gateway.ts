@@ -29,6 +29,7 @@ import { LocalSockets } from './local-sockets.js';
 import { ParameterSets } from './parameters.js';
 import { PinCounts } from './pin-counts.js';
 import { Capacity } from './pool/capacity.js';
+import { PipelineWatch } from './pool/pipeline-watch.js';
 import type { Pool } from './pool/pool.js';
 import type { PoolOwner } from './pool/pool-owner.js';
 import { Pools } from './pools.js';
@@ -96,6 +97,7 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
       parameterSets: new ParameterSets(),
       counters: newCounters(),
       pinCounts: new PinCounts(),
+      pipelineWatch: new PipelineWatch(),
       newId: () => ++this.lastId,
       slow: new SlowAnswers(io),
       localSockets: new LocalSockets(),
@@ -222,7 +224,11 @@ export class Gateway implements IoEvents, SessionOwner, PoolOwner, Observed {
     const now = this.io.now();
     // Called every turn of the loop: mostly there is nothing to look at yet.
     if (now >= this.nextHousekeeping) this.nextHousekeeping = this.keepHouse(now);
-    const next = Math.min(this.nextHousekeeping, this.poolTable.clusters.turn(now));
+    const next = Math.min(
+      this.nextHousekeeping,
+      this.poolTable.clusters.turn(now),
+      this.context.pipelineWatch.turn(now),
+    );
     return Math.min(ADVANCE_MS_MAX, Math.max(0, next - now));
   }
 

@@ -109,3 +109,18 @@ export interface ClientEnd {
   /** The server connection of the link is gone. */
   serverLost(loss: ServerLoss): void;
 }
+
+/** Whom a pool has bound to a server connection. */
+export interface LinkedClient extends ClientEnd {
+  readonly phase: string;
+  /** Since when it will send no more, if it won't; in ms. */
+  readonly inputEndedAt: number;
+  /** Since when it has needed no server connection, in ms. */
+  idleSince: number;
+  /** It has sent more than has been passed on, or a part of it. */
+  readonly hasMore: boolean;
+  /** The link has ended in good order. */
+  released(): void;
+  /** Tells it why, and ends it. */
+  fail(error: ErrorFields): void;
+}

@@ -172,6 +172,8 @@ export interface GatewaySettings {
   readonly consistency: Consistency;
   /** How long a read waits for a standby that may serve it. */
   readonly standbyWaitMs: number;
+  /** So many reads that are released at one moment may share a server connection; 1: none do. */
+  readonly readPipelineLength: number;
   /** Reads in front of a READ WRITE transaction's first write may run on a standby. */
   readonly balanceLeadingReads: boolean;
   readonly boundedStalenessMs: number;
@@ -294,6 +296,7 @@ export const NO_EXTRA_SETTINGS = Object.freeze({
   onPin: 'allow',
   consistency: 'strong',
   standbyWaitMs: 10,
+  readPipelineLength: 8,
   balanceLeadingReads: false,
   boundedStalenessMs: 1000,
   standbyLagBytes: 16_777_216,

@@ -60,6 +60,10 @@ export interface Counters {
   readsEarly: number;
   /** Of those, the ones that had to run again, since the primary had written meanwhile. */
   readsTooEarly: number;
+  /** Reads that were sent in a pipeline with others, if there were any. */
+  readsPipelined: number;
+  /** How many pipelines those were. */
+  pipelines: number;
   /** Requests outside of transactions that went to the primary since they are longer than `UNIT_BYTES_MAX`. */
   longUnits: number;
   /** How often clients of a database had to wait for a primary, and for how long in all, in ms; those that still do not counted. */

@@ -17,7 +17,14 @@ export interface KnownShape {
   readonly reason: string;
   /** False: what it names may be another thing by now. */
   readonly isValid: boolean;
-  readonly statistics: { onPrimary: number; rerouted: number; rows: number; ranOnStandby(ms: number): void };
+  readonly statistics: {
+    onPrimary: number;
+    rerouted: number;
+    rows: number;
+    /** How long a standby is likely to be at one, in ms. */
+    readonly expectedMs: number;
+    ranOnStandby(ms: number, ownMs: number): void;
+  };
   /** A standby has refused it, with this SQLSTATE. */
   refused(code: string): void;
 }

@@ -14,6 +14,7 @@ import type { Clusters } from './route/clusters.js';
 import type { DatabaseShapes } from './route/database-shapes.js';
 import { shapesOf } from './route/shape-snapshots.js';
 import type { ServerConnection } from './server/server-connection.js';
+import { ReadPipeline } from './session/read-pipeline.js';
 import type { Session } from './session/session.js';
 import { Pin } from './session-state.js';
 import type {
@@ -212,7 +213,7 @@ function listConnections(gateway: Observed, pools: readonly Pool[], now: number)
 }
 
 function clientSnapshot(session: Session, io: Io, now: number): ConnectionSnapshot {
-  const link = session.link as ServerConnection | null;
+  const link = session.runsOn;
   const requestedAt = session.waiting
     ? session.waitingSince
     : (link?.timing.requestedAt ?? session.createdAt);
@@ -240,11 +241,17 @@ function clientSnapshot(session: Session, io: Io, now: number): ConnectionSnapsh
 function clientState(session: Session): string {
   if (session.phase === 'login') return 'login';
   if (session.waiting) return 'waiting';
-  return session.link === null && session.console === null ? 'idle' : 'active';
+  const isServed = session.runsOn !== null || session.routing?.isBusy === true;
+  return isServed || session.console !== null ? 'active' : 'idle';
+}
+
+/** Whose request it is at. */
+function servedBy({ link }: ServerConnection): Session | null {
+  return (link instanceof ReadPipeline ? (link.head?.client ?? null) : link) as Session | null;
 }
 
 function serverSnapshot(server: ServerConnection, database: Database, io: Io): ConnectionSnapshot {
-  const client = server.link as Session | null;
+  const client = servedBy(server);
   const state = serverState(server);
   return {
     ...ends(io, server.connection),

@@ -163,6 +163,22 @@ export abstract class FrameReader {
     this.blocked = true;
   }
 
+  /** What is kept in front of which it is blocked: it begins with a message. Valid until it goes on. */
+  protected get kept(): Uint8Array | null {
+    return this.carry;
+  }
+
+  /** The first whole messages of what is kept, so many bytes, have been dealt with: they are not judged. */
+  protected skip(length: number): void {
+    const { carry } = this;
+    if (carry === null || length > this.carryLength) throw new Error('invariant: what is skipped is there');
+    carry.copyWithin(0, length, this.carryLength);
+    this.carryLength -= length;
+    if (this.carryLength > 0) return;
+    this.carry = null;
+    giveBackCarry(carry);
+  }
+
   /** Goes on after BLOCK with the bytes that were kept. */
   protected resume(): void {
     this.blocked = false;

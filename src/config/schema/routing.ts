@@ -13,6 +13,7 @@ export const TARGETS = ['primary', 'standby', 'prefer-standby'] as const;
 const ROUTING = 'Routing';
 const PORT = 5432;
 const WEIGHT_MAX = 1000;
+const PIPELINE_LENGTH_MAX = 64;
 const LAG_BYTES_MAX = 2 ** 40;
 
 export const routingSettings = {
@@ -26,6 +27,11 @@ export const routingSettings = {
   standby_wait: seconds(ROUTING, 0.01, {
     description:
       'How long a read waits for a standby to replay what it must see (`consistency` `strong`) before it goes to the primary.',
+    pgbouncer: OURS,
+  }),
+  read_pipeline_length: count(ROUTING, 8, [1, PIPELINE_LENGTH_MAX], {
+    description:
+      'How many quick reads that are released to a standby at the same moment, and need the same session, may share a server connection, one behind the other: that costs the gateway and the standby less than a connection for each. `1`: none do. See [routing.md](routing.md#reads-that-travel-together).',
     pgbouncer: OURS,
   }),
   balance_leading_reads: onOff(ROUTING, false, {

@@ -32,6 +32,11 @@ const COUNTERS: Readonly<Record<keyof Counters, readonly [name: string, help: st
   readsRepeated: ['reads_repeated', 'Reads that a standby could not carry out, and the primary did.'],
   readsEarly: ['reads_early', 'Strong reads sent before the primary was asked, their answers held.'],
   readsTooEarly: ['reads_too_early', 'Of these, the ones that had to run again.'],
+  readsPipelined: [
+    'reads_pipelined',
+    'Strong reads sent to a standby together with others, if there were any.',
+  ],
+  pipelines: ['read_pipelines', 'How many messages of them there were, each over one server connection.'],
   longUnits: ['long_units', 'Requests that went to the primary for their length.'],
   holds: ['holds', 'How often clients of a database had to wait for a primary.'],
   holdMs: ['hold_seconds', 'How long, in all; waits that still last not counted.'],

@@ -3,6 +3,7 @@ import type { ErrorFields } from '../../wire/error-fields.js';
 import { CRASHED, IDLE_TIMEOUT, LIFETIME_OVER, QUERY_IN_PROGRESS, TOO_MANY } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
 import { LAST_ANSWERS_MS_MAX } from '../limits.js';
+import type { LinkedClient } from '../link.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { Session } from '../session/session.js';
 import type { GatewaySettings, UserSettings } from '../settings.js';
@@ -156,7 +157,8 @@ export class Deadlines {
       const isHeldIdle = link?.isPinned === true && link.isClean;
       const holdsNone = link === null || link.isUntouched || isHeldIdle;
       const idleSince = isHeldIdle ? Math.max(client.idleSince, link.timing.requestedAt) : client.idleSince;
-      const isIdle = client.phase === 'ready' && holdsNone && !client.waiting;
+      const isServed = client.waiting || client.routing?.isBusy === true;
+      const isIdle = client.phase === 'ready' && holdsNone && !isServed;
       const due = (isIdle ? idleSince : now) + timeoutMs;
       if (now < due) next = Math.min(next, due);
       else client.fail(CLIENT_IDLE);
@@ -232,7 +234,7 @@ export class Deadlines {
   private checkActive(server: ServerConnection, now: number): number {
     const { limits } = this.pool;
     const { timing } = server;
-    const client = server.link as Session;
+    const client = server.link as LinkedClient;
     if (this.context.settings.serverFastClose && server.closeNeeded && server.isClean) {
       client.fail(CONFIGURATION_CHANGED);
       return now;

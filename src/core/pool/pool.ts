@@ -20,6 +20,7 @@ import type { Database } from '../databases.js';
 import type { Hosts } from '../hosts.js';
 import type { ServerAddress } from '../io.js';
 import { recordReserve } from '../journal.js';
+import type { LinkedClient } from '../link.js';
 import type { ParameterSet } from '../parameters.js';
 import type { OwnQuery } from '../server/exchange.js';
 import type { ServerConnection } from '../server/server-connection.js';
@@ -216,14 +217,17 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
     if (needsClient || server.phase !== 'ready') return server.close(UNFINISHED_INPUT);
     if (server.isClean || server.canRollBack) return this.cleaning.clean(server);
     if (server.outstandingRequests === 0) return server.close(NOT_READY);
+    this.leaveRunning(server, !client.saidGoodbye);
+  }
+
+  /** Nobody waits any more for what runs there. It has no link. @param isCancelled or it runs to its end */
+  leaveRunning(server: ServerConnection, isCancelled: boolean): void {
     server.place.abandonedAt = this.context.io.now();
     // It is made clean when everything that was asked for has been answered.
     server.finishing = true;
     server.endInput();
     // What runs there should not run on for nobody, nor let the server have more connections than the pool's size.
-    if (!client.saidGoodbye && !this.owner.cancelAbandoned(this, server)) {
-      server.close(QUERY_IN_PROGRESS);
-    }
+    if (isCancelled && !this.owner.cancelAbandoned(this, server)) server.close(QUERY_IN_PROGRESS);
   }
 
   finishedAlone(server: ServerConnection): void {
@@ -253,7 +257,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   }
 
   linkIdle(server: ServerConnection): void {
-    const client = server.link as Session;
+    const client = server.link as LinkedClient;
     server.unbind();
     client.released();
     client.idleSince = this.context.io.now();

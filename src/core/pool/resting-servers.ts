@@ -54,6 +54,11 @@ export class RestingServers {
     return server;
   }
 
+  /** The one that would be taken, which stays. */
+  get next(): ServerConnection | undefined {
+    return (this.isRoundRobin ? this.idle[0] : this.idle.at(-1)) ?? this.kept.at(-1);
+  }
+
   /** The one that served this client last, if it has served nobody since: it needs no preparation. */
   takePrevious({ id, virtual }: Session): ServerConnection | undefined {
     const server = virtual?.server;

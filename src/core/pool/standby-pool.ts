@@ -7,9 +7,11 @@ import type { ServerConnection } from '../server/server-connection.js';
 import type { StandbyServers } from '../session/routed-client.js';
 import type { Session } from '../session/session.js';
 import { IN_RECOVERY } from './cleaning.js';
+import { Pipelines } from './pipelines.js';
 import { Pool } from './pool.js';
 
 export class StandbyPool extends Pool implements StandbyServers<Session> {
+  private readonly pipelines = new Pipelines(this.context, this);
   /** There may be another one for the same clients. */
   isForgotten = false;
 
@@ -27,6 +29,10 @@ export class StandbyPool extends Pool implements StandbyServers<Session> {
       server.parameters = this.context.parameterSets.with(server.parameters, IN_RECOVERY, 'off');
     }
     super.serverReady(server);
+  }
+
+  sendTogether(...read: Parameters<Pipelines['send']>): boolean {
+    return this.pipelines.send(...read);
   }
 
   abandon(server: ServerConnection): void {

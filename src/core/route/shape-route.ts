@@ -5,6 +5,12 @@ import type { ShapeFacts, TransactionModes } from './route-questions.js';
 /** Percentiles of fewer calls would mean nothing, and a histogram takes a kilobyte. */
 const HISTOGRAM_CALLS_MIN = 20;
 
+/** Before so many calls nothing is expected of the next one. */
+const EXPECTED_CALLS_MIN = 8;
+/** The newest call makes up one part in so many of what is expected. */
+const AVERAGE_PARTS = 16;
+const NEVER = Number.POSITIVE_INFINITY;
+
 /** Sums since the shape is known. */
 export class ShapeStatistics {
   /** How often it was sent to the primary because of what it is, or because no standby could serve it. */
@@ -19,8 +25,14 @@ export class ShapeStatistics {
   /** Null until there have been some. */
   latency: LatencyHistogram | null = null;
 
-  /** A standby has carried one out, in so many ms. */
-  ranOnStandby(ms: number): void {
+  /** How long a standby is likely to be at one, in ms; infinite as long as there have been few. */
+  expectedMs = NEVER;
+  private averageMs = 0;
+
+  /** A standby has carried one out, in so many ms; `ownMs`: without what it was at before. */
+  ranOnStandby(ms: number, ownMs: number): void {
+    this.averageMs += (ownMs - this.averageMs) / Math.min(this.onStandby + 1, AVERAGE_PARTS);
+    if (this.onStandby >= EXPECTED_CALLS_MIN) this.expectedMs = this.averageMs;
     this.onStandby += 1;
     this.standbyMs += ms;
     if (this.latency !== null) this.latency.add(ms);

@@ -7,7 +7,7 @@ import type { Shapes } from './shapes.js';
 function route(text: string, calls: number): ShapeRoute {
   const facts = { kind: 'read', mayRunOnStandby: true, reason: 'it only reads' } as const;
   const statistics = new ShapeStatistics();
-  for (let n = 0; n < calls; n += 1) statistics.ranOnStandby(1);
+  for (let n = 0; n < calls; n += 1) statistics.ranOnStandby(1, 1);
   statistics.onPrimary = calls;
   return new ShapeRoute({ ...facts, transaction: null, changesCatalogue: false, text }, null, statistics);
 }

@@ -134,7 +134,7 @@ describe('the shapes of a database', () => {
     look('SELECT 1');
     answer();
     const before = look('SELECT 1')!;
-    before.statistics.ranOnStandby(2);
+    before.statistics.ranOnStandby(2, 2);
     before.refused('25006');
     assert.equal(look('SELECT 1')?.mayRunOnStandby, false);
     world.digest = 'b';

@@ -113,7 +113,7 @@ describe('reads that must see all that was committed before', () => {
     now = 1000;
     cluster = new FakeCluster();
     counters = { readsEarly: 0, readsTooEarly: 0 };
-    const settings = { standbyWaitMs: WAIT_MS };
+    const settings = { standbyWaitMs: WAIT_MS, readPipelineLength: 8 };
     const context = { io: clock, settings, counters } as unknown as GatewayContext;
     reads = new StrongReads(context, cluster);
   });

@@ -53,6 +53,10 @@ export interface RouteCounters {
   positionQuestions: number;
 }
 
+/** Where fewer reads share a question it takes less to send each early than to wait for the others (measured; see bench). */
+const CROWD_MIN = 5;
+/** The newest question makes up one part in so many of that average. */
+const QUESTIONS_COUNTED = 16;
 const NEVER = Number.POSITIVE_INFINITY;
 /** After so many waits in vain, one behind the other, nobody waits until a standby has got as far as the last one wanted. */
 const VAIN_WAITS_MAX = 3;
@@ -75,6 +79,8 @@ export class StrongReads {
   /** Whose answer is awaited. */
   private asking: PositionSource | null = null;
   private askedAt = 0;
+  /** On average, of late. */
+  private readsPerQuestion = 0;
   private vainWaits = 0;
   /** When the last of them ended, in ms. Reads that waited then, too, have met the same trouble, and don't count. */
   private vainAt = 0;
@@ -104,9 +110,16 @@ export class StrongReads {
     return this.vainWaits >= VAIN_WAITS_MAX && this.replayedMost < this.missedPosition;
   }
 
+  /** Others wait already: with them it can be sent in one pipeline, which costs less than to be sent early. */
+  private get hasCompany(): boolean {
+    if (this.context.settings.readPipelineLength <= 1 || this.readsPerQuestion < CROWD_MIN) return false;
+    return this.arrived.first !== null || this.asked.first !== null;
+  }
+
   /** Where a read that comes now may be sent at once, its answer held; null: it must wait to be sent. */
   early(): RouteNode | null {
-    return this.foresight.isLikely ? this.cluster.chooseAt(this.lastNeeded) : null;
+    if (!this.foresight.isLikely || this.hasCompany) return null;
+    return this.cluster.chooseAt(this.lastNeeded);
   }
 
   /** The node has said where it is, in the middle of a turn; -1: there is no answer. */
@@ -119,13 +132,16 @@ export class StrongReads {
     const now = this.context.io.now();
     this.foresight.answered(needed <= this.knownBefore);
     this.lastNeeded = needed;
+    let reads = 0;
     for (let { first } = this.asked; first !== null; first = this.asked.first) {
+      reads += 1;
       first.neededPosition = needed;
       first.waitsSince = now;
       this.asked.remove(first);
       const list = first.early === null ? this.waiting : this.judged;
       list.push(first);
     }
+    this.readsPerQuestion += (reads - this.readsPerQuestion) / QUESTIONS_COUNTED;
   }
 
   /** Another node is the primary now: what is known of positions is of the past. */

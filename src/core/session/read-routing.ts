@@ -16,46 +16,33 @@ import { BLOCK, type Verdict, WHOLE } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
 import { SqlState } from '../../wire/sqlstate.js';
 import { UNFIT } from '../close-reasons.js';
-import type { GatewayContext } from '../context.js';
 import type { Reader } from '../route/reader-list.js';
 import type { RouteNode } from '../route/route-node.js';
 import type { Exchange } from '../server/exchange.js';
 import type { ServerConnection } from '../server/server-connection.js';
-import type { KnownShape } from '../statements.js';
 import { PASS } from './message-handler.js';
 import { ReadState as State } from './read-state.js';
 import { explainRoute } from './route-notice.js';
-import type { RoutedClient, Routes, StandbyServers } from './routed-client.js';
+import type { RoutedClient } from './routed-client.js';
 import { BEGINS_BATCH, isIncomplete, TOO_LONG } from './routed-unit.js';
 import { SentUnit } from './sent-unit.js';
+import { StandbyRead } from './standby-read.js';
 import { isForPrimary, isItsOwn } from './standby-refusals.js';
-import { type TransactionStart, UnitJudge } from './unit-judge.js';
+import type { TransactionStart } from './unit-judge.js';
 
 const NO_STANDBY = 'no standby could serve it';
 
-export class ReadRouting<Client extends RoutedClient> implements Reader {
+export class ReadRouting<Client extends RoutedClient> extends StandbyRead<Client> implements Reader {
   nextReader: Reader | null = null;
   previousReader: Reader | null = null;
   waitsSince = 0;
   neededPosition = 0;
   early: RouteNode | null = null;
   seesAtLeast = 0;
-  /** Where it has read last, for `session`. */
-  preferred: RouteNode | null = null;
   /** The running unit. */
   readonly unit = new SentUnit();
   /** The unit ends in front of another one that has come. */
   hasNext = false;
-  private readonly context: GatewayContext;
-  private readonly client: Client;
-  private readonly routes: Routes<Client>;
-  private readonly judgement: UnitJudge;
-  private state: number = State.FREE;
-  /** In whose queue it waits, or whose server connection it has. */
-  private servers: StandbyServers<Client> | null = null;
-  private node: RouteNode | null = null;
-  private shape: KnownShape | null = null;
-  private startedAt = 0;
   /** It is part of a transaction that began there. */
   private inTransaction = false;
   /** Which one; null: none. */
@@ -64,19 +51,8 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   private hasSnapshot = false;
   /** The next read of its transaction has been found to see enough there. */
   private mayReadOn = false;
-  /** Of the unit that is to be sent. */
-  private unitBytes = 0;
-  /** Since its last read on a standby it may have seen, or done, what that one has not. */
-  private hasMoved = true;
   /** Where it runs was chosen for a read that may see less than the client has seen, or done. */
   private isBehind = false;
-
-  constructor(context: GatewayContext, client: Client, routes: Routes<Client>) {
-    this.context = context;
-    this.client = client;
-    this.routes = routes;
-    this.judgement = new UnitJudge(client, routes);
-  }
 
   // --- Messages -----------------------------------------------------------------------------------------------
 
@@ -96,6 +72,7 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
         return this.begin(type, bytes, position);
       case State.ASKING:
       case State.ASKING_AGAIN:
+      case State.PIPELINED:
         return BLOCK;
       case State.MOVING:
         return this.beginOnPrimary();
@@ -168,6 +145,7 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   routed(node: RouteNode | null): void {
     if (this.state === State.ASKING_AGAIN) return this.routedAgain(node);
     this.node = node;
+    if (node !== null && this.travelsTo(node)) return;
     this.state = node === null ? State.FORCED : State.ROUTED;
     if (node === null) {
       this.judgement.reason = NO_STANDBY;
@@ -209,8 +187,7 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     this.transaction = this.judgement.begins;
     this.hasSnapshot = false;
     this.mayReadOn = false;
-    this.startedAt = this.context.io.now();
-    node.begun();
+    this.beginOn(node);
     explainRoute(this.client, this.judgement, node.settings.name);
     return this.run(type, bytes, position);
   }
@@ -377,12 +354,9 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     this.unit.drop();
   }
 
-  private leaveNode(): void {
-    const ms = this.context.io.now() - this.startedAt;
-    (this.node as RouteNode).ended(ms);
-    this.shape?.statistics.ranOnStandby(ms);
-    this.node = null;
-    this.servers = null;
+  /** What its client has sent waits for an answer, without a server connection of its own. */
+  get isBusy(): boolean {
+    return this.state === State.ASKING || this.state === State.PIPELINED;
   }
 
   /** The client is gone. */
@@ -390,6 +364,7 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
     this.stopAsking();
     const { servers } = this;
     if (this.state === State.RUNNING) this.finish();
+    if (this.state === State.PIPELINED) this.leavePipeline();
     this.state = State.FREE;
     servers?.leave(this.client);
   }
@@ -475,8 +450,7 @@ export class ReadRouting<Client extends RoutedClient> implements Reader {
   }
 
   private repeat(): void {
-    this.context.counters.readsRepeated += 1;
-    if (this.shape !== null) this.shape.statistics.rerouted += 1;
+    this.countRepetition();
     this.leaveNode();
     this.state = this.inTransaction ? State.MOVING : State.FORCED;
     this.unit.repeatFor(this.client);

@@ -16,4 +16,6 @@ export const ReadState = {
   MOVING: 5,
   /** A standby serves its transaction, whose next read waits to be told whether that one has what it must see. */
   ASKING_AGAIN: 6,
+  /** A standby serves it, as one of several in a pipeline. */
+  PIPELINED: 7,
 } as const;

@@ -3,6 +3,8 @@ import type { Verdict } from '../../wire/framing.js';
 import type { Cluster } from '../route/cluster.js';
 import type { RouteNode } from '../route/route-node.js';
 import type { ServerConnection } from '../server/server-connection.js';
+import type { KnownShape } from '../statements.js';
+import type { PipelinedClient, PipelinedRead } from './pipelined-read.js';
 import type { JudgedClient, JudgedPool } from './unit-judge.js';
 
 /** What is known of the nodes of a database. */
@@ -15,6 +17,8 @@ export type ReadNodes = Pick<
 export interface StandbyServers<Client> {
   /** As `ClientPool.acquire`. */
   acquire(client: Client): boolean;
+  /** Sends a unit of so many bytes in a pipeline with others. False: it can't, and nothing has been sent. */
+  sendTogether(read: PipelinedRead, unitBytes: number, statistics: KnownShape['statistics']): boolean;
   /** The client is gone, or leaves the queue. */
   leave(client: Client): void;
   /** It is the pool's again, and what is still to come of its answers is nobody's. It has no link. */
@@ -22,10 +26,12 @@ export interface StandbyServers<Client> {
 }
 
 /** The client, as this sees it. */
-export interface RoutedClient extends JudgedClient {
+export interface RoutedClient extends PipelinedClient, Omit<JudgedClient, 'parameters'> {
   readonly link: ServerConnection | null;
   idleSince: number;
-  readonly statements: (JudgedClient['statements'] & { forgetName(name: string): void }) | null;
+  readonly statements:
+    | (JudgedClient['statements'] & PipelinedClient['statements'] & { forgetName(name: string): void })
+    | null;
   /** True when a server connection of its own pool is linked; else the message is judged again later (BLOCK). */
   ensureLink(): boolean;
   waitForAnswers(): Verdict;

@@ -27,6 +27,26 @@ export abstract class RoutedSession<Self extends RoutedClient> extends Listening
     return this.link !== null && this.routing?.survivesLossOf(this.link.exchange) === true;
   }
 
+  /** What it stands in front of. */
+  get keptUnit(): Uint8Array {
+    return this.kept as Uint8Array;
+  }
+
+  /** The unit of so many bytes in front of which it stands has been answered: it goes on behind that. */
+  unitAnswered(length: number): void {
+    this.skip(length);
+    this.wasUnserved = false;
+    this.idleSince = this.context.io.now();
+    const { farewell } = this.context;
+    if (farewell !== null && this.heldBytes === 0) this.fail(farewell);
+    else this.linked();
+  }
+
+  /** Where what it has sent runs; null: nothing of it does. */
+  get runsOn(): ServerConnection | null {
+    return this.link ?? this.routing?.pipelined?.pipeline?.server ?? null;
+  }
+
   unlink(): ServerConnection {
     const server = this.link as ServerConnection;
     this.link = null;

@@ -1,5 +1,5 @@
 /** What a client is told when its session must end. */
-import { buildNoticeResponse, type ErrorFields } from '../../wire/error-fields.js';
+import { buildErrorResponse, buildNoticeResponse, type ErrorFields } from '../../wire/error-fields.js';
 import { SqlState } from '../../wire/sqlstate.js';
 import type { ServerLoss } from '../link.js';
 import { pinAdvice, pinReasons } from '../pin-words.js';
@@ -56,6 +56,13 @@ export const ABORTED: ErrorFields = {
   code: SqlState.in_failed_sql_transaction,
   message: 'current transaction is aborted, commands ignored until end of transaction block',
 };
+
+/** PostgreSQL's words for a statement that its client has given up. */
+export const CANCELED = buildErrorResponse({
+  severity: 'ERROR',
+  code: SqlState.query_canceled,
+  message: 'canceling statement due to user request',
+});
 
 export function serverLossError(loss: ServerLoss): ErrorFields {
   if (loss.requestInFlight) return { ...outcomeUnknown(loss.reason), severity: 'FATAL' };

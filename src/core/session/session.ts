@@ -138,6 +138,7 @@ export class Session extends RoutedSession<Session> implements StatementClient, 
   drained(): void {
     this.listener?.drained();
     this.link?.resumeReading();
+    this.routing?.pipelined?.drained();
   }
 
   serverDrained(): void {
@@ -293,6 +294,10 @@ export class Session extends RoutedSession<Session> implements StatementClient, 
 
   fromServer(bytes: Uint8Array, start: number, end: number): boolean {
     if (this.routing?.holdsBack(bytes, start, end) === true) return false;
+    return this.pass(bytes, start, end);
+  }
+
+  pass(bytes: Uint8Array, start: number, end: number): boolean {
     return this.context.io.send(this.connection, bytes, start, end);
   }
 

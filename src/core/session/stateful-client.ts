@@ -121,7 +121,7 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
   }
 
   /** What the text `bytes[start, end)` may leave in the session (`SessionEffect`); 0 also where that is nobody's concern. */
-  protected effectsOf(bytes: Uint8Array, start: number, end: number): number {
+  effectsOf(bytes: Uint8Array, start: number, end: number): number {
     if (!this.tracksState) return SessionEffect.NONE;
     const { isOpaque, standardStrings } = textRules(this.parameters);
     return isOpaque ? UNREAD : statementEffects(bytes, start, end, standardStrings);
@@ -221,7 +221,7 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
   }
 
   /** Its server connection may end without ending its session. */
-  private get staysWithoutServer(): boolean {
+  get staysWithoutServer(): boolean {
     const { phase, inputEnded, listener, context } = this;
     const isAwaited = listener?.isReadyHeld === true;
     return this.tracksState && phase === 'ready' && !inputEnded && !isAwaited && context.farewell === null;

@@ -53,7 +53,7 @@ export class StatementTraffic {
   /** The name that was looked up last, and what it means; null whenever names change. */
   private lastName: Buffer | null = null;
   private lastUsed: Statement | undefined;
-  private readonly unnamed = new UnnamedStatement();
+  readonly unnamed = new UnnamedStatement();
 
   /** `pool`: the identity of the client's pool. */
   constructor(

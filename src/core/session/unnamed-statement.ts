@@ -37,22 +37,34 @@ export class UnnamedStatement {
 
   /** A Parse is sent. For a driver that sends the same statement again and again, nothing is allocated or searched here. */
   parse(client: Parsing, bytes: Uint8Array, start: number, end: number, batch: number): UnnamedDefinition {
+    const definition = this.known(client, bytes, start, end) ?? {
+      bytes: Buffer.from(bytes.subarray(start, end)),
+      parameters: client.parameters,
+      effects: client.parseEffects(bytes, start, end),
+    };
+    this.expect(definition, batch);
+    return definition;
+  }
+
+  /** What it may leave in its session (`SessionEffect`) if it is parsed anew. */
+  effectsOf(client: Parsing, bytes: Uint8Array, start: number, end: number): number {
+    return this.known(client, bytes, start, end)?.effects ?? client.parseEffects(bytes, start, end);
+  }
+
+  /** The present one, if the same is sent once more. */
+  private known(
+    { parameters }: Parsing,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): UnnamedDefinition | null {
     const latest = this.now;
-    const { parameters } = client;
     const isSame =
       latest !== null &&
       latest.parameters === parameters &&
       latest.bytes.length === end - start &&
       sameBytes(latest.bytes, 0, bytes, start, end - start);
-    const definition = isSame
-      ? latest
-      : {
-          bytes: Buffer.from(bytes.subarray(start, end)),
-          parameters,
-          effects: client.parseEffects(bytes, start, end),
-        };
-    this.expect(definition, batch);
-    return definition;
+    return isSame ? latest : null;
   }
 
   /** A simple Query within a batch is sent: it destroys the statement, unless it is skipped. */
