@@ -25,6 +25,7 @@ const OURS: ReadonlySet<string> = new Set([
   'on_pin',
   'consistency',
   'standby_wait',
+  'read_pipeline_length',
   'balance_leading_reads',
   'bounded_staleness',
   'standby_lag_bytes',

@@ -26,3 +26,15 @@ test('the shapes that were called most come first', () => {
   assert.equal(shown[1]!.latency, null);
   assert.ok(shown[0]!.latency!.reduce((sum, count) => sum + count, 0) >= 80);
 });
+
+test('after some calls a standby is expected to take as long as it took for the last ones, without what came before', () => {
+  const statistics = new ShapeStatistics();
+  for (let n = 0; n < 8; n += 1) {
+    assert.equal(statistics.expectedMs, Number.POSITIVE_INFINITY);
+    statistics.ranOnStandby(100, 1);
+  }
+  statistics.ranOnStandby(100, 1);
+  assert.equal(statistics.expectedMs, 1);
+  for (let n = 0; n < 100; n += 1) statistics.ranOnStandby(100, 50);
+  assert.ok(statistics.expectedMs > 40 && statistics.expectedMs < 50, `${statistics.expectedMs} ms`);
+});

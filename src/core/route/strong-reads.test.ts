@@ -381,6 +381,26 @@ describe('reads that must see all that was committed before', () => {
       assert.deepEqual(counters, { readsEarly: 2, readsTooEarly: 0 });
     });
 
+    test('have no company: where many share a question, who finds others waiting waits with them', () => {
+      settle();
+      const crowd = () => Array.from({ length: 10 }, read);
+      for (let count = 0; count < 16; count += 1) {
+        crowd();
+        turn();
+        answer(cluster.primary, 500);
+        turn();
+      }
+      assert.equal(reads.early(), cluster.standbys[one]!.node);
+      const waiting = crowd();
+      assert.equal(reads.early(), null);
+      turn();
+      assert.equal(reads.early(), null);
+      answer(cluster.primary, 500);
+      turn();
+      assert.ok(waiting.every(({ routes }) => routes[0] === 'one'));
+      assert.equal(reads.early(), cluster.standbys[one]!.node);
+    });
+
     test('are taken back when it has written, and wait like all others; the next ones are not sent early', () => {
       settle();
       const reader = readEarly();

@@ -91,6 +91,11 @@ export class PipelinedRead {
     return true;
   }
 
+  /** Its client is in the middle of a message of its answer. */
+  get hasFloor(): boolean {
+    return this.isTold && this.pipeline?.server?.hasFloor === true;
+  }
+
   /** The client can take more. */
   drained(): void {
     if (this.isTold) this.pipeline?.server?.resumeReading();

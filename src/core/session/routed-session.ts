@@ -47,6 +47,11 @@ export abstract class RoutedSession<Self extends RoutedClient> extends Listening
     return this.link ?? this.routing?.pipelined?.pipeline?.server ?? null;
   }
 
+  /** A server has the floor: nothing else may be said to the client. */
+  protected get isBeingAnswered(): boolean {
+    return this.link?.hasFloor === true || this.routing?.pipelined?.hasFloor === true;
+  }
+
   unlink(): ServerConnection {
     const server = this.link as ServerConnection;
     this.link = null;
