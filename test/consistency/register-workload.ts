@@ -34,7 +34,9 @@ const READS: Readonly<Record<string, ReadForm>> = {
   'several rows': (keys) => [
     { text: `SELECT ${COLUMNS} FROM registers WHERE key = ANY ($1)`, values: [keys], name: 'registers' },
   ],
-  view: ([key]) => [{ text: `SELECT ${COLUMNS} FROM shown WHERE key = $1`, values: [key] }],
+  view: ([key]) => [{ text: `SELECT * FROM shown WHERE key = ${key}` }],
+  'view, parameter': ([key]) => [{ text: 'SELECT * FROM shown WHERE key = $1', values: [key] }],
+  'view, prepared': ([key]) => [{ text: 'SELECT * FROM shown WHERE key = $1', values: [key], name: 'shown' }],
   'several statements': ([one, other]) => [
     {
       text: `SELECT ${COLUMNS} FROM registers WHERE key = ${one}; SELECT ${COLUMNS} FROM registers WHERE key = ${other}`,

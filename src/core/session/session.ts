@@ -173,7 +173,8 @@ export class Session extends RoutedSession<Session> implements StatementClient, 
   /** Tells the client why, and closes. */
   fail(error: ErrorFields): void {
     if (this.phase === 'closed') return;
-    if (!this.isBeingAnswered && !this.asksCancel) this.send(buildErrorResponse({ ...error, severity: 'FATAL' }));
+    if (!this.isBeingAnswered && !this.asksCancel)
+      this.send(buildErrorResponse({ ...error, severity: 'FATAL' }));
     recordPoolerError(this.context, this, error);
     this.close(error.message);
   }
