@@ -104,7 +104,8 @@ export function makePlan(seed: number, random: Random): RoutedPlan {
     seed,
     settings: makeSettings(random, count, store !== null),
     weather: makeWeather(random),
-    highWaterBytes: random.pick([1024, 65_536]),
+    // With little, each answer is more than a client takes at once.
+    highWaterBytes: random.pick([16, 1024, 65_536]),
     servers: makeServers(random, count),
     trouble: makeTrouble(random),
     store,

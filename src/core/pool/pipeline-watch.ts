@@ -25,8 +25,8 @@ export class PipelineWatch {
     let next = NEVER;
     // From behind, since one that is dispersed may leave.
     for (let i = this.running.length - 1; i >= 0; i--) {
-      const pipeline = this.running[i]!;
-      if (!pipeline.isWaitedFor) continue;
+      const pipeline = this.running[i];
+      if (pipeline?.isWaitedFor !== true) continue;
       const due = pipeline.firstSince + PATIENCE_MS;
       if (now < due) next = Math.min(next, due);
       else pipeline.disperse();

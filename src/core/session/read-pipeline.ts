@@ -156,7 +156,8 @@ export class ReadPipeline implements LinkedClient, ListenerEnd {
   /** The first one's answer ends here. Its end is told by itself, since the next answer may follow in the same breath. */
   beforeReady(): boolean {
     const { reads, head } = this;
-    const now = (this.server as ServerConnection).timing.requestedAt;
+    const server = this.server as ServerConnection;
+    const now = server.timing.requestedAt;
     const ownMs = now - this.firstSince;
     this.isOpen = false;
     this.firstSince = now;
@@ -166,6 +167,8 @@ export class ReadPipeline implements LinkedClient, ListenerEnd {
       this.first = 0;
     }
     this.serveFirst();
+    // The next answer is another client's, who may well be able to take it.
+    server.resumeReading();
     head?.answered(ownMs);
     return false;
   }
