@@ -8,6 +8,7 @@ import { EpochBelief } from '../../src/core/route/epoch.js';
 import { StrongReads } from '../../src/core/route/strong-reads.js';
 import { HeldAnswers } from '../../src/core/server/held-answers.js';
 import { LossFacts } from '../../src/core/server/loss-facts.js';
+import { ServerConnection } from '../../src/core/server/server-connection.js';
 import { ReadPipeline } from '../../src/core/session/read-pipeline.js';
 import { ReadRouting } from '../../src/core/session/read-routing.js';
 import { Session } from '../../src/core/session/session.js';
@@ -129,6 +130,25 @@ export const DEFECTS: Readonly<Record<string, RoutedDefect>> = {
       for (const read of pipeline['reads'].slice(pipeline['first'] + 1)) read?.sendAlone();
     },
     together,
+  ),
+  'a client that is slow to take its answer holds up those behind it': inMethod(
+    ServerConnection.prototype,
+    'resumeReading',
+    (server, args, original) => {
+      if (!(server.link instanceof ReadPipeline)) original(...args);
+    },
+    (plan) => ({ ...together(plan), highWaterBytes: 16 }),
+  ),
+  'the end of a server is not heard, for its client was slow': inMethod(
+    ServerConnection.prototype,
+    'leaveClient',
+    (server, args, original) => {
+      const wasPaused = server.readingPaused;
+      server.readingPaused = false;
+      original(...args);
+      server.readingPaused = wasPaused;
+    },
+    (plan) => ({ ...together(plan), areQuick: false, highWaterBytes: 8 }),
   ),
   'what is lost with its pipeline is not repeated': inMethod(
     ReadPipeline.prototype,

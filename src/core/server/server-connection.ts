@@ -328,6 +328,8 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   protected leaveClient(reason: string): void {
     const link = this.link as ClientEnd;
     this.link = null;
+    // What is still to come, its end, is held up by no client any more.
+    this.resumeReading();
     link.serverLost({ told: false, isOutlived: true, midMessage: false, ...this.lossOf(link, reason) });
   }
 
