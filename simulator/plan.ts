@@ -119,6 +119,9 @@ const STATE_SALT = 0x0d_d57a;
 const STRICT_SALT = 0x57_21c7;
 /** So many of the seeds in which state would follow its client refuse it. */
 const STRICT_SHARE = 0.15;
+const TIGHT_SALT = 0x7161_7469;
+const TIGHT_SHARE = 0.15;
+const HIGH_WATER_BYTES_MIN = 16;
 const SOCKET_SALT = 0x50c_4e7;
 const PROTOCOL_SALT = 0x3_0_32;
 /** So many of the seeds have servers on this machine. */
@@ -133,6 +136,8 @@ export interface Forced {
   readonly hasSessionState?: boolean;
   /** Servers are on this machine, and may have a unix socket. */
   readonly hasLocalSocket?: boolean;
+  /** Nearly every answer is more than a client takes at once. */
+  readonly isTight?: boolean;
 }
 
 export function makePlan(seed: number, random: Random, forced: Forced): Plan {
@@ -144,6 +149,7 @@ export function makePlan(seed: number, random: Random, forced: Forced): Plan {
   const plain = { ...makeSettings(random, profile, count, passwords), tls };
   const made = withLimits(plain, profile, new Random(seed ^ LIMITS_SALT));
   const isLocal = forced.hasLocalSocket ?? new Random(seed ^ SOCKET_SALT).chance(SOCKET_SHARE);
+  const isTight = forced.isTight ?? new Random(seed ^ TIGHT_SALT).chance(TIGHT_SHARE);
   const placed = { ...made, localSocket: isLocal ? ('auto' as const) : ('off' as const) };
   const stateful = new Random(seed ^ STATE_SALT);
   const isStateful = stateful.chance(STATE_SHARE);
@@ -168,6 +174,7 @@ export function makePlan(seed: number, random: Random, forced: Forced): Plan {
   ] as const);
   const server = { ...makeServerPlan(random, profile), tls: serverTls, protocol };
   const client = makeClientPlan(random, profile, count, forced.rashness ?? operating.pick([0, 0.2, 0.5]));
+  const highWaterBytes = random.pick([1024, 8192, 65_536]);
   return {
     seed,
     profile,
@@ -175,7 +182,7 @@ export function makePlan(seed: number, random: Random, forced: Forced): Plan {
     weather,
     server,
     client: { ...client, patienceMs: server.hangs > 0 ? PATIENCE_MS : null },
-    highWaterBytes: random.pick([1024, 8192, 65_536]),
+    highWaterBytes: isTight ? HIGH_WATER_BYTES_MIN : highWaterBytes,
     passwords,
     drainMs: operating.chance(0.5) ? operating.int(0, 1000) : null,
     hasSessionState,

@@ -9,6 +9,8 @@ export interface Regression {
   readonly hasSessionState?: true;
   /** Its servers are on this machine, and may have a unix socket. */
   readonly hasLocalSocket?: true;
+  /** Its clients take hardly anything at once. */
+  readonly isTight?: true;
   /** What it found. */
   readonly found: string;
 }
@@ -58,5 +60,11 @@ export const REGRESSIONS: readonly Regression[] = [
     seed: 3360148377,
     hasSessionState: true,
     found: 'of a name that was taken, in a failed transaction, not even a syntax error was told',
+  },
+  {
+    seed: 222,
+    hasSessionState: true,
+    isTight: true,
+    found: 'a client that was slow to take what came heard its own notification behind ReadyForQuery',
   },
 ];

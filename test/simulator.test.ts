@@ -62,11 +62,10 @@ describe('simulation', () => {
     assert.equal(first, second);
   });
 
-  for (const { seed, profile, found, hasSessionState = false, hasLocalSocket = false } of REGRESSIONS) {
+  for (const { seed, profile, found, ...forced } of REGRESSIONS) {
     test(`seed ${seed}: ${found}`, () => {
       const options = {
-        hasSessionState,
-        hasLocalSocket,
+        ...{ hasSessionState: false, hasLocalSocket: false, isTight: false, ...forced },
         ...(profile !== undefined && { profile }),
       };
       assert.equal(runSeed(seed, options).violation, null);

@@ -394,7 +394,7 @@ export class Listener implements ListenerEnd {
     this.flush(false);
   }
 
-  /** Sends what may be sent. `atReady`: in front of its ReadyForQuery. */
+  /** Sends what may be sent. `atReady`: in front of its ReadyForQuery, behind which it would be late, however slow its client is. */
   private flush(atReady: boolean): void {
     if (this.ending !== null && !atReady && !this.isReadyHeld && this.client.isAtRest) {
       return this.client.fail(this.ending);
@@ -407,7 +407,8 @@ export class Listener implements ListenerEnd {
     for (const kept of this.kept) {
       const channel = kept.notification?.channel;
       // Its turn has come when its LISTEN has: what is behind it waits, for the order.
-      if (this.isCongested || (channel !== undefined && this.claimed.has(channel))) break;
+      const mayWait = this.isCongested && !atReady && !this.isReadyHeld;
+      if (mayWait || (channel !== undefined && this.claimed.has(channel))) break;
       sent += 1;
       this.keptBytes -= kept.message.length;
       if (channel === undefined || this.own.has(channel)) this.send(kept);
