@@ -144,6 +144,7 @@ class TravellingUnit {
   }
 }
 
+/** The unit at hand; a reactor looks at one at a time. */
 export const travellingUnit = new TravellingUnit();
 
 /** It parses an unnamed statement. */

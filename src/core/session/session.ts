@@ -297,6 +297,7 @@ export class Session extends RoutedSession<Session> implements StatementClient, 
     return this.pass(bytes, start, end);
   }
 
+  /** Passes a part of an answer on. True: the client can't take more for now. */
   pass(bytes: Uint8Array, start: number, end: number): boolean {
     return this.context.io.send(this.connection, bytes, start, end);
   }
