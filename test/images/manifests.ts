@@ -58,13 +58,16 @@ export interface Workload {
   readonly configMaps: ReadonlyMap<string, Readonly<Record<string, string>>>;
 }
 
-/** The workloads of an overlay, by name. */
-export function workloadsOf(overlay: string): ReadonlyMap<string, Workload> {
+/** The workloads of an overlay, by name. @param change what is different in its configurations */
+export function workloadsOf(
+  overlay: string,
+  change: (config: string) => string,
+): ReadonlyMap<string, Workload> {
   const objects = buildManifests(join(FOLDER, overlay)) as unknown as RenderedObject[];
   const configMaps = new Map(
     objects
       .filter(({ kind }) => kind === 'ConfigMap')
-      .map(({ metadata, data }) => [metadata.name, data ?? {}]),
+      .map(({ metadata, data = {} }) => [metadata.name, mapValues(data, change)] as const),
   );
   const workloads = objects.flatMap(({ metadata: { name }, spec }): Workload[] => {
     if (spec?.template === undefined) return [];
@@ -72,4 +75,11 @@ export function workloadsOf(overlay: string): ReadonlyMap<string, Workload> {
     return [{ name, replicas: spec.replicas ?? 1, pod: spec.template.spec, claims, configMaps }];
   });
   return new Map(workloads.map((workload) => [workload.name, workload]));
+}
+
+function mapValues(
+  data: Readonly<Record<string, string>>,
+  change: (text: string) => string,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(data).map(([key, text]) => [key, change(text)]));
 }

@@ -51,18 +51,26 @@ export class PodsUnderTest {
   readonly #workloads = new Map<string, Workload>();
   readonly #apps: Place;
 
-  private constructor(ground: NamespaceGround, around: Surroundings, podman: Podman) {
+  private constructor(
+    ground: NamespaceGround,
+    around: Surroundings,
+    podman: Podman,
+    change: (config: string) => string,
+  ) {
     this.#ground = ground;
     this.#around = around;
     this.podman = podman;
     this.#apps = ground.place('app');
     for (const overlay of ['two-tier', 'cluster']) {
-      for (const [name, workload] of workloadsOf(overlay)) this.#workloads.set(name, workload);
+      for (const [name, workload] of workloadsOf(overlay, change)) this.#workloads.set(name, workload);
     }
   }
 
-  /** The network, the API server and the Services; no pods yet. */
-  static async start(): Promise<PodsUnderTest> {
+  /**
+   * The network, the API server and the Services; no pods yet.
+   * @param change what is different in configurations of the overlays
+   */
+  static async start(change = (config: string) => config): Promise<PodsUnderTest> {
     const slots = Object.values(SLOTS).flat();
     const ground = await NamespaceGround.create([
       'api',
@@ -78,7 +86,8 @@ export class PodsUnderTest {
     const api = ground.place('api');
     const account = await startApi(api);
     const around = { folder, namespace: NAMESPACE, account, secrets: SECRETS, hosts: hostsOf(ground) };
-    const pods = new PodsUnderTest(ground, around, new Podman(folder, `sluice-test-${process.pid}-`));
+    const podman = new Podman(folder, `sluice-test-${process.pid}-`);
+    const pods = new PodsUnderTest(ground, around, podman, change);
     pods.#startService('gateway', 'sluice', 5432);
     pods.#startService('pool', 'pools', 5432);
     pods.#startService('route', 'routes', 5432);
