@@ -23,6 +23,7 @@ export interface GatewayContext {
   readonly pinCounts: PinCounts;
   /** Work that is done outside of the reactor. */
   readonly slow: SlowAnswers;
+  /** Over reads that share server connections. */
   readonly pipelineWatch: PipelineWatch;
   /** Unix sockets of servers that are configured by a loopback address. */
   readonly localSockets: LocalSockets;

@@ -21,6 +21,7 @@ export function newCounters(): Counters {
     readsTooEarly: 0,
     readsPipelined: 0,
     pipelines: 0,
+    readsDispersed: 0,
     longUnits: 0,
     holds: 0,
     holdMs: 0,

@@ -206,6 +206,7 @@ describe('reads that are released together', () => {
 
   test('do not wait for one that has to wait itself', async () => {
     await lock();
+    const { readsDispersed } = counters();
     await releaseTogether(
       query(LOCKED),
       query(`${FACT} 1`),
@@ -214,6 +215,7 @@ describe('reads that are released together', () => {
     );
     assert.deepEqual(await values(1, 4), ['1', '2', '3']);
     assert.equal(clients[0]!.arrived.length, 0);
+    assert.equal(counters().readsDispersed, readsDispersed + 3);
     await locker.query('ROLLBACK');
     assert.deepEqual(await values(0, 1), ['0']);
   });

@@ -36,7 +36,11 @@ const COUNTERS: Readonly<Record<keyof Counters, readonly [name: string, help: st
     'reads_pipelined',
     'Strong reads sent to a standby together with others, if there were any.',
   ],
-  pipelines: ['read_pipelines', 'How many messages of them there were, each over one server connection.'],
+  pipelines: ['read_pipelines', 'How many groups of them there were, each over one server connection.'],
+  readsDispersed: [
+    'reads_dispersed',
+    'Of these reads, those sent again alone, for one before them took long.',
+  ],
   longUnits: ['long_units', 'Requests that went to the primary for their length.'],
   holds: ['holds', 'How often clients of a database had to wait for a primary.'],
   holdMs: ['hold_seconds', 'How long, in all; waits that still last not counted.'],

@@ -9,10 +9,12 @@ export class PipelineWatch {
   /** Those that are used; few at a time. */
   private readonly running: ReadPipeline[] = [];
 
+  /** It is used from now on. */
   begun(pipeline: ReadPipeline): void {
     this.running.push(pipeline);
   }
 
+  /** All of it has been answered, or nobody waits for it. */
   ended(pipeline: ReadPipeline): void {
     const at = this.running.indexOf(pipeline);
     if (at < 0) throw new Error('invariant: a pipeline that ends is watched');

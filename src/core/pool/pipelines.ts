@@ -38,6 +38,8 @@ export class Pipelines implements PipelineOwner {
   /** See `StandbyServers.sendTogether`. */
   send(read: PipelinedRead, unitBytes: number, statistics: KnownShape['statistics']): boolean {
     const { client } = read;
+    const { readPipelineLength, maxPreparedStatements } = this.context.settings;
+    if (readPipelineLength <= 1) return false;
     const expectedMs = this.expectedOf(statistics);
     if (expectedMs > EXPECTED_MS_MAX || !travellingUnit.read(client, client.keptUnit, unitBytes))
       return false;
@@ -45,7 +47,7 @@ export class Pipelines implements PipelineOwner {
     if (pipeline === null) return false;
     read.begin(pipeline, unitBytes, statistics);
     pipeline.add(read, expectedMs);
-    travellingUnit.send(pipeline.server as ServerConnection, this.context.settings.maxPreparedStatements);
+    travellingUnit.send(pipeline.server as ServerConnection, maxPreparedStatements);
     this.context.counters.readsPipelined += 1;
     return true;
   }
@@ -66,9 +68,8 @@ export class Pipelines implements PipelineOwner {
   /** On a server connection that is free and has what the client's session has; null: there is none. */
   private begin({ client }: PipelinedRead): ReadPipeline | null {
     const { pool, context } = this;
-    const { readPipelineLength } = context.settings;
     const { next } = pool.resting;
-    if (readPipelineLength <= 1 || pool.isHeld || pool.waiters.length > 0) return null;
+    if (pool.isHeld || pool.waiters.length > 0) return null;
     if (next === undefined || !isFit(next, client)) return null;
     const pipeline = this.spare.pop() ?? new ReadPipeline(context.newId(), this, context.parameterSets.empty);
     const server = pool.resting.take() as ServerConnection;

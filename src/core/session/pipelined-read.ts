@@ -29,8 +29,8 @@ export interface PipelinedClient extends TravellingClient {
 
 /** Its routing. */
 export interface PipelinedReader {
-  /** It has been answered; the server has been at it for so long, in ms. */
-  travelled(ownMs: number): void;
+  /** It is over; the server has been at it for so long, in ms. Null: since it was sent, for all that is known. */
+  travelled(ownMs: number | null): void;
   /** It is sent once more, by itself, where it was to go. */
   sendAlone(): void;
   /** It is sent once more, to the primary. `refusal`: what the standby has said to it. */
@@ -87,7 +87,7 @@ export class PipelinedRead {
     }
     this.leave();
     this.client.send(CANCELED);
-    this.finish(0);
+    this.finish(null);
     return true;
   }
 
@@ -124,7 +124,7 @@ export class PipelinedRead {
     this.finish(ownMs);
   }
 
-  private finish(ownMs: number): void {
+  private finish(ownMs: number | null): void {
     const { client, length } = this;
     client.send(READY_IDLE);
     settleUnit(client, client.keptUnit);
@@ -155,6 +155,6 @@ export class PipelinedRead {
     if (loss.told || loss.midMessage) return client.close(loss.reason);
     if (!client.staysWithoutServer) return client.fail(serverLossError(loss));
     client.send(buildErrorResponse(outcomeUnknown(loss.reason)));
-    this.finish(0);
+    this.finish(null);
   }
 }

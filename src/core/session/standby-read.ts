@@ -80,7 +80,7 @@ export abstract class StandbyRead<Client extends RoutedClient> implements Pipeli
     return true;
   }
 
-  travelled(ownMs: number): void {
+  travelled(ownMs: number | null): void {
     this.preferred = this.node;
     this.hasMoved = false;
     this.leaveNode(ownMs);
@@ -88,6 +88,7 @@ export abstract class StandbyRead<Client extends RoutedClient> implements Pipeli
   }
 
   sendAlone(): void {
+    this.context.counters.readsDispersed += 1;
     (this.node as RouteNode).ended(this.context.io.now() - this.startedAt);
     this.state = State.ROUTED;
     this.client.linked();
