@@ -41,6 +41,8 @@ export interface Owed {
 
 /** What a client listens to, as its server connection sees it. */
 export interface ListenerEnd {
+  /** It gets ReadyForQuery with what precedes it, and says nothing by {@link beforeReady}. */
+  readonly takesReady: boolean;
   /** ReadyForQuery is about to be passed on, and no transaction is open; false: the client gets it later. */
   beforeReady(isLast: boolean): boolean;
   /** The link must not end yet. */

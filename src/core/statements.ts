@@ -17,6 +17,8 @@ export interface KnownShape {
   readonly reason: string;
   /** False: what it names may be another thing by now. */
   readonly isValid: boolean;
+  /** It leaves nothing in its session (`SessionEffect`); null: nobody has looked. Its constants don't matter to that. */
+  leavesNothing: boolean | null;
   readonly statistics: {
     onPrimary: number;
     rerouted: number;

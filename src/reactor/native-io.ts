@@ -20,6 +20,7 @@ import type {
   ServerAddress,
   TlsSide,
 } from '../core/io.js';
+import { copyBytes } from '../wire/bytes.js';
 import { parsePlace } from './descriptor-passing.js';
 import {
   type Driver,
@@ -45,8 +46,6 @@ import { type NamedDial, type ResolvedHost, type SlowWork, unresolvedHostMessage
 import { systemError, systemErrorMessage } from './system-errors.js';
 
 const CONTROL_HEAD_BYTES = 64;
-/** Up to this length a loop copies faster than a call into the engine does. */
-const SMALL_COPY_BYTES = 64;
 const ACCEPT_REPORT_INTERVAL_MS = 10_000;
 const UNIX_SOCKET_PORT = -1;
 /** A thread that blocks in native code can't be ended meanwhile. */
@@ -343,11 +342,7 @@ export class NativeIo implements Driver {
       }
       const at = this.#stagingStart;
       const length = Math.min(end - from, this.#stagingEnd - at);
-      if (length <= SMALL_COPY_BYTES) {
-        for (let i = 0; i < length; i++) this.memory[at + i] = bytes[from + i]!;
-      } else {
-        this.memory.set(bytes.subarray(from, from + length), at);
-      }
+      copyBytes(bytes, from, from + length, this.memory, at);
       this.#command(connection, at, length);
       this.#stagingStart = at + length;
       from += length;

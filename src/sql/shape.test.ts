@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { SessionEffect } from './session-effect.js';
+import { sessionEffects } from './session-effects.js';
 import { ShapeReader } from './shape.js';
 
 const SEED: readonly [number, number] = [0x1234567, -0x7654321];
@@ -252,5 +254,48 @@ describe('properties of shapes', () => {
         reader.read(bytes, 0, bytes.length, true);
       }),
     );
+  });
+});
+
+/** Parts of texts; `?` stands for a constant. */
+const PARTS =
+  `? ? ? ? , , ( ) ( ) ; . :: select from where values in null true as with on distinct into insert not is
+ set_config( set_config(?,?,true) nextval( "nextval"( lower( mine( pg_catalog. pg_temp t "t" = - ?::text`.split(
+    /\s+/,
+  );
+const CONSTANTS = [
+  "'a'",
+  "'a.b'",
+  "'set_config(1)'",
+  "''",
+  "E'a\\n'",
+  '$$true$$',
+  '$x$;$x$',
+  '$1',
+  '1',
+  '.5e3',
+];
+
+describe('what is kept with a shape', () => {
+  test('whether a statement leaves something in its session does not hang on its constants', () => {
+    let [alike, harmless] = [0, 0];
+    const constants = fc.array(fc.constantFrom(...CONSTANTS), { minLength: 8, maxLength: 8 });
+    const parts = fc.array(fc.constantFrom(...PARTS), { minLength: 1, maxLength: 14 });
+    const isHarmless = (text: string) =>
+      sessionEffects(Buffer.from(text), 0, Buffer.byteLength(text), true) === SessionEffect.NONE;
+    const property = fc.property(parts, constants, constants, (words, some, others) => {
+      const filled = (values: string[]) => {
+        let next = 0;
+        return `select ${words.join(' ')}`.replaceAll('?', () => values[next++ % values.length]!);
+      };
+      const [one, other] = [filled(some), filled(others)];
+      const shape = shapeOf(one);
+      if (shape === null || shape !== shapeOf(other)) return;
+      alike += 1;
+      harmless += Number(isHarmless(one));
+      assert.equal(isHarmless(other), isHarmless(one), `${one} | ${other}`);
+    });
+    fc.assert(property, { numRuns: 5000 });
+    assert.ok(alike > 500 && harmless > 100, `${alike} pairs of one shape, ${harmless} of them harmless`);
   });
 });

@@ -172,9 +172,11 @@ export abstract class FrameReader {
   protected skip(length: number): void {
     const { carry } = this;
     if (carry === null || length > this.carryLength) throw new Error('invariant: what is skipped is there');
-    carry.copyWithin(0, length, this.carryLength);
     this.carryLength -= length;
-    if (this.carryLength > 0) return;
+    if (this.carryLength > 0) {
+      carry.copyWithin(0, length, length + this.carryLength);
+      return;
+    }
     this.carry = null;
     giveBackCarry(carry);
   }
@@ -271,12 +273,14 @@ export abstract class FrameReader {
     this.betweenMessages();
   }
 
-  /** Passes on what precedes `position`, so that something else can be sent behind it. */
-  protected flushRun(bytes: Uint8Array, position: number): void {
-    const start = this.runStart;
-    if (start < 0) return;
+  /**
+   * Passes on what precedes `position`, so that something else can be sent behind it.
+   * @param more bytes of the message at `position` that are passed on with it; that message is to be swallowed then
+   */
+  protected flushRun(bytes: Uint8Array, position: number, more = 0): void {
+    const start = this.runStart < 0 ? position : this.runStart;
     this.runStart = -1;
-    if (start < position) this.forward(bytes, start, position);
+    if (start < position + more) this.forward(bytes, start, position + more);
   }
 
   /**

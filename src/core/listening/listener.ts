@@ -61,6 +61,7 @@ const QUESTIONS_MAX = 3;
 type Question = 'none' | 'asked' | 'answered';
 
 export class Listener implements ListenerEnd {
+  readonly takesReady = false;
   readonly client: ListeningClient;
   private readonly hub: Channels;
   private readonly own = new Set<string>();

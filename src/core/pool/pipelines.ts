@@ -36,13 +36,15 @@ export class Pipelines implements PipelineOwner {
   }
 
   /** See `StandbyServers.sendTogether`. */
-  send(read: PipelinedRead, unitBytes: number, statistics: KnownShape['statistics']): boolean {
+  send(read: PipelinedRead, unitBytes: number, shape: KnownShape): boolean {
     const { client } = read;
     const { readPipelineLength, maxPreparedStatements } = this.context.settings;
     if (readPipelineLength <= 1) return false;
+    const { statistics } = shape;
     const expectedMs = this.expectedOf(statistics);
-    if (expectedMs > EXPECTED_MS_MAX || !travellingUnit.read(client, client.keptUnit, unitBytes))
-      return false;
+    const isQuick = expectedMs <= EXPECTED_MS_MAX;
+    const leavesNothing = shape.leavesNothing === true;
+    if (!isQuick || !travellingUnit.read(client, client.keptUnit, unitBytes, leavesNothing)) return false;
     const pipeline = this.openFor(read, expectedMs) ?? this.begin(read);
     if (pipeline === null) return false;
     read.begin(pipeline, unitBytes, statistics);

@@ -59,6 +59,8 @@ export class ShapeRoute {
   isValid = true;
   /** It isn't valid, and the control plane has been asked. */
   isAsked = false;
+  /** See {@link KnownShape.leavesNothing}. */
+  leavesNothing: boolean | null = null;
 
   constructor(facts: ShapeFacts, path: string | null, statistics: ShapeStatistics) {
     this.kind = facts.kind;

@@ -368,7 +368,7 @@ export abstract class ServerAnswers extends HeldAnswers {
     }
     const listener = this.link === null ? null : this.link.listener;
     if (listener === null || verdict !== FORWARD || status !== Backend.Idle) return verdict;
-    this.flushRun(bytes, position);
+    this.flushRun(bytes, position, listener.takesReady ? total : 0);
     return listener.beforeReady(releasePolicy.isReleasable(this)) ? FORWARD : SWALLOW;
   }
 

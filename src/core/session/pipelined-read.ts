@@ -87,6 +87,7 @@ export class PipelinedRead {
     }
     this.leave();
     this.client.send(CANCELED);
+    this.client.send(READY_IDLE);
     this.finish(null);
     return true;
   }
@@ -117,16 +118,14 @@ export class PipelinedRead {
     return this.client.pass(bytes, start, end);
   }
 
-  /** Its answer is at its end. */
+  /** It has got all of its answer. */
   answered(ownMs: number): void {
-    this.prelude.letGo(this.client);
     this.end();
     this.finish(ownMs);
   }
 
   private finish(ownMs: number | null): void {
     const { client, length } = this;
-    client.send(READY_IDLE);
     settleUnit(client, client.keptUnit);
     this.reader.travelled(ownMs);
     client.unitAnswered(length);
@@ -155,6 +154,7 @@ export class PipelinedRead {
     if (loss.told || loss.midMessage) return client.close(loss.reason);
     if (!client.staysWithoutServer) return client.fail(serverLossError(loss));
     client.send(buildErrorResponse(outcomeUnknown(loss.reason)));
+    client.send(READY_IDLE);
     this.finish(null);
   }
 }

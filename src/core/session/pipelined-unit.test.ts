@@ -24,18 +24,17 @@ const defined = (text: string) => {
   return catalogue.define(scope, body, 0, body.length);
 };
 
+const isPlain = (text: Uint8Array) => !Buffer.from(text).includes('mine');
+
 /** Has prepared `s`, a plain read, and `f`, which calls a function of somebody's own. */
 function client(parameters = sets.empty): TravellingClient {
   const statements = new Map([
     ['s', defined('select 1')],
     ['f', defined('select mine()')],
   ]);
-  const effectsOf = (bytes: Uint8Array, start: number, end: number) =>
-    Buffer.from(bytes.subarray(start, end)).includes('mine') ? 1 : 0;
   return {
     ...{ parameters, settings: sets.empty, prepared: sets.empty },
-    effectsOf,
-    parseEffects: effectsOf,
+    parseEffects: (bytes, start, end) => (isPlain(bytes.subarray(start, end)) ? 0 : 1),
     statements: {
       find: (name) => statements.get(name),
       queryComes: () => null,
@@ -46,7 +45,7 @@ function client(parameters = sets.empty): TravellingClient {
 
 function travels(messages: readonly Uint8Array[], who = client()): boolean {
   const unit = Buffer.concat(messages);
-  return travellingUnit.read(who, Buffer.concat([unit, buildQuery('select 2')]), unit.length);
+  return travellingUnit.read(who, Buffer.concat([unit, buildQuery('select 2')]), unit.length, isPlain(unit));
 }
 
 const READ = buildParse('', 'select 1');

@@ -30,9 +30,7 @@ export interface TravellingClient {
   readonly settings: ParameterSet;
   /** Statements that it has prepared by SQL. */
   readonly prepared: ParameterSet;
-  /** What the text `bytes[start, end)` may leave in the session (`SessionEffect`). */
-  effectsOf(bytes: Uint8Array, start: number, end: number): number;
-  /** The same for a Parse body behind the name. */
+  /** What a Parse body, `bytes[start, end)` behind the name, may leave in the session (`SessionEffect`). */
   parseEffects(bytes: Uint8Array, start: number, end: number): number;
   readonly statements: {
     find(name: string): Statement | undefined;
@@ -53,16 +51,17 @@ class TravellingUnit {
   /** What Bind names; null: what is parsed with it. */
   private statement: Statement | null = null;
 
-  /** Whether the unit `bytes[0, length)` may be sent so. It has been found to be a read that may run twice. */
-  read(client: TravellingClient, bytes: Uint8Array, length: number): boolean {
+  /**
+   * Whether the unit `bytes[0, length)` may be sent so. It has been found to be a read that may run twice.
+   * @param leavesNothing a Query of this text leaves nothing in its session
+   */
+  read(client: TravellingClient, bytes: Uint8Array, length: number, leavesNothing: boolean): boolean {
     this.bytes = bytes;
     this.length = length;
     this.bindAt = 0;
     this.statement = null;
     if (length > TRAVELLING_BYTES_MAX) return false;
-    if (bytes[0] === Frontend.Query) {
-      return client.effectsOf(bytes, HEADER_BYTES, length - 1) === SessionEffect.NONE;
-    }
+    if (bytes[0] === Frontend.Query) return leavesNothing;
     return (bytes[0] !== Frontend.Parse || this.readParse(client)) && this.readBind(client);
   }
 

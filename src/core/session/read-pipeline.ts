@@ -33,6 +33,7 @@ export class ReadPipeline implements LinkedClient, ListenerEnd {
   readonly tracksState = true;
   readonly customSettings = null;
   readonly listener: ListenerEnd = this;
+  readonly takesReady = true;
   readonly midMessage = false;
   readonly inputEnded = false;
   readonly inputEndedAt = 0;
@@ -44,7 +45,7 @@ export class ReadPipeline implements LinkedClient, ListenerEnd {
   server: ServerConnection | null = null;
   /** More may be sent behind what has been sent: nothing has been answered yet. */
   isOpen = false;
-  /** How many have been sent. */
+  /** How many have been sent since it began. */
   sent = 0;
   /** How long the server is expected to be at it, in ms. */
   expectedMs = 0;
@@ -52,7 +53,7 @@ export class ReadPipeline implements LinkedClient, ListenerEnd {
   firstSince = 0;
   private readonly owner: PipelineOwner;
   private common: ParameterSet;
-  /** What is still to be answered, from `first` on; null: to nobody. */
+  /** Those that have been sent; `first` is answered next. Null: nobody waits for it. It never gets shorter: that takes long. */
   private readonly reads: (PipelinedRead | null)[] = [];
   private first = 0;
 
@@ -77,7 +78,7 @@ export class ReadPipeline implements LinkedClient, ListenerEnd {
 
   /** A read is sent. */
   add(read: PipelinedRead, expectedMs: number): void {
-    this.reads.push(read);
+    this.reads[this.sent] = read;
     this.sent += 1;
     this.expectedMs += expectedMs;
     if (this.sent === 1) this.serveFirst();
@@ -85,12 +86,12 @@ export class ReadPipeline implements LinkedClient, ListenerEnd {
 
   /** Whose answer comes next; null: nobody's. */
   get head(): PipelinedRead | null {
-    return this.reads[this.first] ?? null;
+    return this.first < this.sent ? (this.reads[this.first] as PipelinedRead | null) : null;
   }
 
   /** Somebody waits for more than the first answer. */
   get isWaitedFor(): boolean {
-    for (let i = this.first + 1; i < this.reads.length; i++) if (this.reads[i] !== null) return true;
+    for (let i = this.first + 1; i < this.sent; i++) if (this.reads[i] !== null) return true;
     return false;
   }
 
@@ -116,7 +117,7 @@ export class ReadPipeline implements LinkedClient, ListenerEnd {
   disperse(): void {
     const { reads } = this;
     this.isOpen = false;
-    const behind = reads.slice(this.first + 1);
+    const behind = reads.slice(this.first + 1, this.sent);
     reads.fill(null, this.first + 1);
     for (const read of behind) read?.sendAlone();
     // Who it belongs to may have gone before.
@@ -132,7 +133,8 @@ export class ReadPipeline implements LinkedClient, ListenerEnd {
   private end(): void {
     this.server = null;
     this.isOpen = false;
-    this.reads.length = 0;
+    this.reads.fill(null);
+    this.sent = 0;
     this.first = 0;
   }
 
@@ -153,7 +155,7 @@ export class ReadPipeline implements LinkedClient, ListenerEnd {
     return this.head?.answer(bytes, start, end) === true;
   }
 
-  /** The first one's answer ends here. Its end is told by itself, since the next answer may follow in the same breath. */
+  /** The first one has its answer. */
   beforeReady(): boolean {
     const { reads, head } = this;
     const server = this.server as ServerConnection;
@@ -161,11 +163,8 @@ export class ReadPipeline implements LinkedClient, ListenerEnd {
     const ownMs = now - this.firstSince;
     this.isOpen = false;
     this.firstSince = now;
+    reads[this.first] = null;
     this.first += 1;
-    if (this.first === reads.length) {
-      reads.length = 0;
-      this.first = 0;
-    }
     this.serveFirst();
     // The next answer is another client's, who may well be able to take it.
     server.resumeReading();
@@ -174,7 +173,7 @@ export class ReadPipeline implements LinkedClient, ListenerEnd {
   }
 
   get keepsLink(): boolean {
-    return this.reads.length > this.first;
+    return this.first < this.sent;
   }
 
   released(): void {
@@ -206,7 +205,7 @@ export class ReadPipeline implements LinkedClient, ListenerEnd {
   }
 
   serverLost(loss: ServerLoss): void {
-    const reads = this.reads.slice(this.first);
+    const reads = this.reads.slice(this.first, this.sent);
     this.end();
     this.owner.pipelineEnded(this);
     for (const read of reads) read?.lost(loss);

@@ -12,7 +12,7 @@
  */
 import * as Backend from '../../wire/backend.js';
 import type { ErrorFields } from '../../wire/error-fields.js';
-import { BLOCK, type Verdict, WHOLE } from '../../wire/framing.js';
+import { BLOCK, HEADER_BYTES, type Verdict, WHOLE } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
 import { SqlState } from '../../wire/sqlstate.js';
 import { UNFIT } from '../close-reasons.js';
@@ -20,7 +20,7 @@ import type { Reader } from '../route/reader-list.js';
 import type { RouteNode } from '../route/route-node.js';
 import type { Exchange } from '../server/exchange.js';
 import type { ServerConnection } from '../server/server-connection.js';
-import { PASS } from './message-handler.js';
+import { PASS, PASS_HARMLESS } from './message-handler.js';
 import { ReadState as State } from './read-state.js';
 import { explainRoute } from './route-notice.js';
 import type { RoutedClient } from './routed-client.js';
@@ -29,6 +29,9 @@ import { SentUnit } from './sent-unit.js';
 import { StandbyRead } from './standby-read.js';
 import { isForPrimary, isItsOwn } from './standby-refusals.js';
 import type { TransactionStart } from './unit-judge.js';
+
+/** Goes where the session sends it. */
+type Passing = typeof PASS | typeof PASS_HARMLESS;
 
 const NO_STANDBY = 'no standby could serve it';
 
@@ -57,13 +60,7 @@ export class ReadRouting<Client extends RoutedClient> extends StandbyRead<Client
   // --- Messages -----------------------------------------------------------------------------------------------
 
   /** Judges the message at `position`; {@link PASS}: it goes where the session sends it. */
-  judge(
-    type: number,
-    total: number,
-    bytes: Uint8Array,
-    position: number,
-    end: number,
-  ): Verdict | typeof PASS {
+  judge(type: number, total: number, bytes: Uint8Array, position: number, end: number): Verdict | Passing {
     if (type === Frontend.Terminate) return PASS;
     switch (this.state) {
       case State.RUNNING:
@@ -91,7 +88,7 @@ export class ReadRouting<Client extends RoutedClient> extends StandbyRead<Client
     bytes: Uint8Array,
     position: number,
     end: number,
-  ): Verdict | typeof PASS {
+  ): Verdict | Passing {
     const { judgement } = this;
     const isQuery = type === Frontend.Query;
     if (!(isQuery || BEGINS_BATCH.has(type))) return PASS;
@@ -102,26 +99,27 @@ export class ReadRouting<Client extends RoutedClient> extends StandbyRead<Client
     if (unitEnd < 0) return this.toPrimary();
     this.unitBytes = unitEnd - position;
     this.shape = judgement.shape;
+    if (isQuery) judgement.lookForEffects(bytes, position + HEADER_BYTES, unitEnd - 1);
     const { consistency } = judgement;
     const isSettled = consistency === 'session' && !this.hasMoved && this.preferred !== null;
     if (consistency === 'strong' || (consistency === 'session' && !isSettled)) {
       return this.beginEarly(type, bytes, position);
     }
-    if (consistency === 'primary') return this.toPrimary();
+    if (consistency === 'primary') return this.unitToPrimary(type);
     const node = this.routes.nodes.pick(consistency, this.neededPosition, isSettled ? this.preferred : null);
     if (node === null && isSettled) return this.ask();
     judgement.reason = node === null ? NO_STANDBY : judgement.reason;
-    if (node === null) return this.toPrimary();
+    if (node === null) return this.unitToPrimary(type);
     this.node = node;
     this.state = State.ROUTED;
     return this.begin(type, bytes, position);
   }
 
   /** Its answer is held until it is known to see enough, if that is likely; else it waits to be sent. */
-  private beginEarly(type: number, bytes: Uint8Array, position: number): Verdict | typeof PASS {
+  private beginEarly(type: number, bytes: Uint8Array, position: number): Verdict | Passing {
     if (this.routes.nodes.keepsBack()) {
       this.judgement.reason = NO_STANDBY;
-      return this.toPrimary();
+      return this.unitToPrimary(type);
     }
     const { mayRunTwice, explains } = this.judgement;
     const node = mayRunTwice && !explains ? this.routes.nodes.early() : null;
@@ -161,10 +159,20 @@ export class ReadRouting<Client extends RoutedClient> extends StandbyRead<Client
     return PASS;
   }
 
+  /** The same for the unit whose shape is known. */
+  private unitToPrimary(type: number): Passing {
+    this.toPrimary();
+    return this.passes(type);
+  }
+
+  private passes(type: number): Passing {
+    return type === Frontend.Query && this.shape?.leavesNothing === true ? PASS_HARMLESS : PASS;
+  }
+
   // --- On a standby -------------------------------------------------------------------------------------------
 
   /** The unit at `position` goes to the node that was chosen for it. */
-  private begin(type: number, bytes: Uint8Array, position: number): Verdict | typeof PASS {
+  private begin(type: number, bytes: Uint8Array, position: number): Verdict | Passing {
     const node = this.node as RouteNode;
     if (this.client.link === null) {
       this.servers = this.routes.standbyServers(node);
@@ -189,7 +197,8 @@ export class ReadRouting<Client extends RoutedClient> extends StandbyRead<Client
     this.mayReadOn = false;
     this.beginOn(node);
     explainRoute(this.client, this.judgement, node.settings.name);
-    return this.run(type, bytes, position);
+    this.run(type, bytes, position);
+    return this.passes(type);
   }
 
   private run(type: number, bytes: Uint8Array, position: number): typeof PASS {
@@ -243,7 +252,7 @@ export class ReadRouting<Client extends RoutedClient> extends StandbyRead<Client
     bytes: Uint8Array,
     position: number,
     end: number,
-  ): Verdict | typeof PASS {
+  ): Verdict | Passing {
     if (this.unit.passes(type)) return PASS;
     const link = this.client.link as ServerConnection;
     if (link.exchange.outstanding === 0) {
@@ -265,7 +274,7 @@ export class ReadRouting<Client extends RoutedClient> extends StandbyRead<Client
     bytes: Uint8Array,
     position: number,
     end: number,
-  ): Verdict | typeof PASS {
+  ): Verdict | Passing {
     const isQuery = type === Frontend.Query;
     if (type === Frontend.Sync || type === Frontend.Flush) return PASS;
     this.inTransaction = true;
@@ -292,7 +301,7 @@ export class ReadRouting<Client extends RoutedClient> extends StandbyRead<Client
   }
 
   /** Each read of a transaction on a standby is to see as much as one by itself. */
-  private readOn(type: number, bytes: Uint8Array, position: number): Verdict | typeof PASS {
+  private readOn(type: number, bytes: Uint8Array, position: number): Verdict | Passing {
     const { consistency, reads } = this.judgement;
     const mustAsk = consistency === 'strong' || (consistency === 'session' && this.isBehind);
     if (reads && mustAsk && !this.mayReadOn) return this.ask(State.ASKING_AGAIN);
@@ -331,7 +340,7 @@ export class ReadRouting<Client extends RoutedClient> extends StandbyRead<Client
     servers?.abandon(server);
   }
 
-  private beginOnPrimary(): Verdict | typeof PASS {
+  private beginOnPrimary(): Verdict | Passing {
     if (!this.client.ensureLink()) return BLOCK;
     this.state = State.FREE;
     this.inTransaction = false;

@@ -18,7 +18,7 @@ export interface StandbyServers<Client> {
   /** As `ClientPool.acquire`. */
   acquire(client: Client): boolean;
   /** Sends a unit of so many bytes in a pipeline with others. False: it can't, and nothing has been sent. */
-  sendTogether(read: PipelinedRead, unitBytes: number, statistics: KnownShape['statistics']): boolean;
+  sendTogether(read: PipelinedRead, unitBytes: number, shape: KnownShape): boolean;
   /** The client is gone, or leaves the queue. */
   leave(client: Client): void;
   /** It is the pool's again, and what is still to come of its answers is nobody's. It has no link. */

@@ -21,7 +21,7 @@ import type { ClientLogin, LoginStep } from './client-login.js';
 import type { ConsoleSession } from './console-session.js';
 import { deallocate } from './deallocation.js';
 import { CLOSE_COMPLETE, PARSE_COMPLETE, READY_IDLE } from './fixed-answers.js';
-import { PASS } from './message-handler.js';
+import { PASS, PASS_HARMLESS } from './message-handler.js';
 import { BYTES_MAX_BY_TYPE, RENAMED_BYTES_MAX, renamed, SKIPPED } from './message-rules.js';
 import { RoutedSession } from './routed-session.js';
 import { forgetOthersSequences } from './sequence-reads.js';
@@ -229,10 +229,6 @@ export class Session extends RoutedSession<Session> implements StatementClient, 
     this.afterResume();
   }
 
-  private get hasEnded(): boolean {
-    return this.phase === 'closed';
-  }
-
   /** The link that it waited for is there: what it sent meanwhile goes on. */
   linked(): void {
     if (this.listener?.isReadyHeld === true) return this.listener.settle();
@@ -241,7 +237,7 @@ export class Session extends RoutedSession<Session> implements StatementClient, 
   }
 
   private afterResume(): void {
-    if (this.hasEnded) return;
+    if (this.phase === 'closed') return;
     if (!this.isBlocked) this.resumeReading();
     if (!this.inputEnded) this.link?.releaseIfIdle();
     else if (!this.awaitsLastAnswer) this.close(this.farewell);
@@ -395,6 +391,7 @@ export class Session extends RoutedSession<Session> implements StatementClient, 
     if (this.link?.exchange.skipping === true && SKIPPED.has(type)) return SWALLOW;
     if (this.routing !== null) {
       const verdict = this.routing.judge(type, total, bytes, position, end);
+      if (verdict === PASS_HARMLESS) return this.plainQuery();
       if (verdict !== PASS) return verdict;
     }
     switch (type) {
@@ -459,6 +456,11 @@ export class Session extends RoutedSession<Session> implements StatementClient, 
       if (effects !== 0 && !this.mayBeSent(effects, text, bytes, position, false)) return BLOCK;
       if (effects !== SessionEffect.NONE) this.noteEffects(effects, bytes, from, to);
     }
+    return this.plainQuery();
+  }
+
+  private plainQuery(): Verdict {
+    if (!this.acquire()) return BLOCK;
     return this.request(Request.QUERY, this.statements?.queryComes() ?? null);
   }
 

@@ -74,7 +74,7 @@ export abstract class StandbyRead<Client extends RoutedClient> implements Pipeli
     const servers = this.routes.standbyServers(node);
     if (servers === null) return false;
     this.travelling ??= new PipelinedRead(this.client, this);
-    if (!servers.sendTogether(this.travelling, unitBytes, shape.statistics)) return false;
+    if (!servers.sendTogether(this.travelling, unitBytes, shape)) return false;
     this.state = State.PIPELINED;
     this.beginOn(node);
     return true;

@@ -13,6 +13,7 @@ const READ = { kind: 'read', mayRunOnStandby: true, reason: 'it only reads', tra
 /** Judges simple Queries of a client with these settings; what the shapes were asked is in `asked`. */
 function newJudge(shape: object | null = READ) {
   const asked: { path: string | null; user: string }[] = [];
+  const texts: string[] = [];
   const shapes = {
     look: (_b: unknown, _s: unknown, _e: unknown, _std: unknown, path: string | null, user: string) => {
       asked.push({ path, user });
@@ -24,6 +25,10 @@ function newJudge(shape: object | null = READ) {
     settings: setOf({}),
     tracksState: true,
     listener: null,
+    effectsOf: (bytes: Uint8Array, start: number, end: number) => {
+      texts.push(Buffer.from(bytes.subarray(start, end)).toString());
+      return texts.length - 1;
+    },
     statements: null as unknown,
   };
   const pool = { shapes, consistency: 'strong', balancesLeadingReads: false, searchPath: null, user: 'ann' };
@@ -38,7 +43,7 @@ function newJudge(shape: object | null = READ) {
     const batch = Buffer.concat([buildParse('', 'SELECT 1'), buildBind(), buildExecute(), buildSync()]);
     return judge.read(Parse, 0, batch, 0, batch.length, false) === batch.length;
   };
-  return { judge, asked, read, readBatch };
+  return { judge, asked, texts, read, readBatch };
 }
 
 describe('where a unit may run', () => {
@@ -54,6 +59,22 @@ describe('where a unit may run', () => {
       { path: 'a', user: 'bob' },
       { path: null, user: 'carl' },
     ]);
+  });
+
+  test('whether a shape leaves something is found out once, and not of one that stands for many', () => {
+    const shape = { ...READ, leavesNothing: null as boolean | null };
+    const { judge, texts, read } = newJudge(shape);
+    for (const sql of ['SELECT 1', 'SELECT 2']) {
+      assert.ok(read({}, sql));
+      judge.lookForEffects(Buffer.from(sql), 0, sql.length);
+      assert.equal(shape.leavesNothing, true);
+    }
+    assert.deepEqual(texts, ['SELECT 1']);
+    const other = { ...shape, kind: 'other', leavesNothing: null };
+    const others = newJudge(other);
+    others.read({});
+    others.judge.lookForEffects(Buffer.from('SELECT 1'), 0, 8);
+    assert.equal(other.leavesNothing, null);
   });
 
   test('the session, and comments, say what its reads must see', () => {

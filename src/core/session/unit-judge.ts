@@ -1,5 +1,6 @@
 /** Whether what a client sends as one may run on a standby, by what is known of its statements and by what the session is set to. */
 import { RoutingHint, routingHint } from '../../sql/routing-hint.js';
+import { SessionEffect } from '../../sql/session-effect.js';
 import { latin1, zeroByte } from '../../wire/bytes.js';
 import { HEADER_BYTES } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
@@ -30,6 +31,8 @@ export interface JudgedClient {
   readonly tracksState: boolean;
   /** Non-null: it listens, and its notifications keep to the order of its answers from the primary. */
   readonly listener: object | null;
+  /** What the text `bytes[start, end)` may leave in the session (`SessionEffect`). */
+  effectsOf(bytes: Uint8Array, start: number, end: number): number;
   readonly statements: {
     /** False: names go to servers as they are, and each server connection has those that were prepared on it. */
     readonly renames: boolean;
@@ -244,6 +247,14 @@ export class UnitJudge implements UnitReader {
       return true;
     } else if (shape?.kind === 'begin' && !this.inTransaction) return this.admitsTransaction(shape);
     return this.inTransaction && endsTransaction(bytes, start, end);
+  }
+
+  /** Whether the text `bytes[start, end)`, which was read last and may run there, leaves nothing is kept with its shape. */
+  lookForEffects(bytes: Uint8Array, start: number, end: number): void {
+    const { shape } = this;
+    // One that stands for many others says nothing of each.
+    if (shape === null || shape.kind === 'other' || shape.leavesNothing !== null) return;
+    shape.leavesNothing = this.client.effectsOf(bytes, start, end) === SessionEffect.NONE;
   }
 
   /** It is a read that leaves no trace when its answer is dropped: what somebody vouches for may have effects elsewhere. */
