@@ -11,6 +11,7 @@ import { LossFacts } from '../../src/core/server/loss-facts.js';
 import { ServerConnection } from '../../src/core/server/server-connection.js';
 import { ReadPipeline } from '../../src/core/session/read-pipeline.js';
 import { ReadRouting } from '../../src/core/session/read-routing.js';
+import { ReadState } from '../../src/core/session/read-state.js';
 import { Session } from '../../src/core/session/session.js';
 import type { Consistency, GatewaySettings } from '../../src/core/settings.js';
 import type { Fault } from '../fault.js';
@@ -130,6 +131,13 @@ export const DEFECTS: Readonly<Record<string, RoutedDefect>> = {
       for (const read of pipeline['reads'].slice(pipeline['first'] + 1)) read?.sendAlone();
     },
     together,
+  ),
+  'an early read that waits for a server connection shares one, and is not held': inMethod(
+    ReadRouting.prototype,
+    'joinsOthers',
+    (routing) =>
+      routing['state'] === ReadState.ROUTED && routing['travelsTo'](routing['node']!, routing['servers']),
+    (plan) => ({ ...hasty(plan), areQuick: true }),
   ),
   'a client that is slow to take its answer holds up those behind it': inMethod(
     ServerConnection.prototype,

@@ -73,6 +73,16 @@ export class Database {
     this.isAuto = isAuto;
   }
 
+  /** A client has got a server connection, for which it may have waited. @param isAssigned it is counted */
+  waited(client: { waitingSince: number }, now: number, isAssigned: boolean): void {
+    const waitMs = client.waitingSince > 0 ? now - client.waitingSince : 0;
+    client.waitingSince = 0;
+    this.totals.waitMs += waitMs;
+    if (!isAssigned) return;
+    this.totals.serverAssignments += 1;
+    this.latencies.wait.add(waitMs);
+  }
+
   /** No server connection is given out (PAUSE, KILL). */
   get paused(): boolean {
     return this.isPaused;

@@ -14,6 +14,8 @@ export class FaultProxy {
   readonly path: string;
   /** At most so many bytes are passed on in one piece, each in a packet of its own; 0: as they come. */
   pieceBytes = 0;
+  /** What the server says comes so many ms later. */
+  delayMs = 0;
   /** What has come from the clients, while it is not null. */
   heard: string | null = null;
   /** Where new connections lead. */
@@ -103,6 +105,11 @@ export class FaultProxy {
     return Buffer.from(chunk.toString('latin1').replaceAll(name, other), 'latin1');
   }
 
+  #inTime(from: Socket, act: () => void): void {
+    if (this.delayMs > 0 && this.#servers.has(from)) setTimeout(act, this.delayMs);
+    else act();
+  }
+
   #pass(from: Socket, to: Socket): void {
     this.#sockets.add(from);
     from.setNoDelay(true);
@@ -110,9 +117,11 @@ export class FaultProxy {
     from.on('data', (came: Buffer) => {
       const chunk = this.#servers.has(from) ? this.#disguised(came) : came;
       const step = this.pieceBytes > 0 ? this.pieceBytes : chunk.length;
-      for (let at = 0; at < chunk.length; at += step) to.write(chunk.subarray(at, at + step));
+      this.#inTime(from, () => {
+        for (let at = 0; at < chunk.length; at += step) to.write(chunk.subarray(at, at + step));
+      });
     });
-    from.on('end', () => to.end());
+    from.on('end', () => this.#inTime(from, () => to.end()));
     from.on('error', () => {});
     from.on('close', (failed) => {
       this.#sockets.delete(from);

@@ -31,7 +31,7 @@ export const routingSettings = {
   }),
   read_pipeline_length: count(ROUTING, 8, [1, PIPELINE_LENGTH_MAX], {
     description:
-      'How many quick reads that are released to a standby at the same moment, and need the same session, may share a server connection, one behind the other: that costs the gateway and the standby less than a connection for each. `1`: none do. See [routing.md](routing.md#reads-that-travel-together).',
+      'How many quick reads that can be sent to a standby at the same moment, and need the same session, may share a server connection, one behind the other: that costs the gateway and the standby less than a connection for each. `1`: none do. See [routing.md](routing.md#reads-that-travel-together).',
     pgbouncer: OURS,
   }),
   balance_leading_reads: onOff(ROUTING, false, {

@@ -32,10 +32,7 @@ const COUNTERS: Readonly<Record<keyof Counters, readonly [name: string, help: st
   readsRepeated: ['reads_repeated', 'Reads that a standby could not carry out, and the primary did.'],
   readsEarly: ['reads_early', 'Strong reads sent before the primary was asked, their answers held.'],
   readsTooEarly: ['reads_too_early', 'Of these, the ones that had to run again.'],
-  readsPipelined: [
-    'reads_pipelined',
-    'Strong reads sent to a standby together with others, if there were any.',
-  ],
+  readsPipelined: ['reads_pipelined', 'Reads sent to a standby together with others, if there were any.'],
   pipelines: ['read_pipelines', 'How many groups of them there were, each over one server connection.'],
   readsDispersed: [
     'reads_dispersed',

@@ -14,9 +14,10 @@ const EXPECTED_MS_MAX = 2;
 /** The pool, as this sees it. */
 export interface PipelinedPool {
   readonly database: Database;
+  readonly identity: { readonly node?: { readonly questionMs: number } | null };
   readonly limits: { readonly mode: PoolMode };
   readonly isHeld: boolean;
-  readonly waiters: { readonly length: number };
+  readonly waiters: { readonly first: object | null };
   readonly resting: { readonly next: ServerConnection | undefined; take(): ServerConnection | undefined };
   /** Nobody waits any more for what runs there. It has no link. */
   leaveRunning(server: ServerConnection, isCancelled: boolean): void;
@@ -50,8 +51,14 @@ export class Pipelines implements PipelineOwner {
     read.begin(pipeline, unitBytes, statistics);
     pipeline.add(read, expectedMs);
     travellingUnit.send(pipeline.server as ServerConnection, maxPreparedStatements);
+    this.pool.database.waited(client, this.context.io.now(), true);
     this.context.counters.readsPipelined += 1;
     return true;
+  }
+
+  /** A read may find a place in one. */
+  get hasRoom(): boolean {
+    return this.latest?.isOpen === true || this.pool.resting.next !== undefined;
   }
 
   /** How long the standby is likely to be at it, in ms. */
@@ -71,15 +78,13 @@ export class Pipelines implements PipelineOwner {
   private begin({ client }: PipelinedRead): ReadPipeline | null {
     const { pool, context } = this;
     const { next } = pool.resting;
-    if (pool.isHeld || pool.waiters.length > 0) return null;
+    const { first } = pool.waiters;
+    if (pool.isHeld || (first !== null && first !== client)) return null;
     if (next === undefined || !isFit(next, client)) return null;
     const pipeline = this.spare.pop() ?? new ReadPipeline(context.newId(), this, context.parameterSets.empty);
     const server = pool.resting.take() as ServerConnection;
-    pipeline.begin(server, context.io.now());
+    pipeline.begin(server, context.io.now() + (pool.identity.node?.questionMs ?? 0));
     this.latest = pipeline;
-    const { totals, latencies } = pool.database;
-    totals.serverAssignments += 1;
-    latencies.wait.add(0);
     server.bind(pipeline, pool.limits.mode);
     context.pipelineWatch.begun(pipeline);
     context.counters.pipelines += 1;

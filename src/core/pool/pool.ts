@@ -162,15 +162,9 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
 
   /** Binds the two; true when the client can go on at once, false when the server is being prepared for it. */
   private link(client: Session, server: ServerConnection): boolean {
-    const { totals, latencies } = this.database;
-    const waitMs = client.waitingSince > 0 ? this.context.io.now() - client.waitingSince : 0;
     // For its greeting a client only borrows one, unless it keeps it for its session.
-    if (client.phase !== 'welcoming' || !this.sharesServers) {
-      totals.serverAssignments += 1;
-      latencies.wait.add(waitMs);
-    }
-    totals.waitMs += waitMs;
-    client.waitingSince = 0;
+    const isBorrowed = client.phase === 'welcoming' && this.sharesServers;
+    this.database.waited(client, this.context.io.now(), !isBorrowed);
     client.link = server;
     server.bind(client, this.limits.mode);
     if (client.virtual !== null) client.virtual.server = server;
@@ -340,14 +334,20 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
   private dispatch(): void {
     if (this.dispatching) return;
     this.dispatching = true;
-    while (this.resting.length > 0 && !this.isHeld) {
-      const client = this.waiters.shift();
+    while (!this.isHeld) {
+      const client = this.waiters.first;
       if (client === null) break;
+      if (this.sharesWithOthers(client)) continue;
+      if (this.resting.length === 0) break;
+      this.waiters.remove(client);
       if (this.link(client, this.resting.take() as ServerConnection)) this.goOn(client);
     }
     this.dispatching = false;
     if (this.resting.length > 0) this.capacity.rested();
   }
+
+  /** The oldest waiter needs no server connection for itself, and waits no more. */
+  protected sharesWithOthers: (client: Session) => boolean = () => false;
 
   /** Provides as many server connections as waiters lack: by testing what has rested for long, or by opening new ones. */
   supply(): void {

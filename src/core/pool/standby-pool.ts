@@ -35,6 +35,12 @@ export class StandbyPool extends Pool implements StandbyServers<Session> {
     return this.pipelines.send(...read);
   }
 
+  protected override sharesWithOthers = (client: Session): boolean => {
+    if (!this.pipelines.hasRoom || client.routing?.joinsOthers() !== true) return false;
+    this.waiters.remove(client);
+    return true;
+  };
+
   abandon(server: ServerConnection): void {
     if (server.phase === 'closed') return;
     server.place.abandonedAt = this.context.io.now();

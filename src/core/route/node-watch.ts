@@ -108,6 +108,7 @@ export class NodeWatch implements NodeConnectionUser, Look {
     const { seen, role } = this;
     this.evidenceAskedAt = this.roleAskedAt;
     this.evidenceAt = this.io.now();
+    this.node.answeredQuestion(this.evidenceAt - this.roleAskedAt);
     this.roleAskedAt = 0;
     if (seen === null) {
       this.forget(role.error ?? connectionFailure('it gives no sensible answer'));
@@ -147,6 +148,7 @@ export class NodeWatch implements NodeConnectionUser, Look {
   }
 
   private positionAnswered(): void {
+    if (!this.isPaused) this.node.answeredQuestion(this.io.now() - this.positionAskedAt);
     this.positionAskedAtLast = this.positionAskedAt;
     this.positionAskedAt = 0;
     this.watcher.positioned(this, this.seenPosition);

@@ -6,6 +6,8 @@ import { NO_POSITION } from './wal-position.js';
 
 /** Of the average latency, the newest read makes up one part in so many. */
 const LATENCY_PARTS = 16;
+/** The same for questions: there are four a second at least. */
+const QUESTION_PARTS = 8;
 /** What a node is taken to need before anything has run there, and at least, in ms. */
 const LATENCY_MS_MIN = 0.1;
 const LATENCY_MS_MAX = 1000;
@@ -28,6 +30,9 @@ export class RouteNode {
   private hasServed = false;
   /** What it has been given, in ms of its time: who has been given least is next. */
   given = 0;
+  /** How long it takes to answer what takes no time, in ms: an average. */
+  questionMs = 0;
+  private questions = 0;
   private averageMs = LATENCY_MS_MIN;
   private endedAt = 0;
   private readonly clock: Pick<Io, 'now'>;
@@ -49,6 +54,17 @@ export class RouteNode {
   serves(now: number): void {
     if (this.hasServed) this.servesSince = now;
     this.hasServed = true;
+  }
+
+  /** It has answered a question of the gateway's own, after so many ms. */
+  answeredQuestion(ms: number): void {
+    this.questions = Math.min(this.questions + 1, QUESTION_PARTS);
+    this.questionMs += (ms - this.questionMs) / this.questions;
+  }
+
+  /** Of so many ms that it has taken to answer a read, those that it was at it: not the way there, nor until a process woke up. */
+  ownMs(ms: number): number {
+    return Math.max(0, ms - this.questionMs);
   }
 
   /** A read goes there. */

@@ -13,6 +13,8 @@ import { isItsOwn } from './standby-refusals.js';
 /** The client, which stands in front of the unit. */
 export interface PipelinedClient extends TravellingClient {
   parameters: ParameterSet;
+  /** Since when it waits for a server connection, in ms; 0: it hasn't to. */
+  waitingSince: number;
   /** What it stands in front of: the unit lies at its beginning. */
   readonly keptUnit: Uint8Array;
   /** Passes a part of an answer on; true: it can't take more for now. */
@@ -119,7 +121,7 @@ export class PipelinedRead {
   }
 
   /** It has got all of its answer. */
-  answered(ownMs: number): void {
+  answered(ownMs: number | null): void {
     this.end();
     this.finish(ownMs);
   }

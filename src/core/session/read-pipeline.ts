@@ -64,8 +64,11 @@ export class ReadPipeline implements LinkedClient, ListenerEnd {
     this.settings = empty;
   }
 
-  /** It begins anew, on a free server connection that has what the sessions of its clients have. */
-  begin(server: ServerConnection, now: number): void {
+  /**
+   * It begins anew, on a free server connection that has what the sessions of its clients have.
+   * @param firstSince from when on, in ms, the server is likely to be at its first read
+   */
+  begin(server: ServerConnection, firstSince: number): void {
     if (this.server !== null) throw new Error('invariant: a pipeline is used by one server connection');
     this.server = server;
     this.common = server.parameters;
@@ -73,7 +76,7 @@ export class ReadPipeline implements LinkedClient, ListenerEnd {
     this.isOpen = true;
     this.sent = 0;
     this.expectedMs = 0;
-    this.firstSince = now;
+    this.firstSince = firstSince;
   }
 
   /** A read is sent. */
@@ -160,7 +163,8 @@ export class ReadPipeline implements LinkedClient, ListenerEnd {
     const { reads, head } = this;
     const server = this.server as ServerConnection;
     const now = server.timing.requestedAt;
-    const ownMs = now - this.firstSince;
+    // What the first one has waited for the server's process is not its own.
+    const ownMs = this.first === 0 ? null : now - this.firstSince;
     this.isOpen = false;
     this.firstSince = now;
     reads[this.first] = null;

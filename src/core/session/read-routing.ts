@@ -54,8 +54,6 @@ export class ReadRouting<Client extends RoutedClient> extends StandbyRead<Client
   private hasSnapshot = false;
   /** The next read of its transaction has been found to see enough there. */
   private mayReadOn = false;
-  /** Where it runs was chosen for a read that may see less than the client has seen, or done. */
-  private isBehind = false;
 
   // --- Messages -----------------------------------------------------------------------------------------------
 
@@ -143,7 +141,7 @@ export class ReadRouting<Client extends RoutedClient> extends StandbyRead<Client
   routed(node: RouteNode | null): void {
     if (this.state === State.ASKING_AGAIN) return this.routedAgain(node);
     this.node = node;
-    if (node !== null && this.travelsTo(node)) return;
+    if (node !== null && this.travelsTo(node, this.routes.standbyServers(node))) return;
     this.state = node === null ? State.FORCED : State.ROUTED;
     if (node === null) {
       this.judgement.reason = NO_STANDBY;
@@ -191,7 +189,6 @@ export class ReadRouting<Client extends RoutedClient> extends StandbyRead<Client
     server.rowCount = this.shape?.statistics ?? null;
     this.state = State.RUNNING;
     this.inTransaction = false;
-    this.isBehind = this.judgement.mayLag;
     this.transaction = this.judgement.begins;
     this.hasSnapshot = false;
     this.mayReadOn = false;
@@ -205,6 +202,12 @@ export class ReadRouting<Client extends RoutedClient> extends StandbyRead<Client
     this.hasSnapshot = this.judgement.reads && this.transaction?.keepsSnapshot === true;
     this.unit.begin(type, bytes, position, this.unitBytes);
     return PASS;
+  }
+
+  /** It waits for a server connection to itself. True: it has been sent together with others instead. */
+  joinsOthers(): boolean {
+    if (this.state !== State.ROUTED || this.early !== null) return false;
+    return this.travelsTo(this.node as RouteNode, this.servers);
   }
 
   letGo(): void {
@@ -351,8 +354,7 @@ export class ReadRouting<Client extends RoutedClient> extends StandbyRead<Client
   /** The link has ended in good order. */
   released(): void {
     if (this.state === State.RUNNING) {
-      if (!this.isBehind) this.preferred = this.node;
-      this.hasMoved &&= this.isBehind;
+      this.settle();
       this.finish();
     } else this.hasMoved = true;
     this.state = State.FREE;

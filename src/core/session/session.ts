@@ -55,7 +55,7 @@ export class Session extends RoutedSession<Session> implements StatementClient, 
   /** With which its queries can be cancelled; null before its greeting. */
   cancelKey: CancelKey | null = null;
   readonly createdAt: number;
-  /** Since when it waits for a server connection, in ms. */
+  /** Since when it waits for a server connection, in ms; 0: it does not. */
   waitingSince = 0;
   waiting = false;
   nextWaiter: this | null = null;

@@ -30,6 +30,8 @@ export abstract class StandbyRead<Client extends RoutedClient> implements Pipeli
   protected unitBytes = 0;
   /** Since its last read on a standby it may have seen, or done, what that one has not. */
   protected hasMoved = true;
+  /** Where it runs was chosen for a read that may see less than the client has seen, or done. */
+  protected isBehind = false;
   /** Null until it has been in a pipeline. */
   private travelling: PipelinedRead | null = null;
 
@@ -43,14 +45,22 @@ export abstract class StandbyRead<Client extends RoutedClient> implements Pipeli
   /** It runs there from now on. */
   protected beginOn(node: RouteNode): void {
     this.startedAt = this.context.io.now();
+    this.isBehind = this.judgement.mayLag;
     node.begun();
   }
 
-  /** @param ownMs how long the standby has been at it, without what it has done before; null: all the time */
+  /** It has read there: its next one may go there, too, if this one has seen all that its client had seen. */
+  protected settle(): void {
+    if (!this.isBehind) this.preferred = this.node;
+    this.hasMoved &&= this.isBehind;
+  }
+
+  /** @param ownMs how long the standby has been at it, if that is known; null: as long as it had nothing else to answer */
   protected leaveNode(ownMs: number | null = null): void {
     const ms = this.context.io.now() - this.startedAt;
-    (this.node as RouteNode).ended(ms);
-    this.shape?.statistics.ranOnStandby(ms, ownMs ?? ms);
+    const node = this.node as RouteNode;
+    node.ended(ms);
+    this.shape?.statistics.ranOnStandby(ms, ownMs ?? node.ownMs(ms));
     this.node = null;
     this.servers = null;
   }
@@ -68,11 +78,9 @@ export abstract class StandbyRead<Client extends RoutedClient> implements Pipeli
   }
 
   /** It is sent to this node together with others, if it may be, and if it is likely to be quick. */
-  protected travelsTo(node: RouteNode): boolean {
+  protected travelsTo(node: RouteNode, servers: StandbyServers<Client> | null): boolean {
     const { shape, judgement, unitBytes } = this;
-    if (shape === null || !judgement.mayRunTwice || judgement.explains) return false;
-    const servers = this.routes.standbyServers(node);
-    if (servers === null) return false;
+    if (servers === null || shape === null || !judgement.mayRunTwice || judgement.explains) return false;
     this.travelling ??= new PipelinedRead(this.client, this);
     if (!servers.sendTogether(this.travelling, unitBytes, shape)) return false;
     this.state = State.PIPELINED;
@@ -81,8 +89,7 @@ export abstract class StandbyRead<Client extends RoutedClient> implements Pipeli
   }
 
   travelled(ownMs: number | null): void {
-    this.preferred = this.node;
-    this.hasMoved = false;
+    this.settle();
     this.leaveNode(ownMs);
     this.state = State.FREE;
   }
