@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { availableDrivers } from '../harness/drivers.js';
 import { Cluster } from './cluster.js';
 import { type CheckOptions, checkConsistency, type Report } from './consistency-check.js';
+import { POOL_SIZE } from './gateways.js';
 
 describe('consistency', () => {
   let cluster: Cluster | undefined;
@@ -17,7 +18,15 @@ describe('consistency', () => {
 
   function check(options: Partial<CheckOptions>): Promise<Report> {
     return checkConsistency(cluster!, {
-      ...{ mode: 'strong', standIn: null, way: 'database', tiers: 1, sessions: 6, seed: 1 },
+      ...{
+        mode: 'strong',
+        standIn: null,
+        way: 'database',
+        tiers: 1,
+        sessions: 6,
+        poolSize: POOL_SIZE,
+        seed: 1,
+      },
       ...{ seconds: 2, roundSeconds: 2 },
       ...options,
       onRound: () => {},
@@ -29,6 +38,10 @@ describe('consistency', () => {
 
   test('strong: no read misses what was acknowledged before it', async () => {
     assert.deepEqual((await check({})).against, []);
+  });
+
+  test('strong, where sessions wait for server connections', async () => {
+    assert.deepEqual((await check({ sessions: 12, poolSize: 2 })).against, []);
   });
 
   test('strong, as a session sets it, with a pooling tier in front', async () => {

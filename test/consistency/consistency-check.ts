@@ -30,6 +30,8 @@ export interface CheckOptions {
   readonly tiers: 1 | 2;
   /** Drivers of the two gateways; undefined: what there is. */
   readonly drivers?: readonly Driver[] | undefined;
+  /** Server connections of each gateway to each node; fewer than sessions: reads wait, and share the next one. */
+  readonly poolSize: number;
   /** Sessions on each of the two gateways. */
   readonly sessions: number;
   readonly seed: number;
@@ -72,7 +74,7 @@ export async function checkConsistency(cluster: Cluster, options: CheckOptions):
   try {
     if (options.standIn === null) {
       const mode = options.way === 'database' ? options.mode : oppositeOf(options.mode);
-      gateways = await startGateways(cluster, mode, options.drivers);
+      gateways = await startGateways(cluster, mode, options.poolSize, options.drivers);
       doors = options.tiers === 1 ? gateways : await startPoolers(gateways, options.drivers);
       // The tier in front is ended first.
       if (doors !== gateways) gateways = [...doors, ...gateways];

@@ -8,7 +8,8 @@ import { scratchFolder } from '../harness/scratch.js';
 import type { Cluster } from './cluster.js';
 import { BOUND_MS, type Mode } from './verdict.js';
 
-const POOL_SIZE = 20;
+/** Enough for all sessions. */
+export const POOL_SIZE = 20;
 /** Longer than the default, so that more reads are standbys': reads of the primary prove nothing. */
 const WAIT_MS = 50;
 
@@ -26,10 +27,14 @@ export async function startPoolers(
   return Promise.all(routing.map((server) => GatewayUnderTest.start({ io, server, settings })));
 }
 
-/** Starts one gateway on each of the drivers; one driver twice where there is only one. */
+/**
+ * Starts one gateway on each of the drivers; one driver twice where there is only one.
+ * @param poolSize server connections to each node
+ */
 export async function startGateways(
   cluster: Cluster,
   mode: Mode,
+  poolSize: number,
   drivers: readonly Driver[] = availableDrivers,
 ): Promise<GatewayUnderTest[]> {
   const file = join(scratchFolder('routing'), 'sluice.yaml');
@@ -41,7 +46,7 @@ export async function startGateways(
     `    nodes: [${nodes.reverse().join(', ')}]`,
     `    consistency: ${mode}`,
     'pool_mode: transaction',
-    `default_pool_size: ${POOL_SIZE}`,
+    `default_pool_size: ${poolSize}`,
     `bounded_staleness: ${BOUND_MS}ms`,
     `standby_wait: ${WAIT_MS}ms`,
     // What is off by default must keep the promise, too.

@@ -6,7 +6,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { DRIVERS, type Driver } from '../harness/gateway-under-test.js';
 import { Cluster } from './cluster.js';
 import { checkConsistency, type Report, type Round } from './consistency-check.js';
-import { WAYS, type Way } from './gateways.js';
+import { POOL_SIZE, WAYS, type Way } from './gateways.js';
 import { STAND_INS, type StandIn } from './session.js';
 import { countFindings, MODES, type Mode } from './verdict.js';
 
@@ -39,6 +39,7 @@ interface Parsed {
   seconds: number;
   round: number;
   sessions: number;
+  poolSize: number;
   way: Way;
   tiers: 1 | 2;
   drivers?: Driver[];
@@ -72,6 +73,7 @@ function readOptions(): Parsed {
     .option('--seconds <n>', 'for how long', positive, 60)
     .option('--round <seconds>', 'how much is checked at a time', positive, 15)
     .option('--sessions <n>', 'on each gateway', positive, 12)
+    .option('--pool-size <n>', 'server connections of each gateway to each node', positive, POOL_SIZE)
     .addOption(
       new Option('--way <way>', "how the mode is asked for: the database's entry, each session's SET")
         .choices(WAYS)
@@ -161,8 +163,30 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 try {
   const through = options.standIn === undefined ? 'two gateways' : `the stand-in "${options.standIn}"`;
   console.log(`${options.mode}, through ${through}, seed ${seed}`);
-  const { mode, seconds, round: roundSeconds, way, tiers, standIn = null, drivers, sessions } = options;
-  const asked = { mode, seconds, roundSeconds, way, tiers, standIn, drivers, sessions, seed, onRound };
+  const {
+    mode,
+    seconds,
+    round: roundSeconds,
+    way,
+    tiers,
+    standIn = null,
+    drivers,
+    sessions,
+    poolSize,
+  } = options;
+  const asked = {
+    mode,
+    seconds,
+    roundSeconds,
+    way,
+    tiers,
+    standIn,
+    drivers,
+    sessions,
+    poolSize,
+    seed,
+    onRound,
+  };
   const cluster = await Cluster.start();
   const report = await checkConsistency(cluster, asked).finally(() => cluster.discard());
   if (keptIn !== null) {
