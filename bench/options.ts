@@ -8,6 +8,10 @@ import { DRIVERS, type DriverName } from './poolers.js';
 
 export type Part = 'matrix' | 'connect' | 'big' | 'stall' | 'idle' | 'routing';
 export const PARTS: readonly Part[] = ['matrix', 'connect', 'big', 'stall', 'idle', 'routing'];
+const CLIENTS: readonly number[] = [1, 32, 300];
+/** More than there are server connections, and far more: Pgpool-II has a process for each, and that a connection to each node. */
+const ROUTING_CLIENTS: readonly number[] = [32, 128];
+
 /** The parts whose clients can speak TLS. */
 const TLS_PARTS: readonly Part[] = ['matrix', 'connect'];
 
@@ -21,6 +25,8 @@ export interface BenchOptions {
   readonly parts: readonly Part[];
   readonly modes: readonly QueryMode[];
   readonly clients: readonly number[];
+  /** The same in the part about routing. */
+  readonly routingClients: readonly number[];
   readonly rounds: number;
   /** Duration of one pgbench run. */
   readonly seconds: number;
@@ -103,7 +109,7 @@ Examples:
 interface Parsed {
   only?: Part[];
   modes: QueryMode[];
-  clients: number[];
+  clients?: number[];
   rounds?: number;
   seconds?: number;
   drivers?: DriverName[];
@@ -135,7 +141,11 @@ function command(): Command {
         .argParser(listOf(QUERY_MODES))
         .default(QUERY_MODES, QUERY_MODES.join()),
     )
-    .option('--clients <numbers>', 'numbers of clients', numbers, [1, 32, 300])
+    .option(
+      '--clients <numbers>',
+      `numbers of clients (${CLIENTS.join()}; routing: ${ROUTING_CLIENTS.join()})`,
+      numbers,
+    )
     .option('--rounds <n>', 'rounds of every comparison (5; quick: 2)', positive)
     .option('--seconds <n>', 'duration of a pgbench run (5; quick: 1)', positive)
     .option(
@@ -190,7 +200,8 @@ export function readOptions(argv: readonly string[]): BenchOptions {
     parts,
     tls,
     modes: parsed.modes,
-    clients: parsed.clients,
+    clients: parsed.clients ?? CLIENTS,
+    routingClients: parsed.clients ?? ROUTING_CLIENTS,
     rounds: parsed.rounds ?? (quick ? 2 : 5),
     seconds: parsed.seconds ?? (quick ? 1 : 5),
     drivers: parsed.drivers ?? DRIVERS,

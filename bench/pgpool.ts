@@ -8,13 +8,9 @@ import { DATABASE, freePort, ownedFolder, type PostgresUnderTest, USER } from '.
 
 export const PGPOOL = 'Pgpool-II';
 
-/** Its processes, each of which serves one client: more than any workload here has clients. */
-export const PGPOOL_CLIENTS = 64;
-
 /** Shown in the report; what is not listed has its default. */
 export const PGPOOL_SETTINGS: Readonly<Record<string, string | number>> = {
   backend_clustering_mode: 'streaming_replication',
-  num_init_children: PGPOOL_CLIENTS,
   max_pool: 1,
   child_life_time: 0,
   load_balance_mode: 'on',
@@ -67,9 +63,13 @@ export function pgpoolConfiguration(
     .join('');
 }
 
-/** Starts it. Throws with its output if it does not come up. */
+/** Its processes a client, each of which serves one: so many that nobody waits for another one to go. */
+export const PGPOOL_CHILDREN = 2;
+
+/** Starts it for so many clients. Throws with its output if it does not come up. */
 export async function startPgpool(
   program: string,
+  clients: number,
   nodes: readonly PostgresUnderTest[],
   account: ServerUser | null,
   parent: string,
@@ -77,7 +77,9 @@ export async function startPgpool(
   const folder = await ownedFolder(join(parent, 'pgpool'), account);
   const client = await freePort();
   const file = join(folder, 'pgpool.conf');
-  await writeFile(file, pgpoolConfiguration(nodes, { client, control: await freePort() }, folder));
+  const ports = { client, control: await freePort() };
+  const more = { num_init_children: PGPOOL_CHILDREN * clients };
+  await writeFile(file, pgpoolConfiguration(nodes, ports, folder, more));
   const empty = join(folder, 'empty');
   await writeFile(empty, '');
   const daemon = new Daemon(PGPOOL, program, ['-n', '-f', file, '-F', empty, '-a', empty], {

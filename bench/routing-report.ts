@@ -1,6 +1,6 @@
 /** The tables of the part about routing. Pure. */
 import type { Cell } from './matrix.js';
-import { PGPOOL, PGPOOL_SETTINGS } from './pgpool.js';
+import { PGPOOL, PGPOOL_CHILDREN, PGPOOL_SETTINGS } from './pgpool.js';
 import { count, cpuUs, fixed, formatRatio, medianOf, NOTHING, ratioOf } from './report.js';
 import { ONE_STANDBY, type RoutingFigures, TWO_STANDBYS, UNROUTED } from './routing.js';
 import type { Table } from './table.js';
@@ -17,6 +17,7 @@ function costTable(cells: readonly Cell[]): Table {
     title: 'Routing: one primary, one standby',
     header: [
       'workload',
+      'clients',
       'target',
       'tps',
       'average ms',
@@ -28,17 +29,18 @@ function costTable(cells: readonly Cell[]): Table {
     ],
     rows: cells.flatMap((cell) => [...cell.runs.keys()].map((name) => costRow(cell, name))),
     notes: [
-      `${first?.plan.clients} clients, medians of ${first?.plan.rounds} interleaved rounds of ${first?.plan.seconds} s. Ratios: median (least-greatest) of the rounds' ratios. CPU time of ${PGPOOL} is that of all its processes.`,
-      `${PGPOOL}: ${settings.join(', ')}; each of its processes has a connection to each node. All reach PostgreSQL by TCP.`,
+      `Medians of ${first?.plan.rounds} interleaved rounds of ${first?.plan.seconds} s. Ratios: median (least-greatest) of the rounds' ratios. CPU time of ${PGPOOL} is that of all its processes.`,
+      `${PGPOOL}: ${settings.join(', ')}, num_init_children=${PGPOOL_CHILDREN} a client; each of its processes has a connection to each node. All reach PostgreSQL by TCP.`,
     ],
   };
 }
 
 function costRow(cell: Cell, name: string): string[] {
   const runs = cell.runs.get(name) ?? [];
-  const { script, mode } = cell.plan;
+  const { script, mode, clients } = cell.plan;
   return [
     `${script?.name}, ${mode}`,
+    count(clients),
     name,
     count(medianOf(runs, (run) => run.tps)),
     fixed(

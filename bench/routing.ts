@@ -44,14 +44,13 @@ const SCRIPTS: readonly Script[] = [
   { name: 'pgbench -S', arguments: ['-S'] },
   { name: '10 % writes', arguments: ['-b', 'select-only@9', '-b', 'simple-update@1'] },
 ];
-const CLIENTS = 32;
-
 /** A read that takes its server connection 5 ms and no CPU time: a server with so many connections is full. */
 const SLOW_READ_MS = 5;
 const SLOW_READ = `
   CREATE FUNCTION slow_read() RETURNS int LANGUAGE plpgsql STABLE
     AS $$ BEGIN PERFORM pg_sleep(${SLOW_READ_MS / 1000}); RETURN 1; END $$;`;
 const SLOW_CONNECTIONS = 8;
+const SLOW_CLIENTS = 32;
 export const ONE_STANDBY = 'one standby';
 export const TWO_STANDBYS = 'two standbys';
 const START_SECONDS = 15;
@@ -76,15 +75,14 @@ interface Setting {
 
 type Around = Omit<Surroundings, 'postgres'>;
 
-function plansOf({ modes, rounds, seconds }: BenchOptions): CellPlan[] {
-  return SCRIPTS.flatMap((script) =>
-    modes.map((mode) => ({ mode, clients: CLIENTS, rounds, seconds, script })),
-  );
+function plansOf({ modes, rounds, seconds }: BenchOptions, clients: number): CellPlan[] {
+  return SCRIPTS.flatMap((script) => modes.map((mode) => ({ mode, clients, rounds, seconds, script })));
 }
 
 /** About how long it takes, in s. */
 export function routingSeconds(options: BenchOptions): number {
-  return START_SECONDS + matrixSeconds(plansOf(options), 5) + 2 * options.rounds * options.seconds;
+  const plans = options.routingClients.flatMap((clients) => plansOf(options, clients));
+  return START_SECONDS + matrixSeconds(plans, 5) + 2 * options.rounds * options.seconds;
 }
 
 /** Starts a cluster of its own and measures. */
@@ -106,7 +104,10 @@ export async function measureRouting(
     }
     progress.spent(START_SECONDS);
     const pgpool = findProgram('pgpool');
-    const cells = await measureCost(options, around, nodes.slice(0, 2), pgpool, progress);
+    const cells: Cell[] = [];
+    for (const clients of options.routingClients) {
+      cells.push(...(await measureCost(options, clients, around, nodes.slice(0, 2), pgpool, progress)));
+    }
     const scaling = await measureScaling(options, around, nodes, progress);
     const versions = [primary.version, ...(pgpool === null ? [] : [await pgpoolVersion(pgpool)])];
     const remarks =
@@ -121,6 +122,7 @@ export async function measureRouting(
 
 function measureCost(
   options: BenchOptions,
+  clients: number,
   around: Around,
   nodes: readonly PostgresUnderTest[],
   pgpool: string | null,
@@ -135,11 +137,11 @@ function measureCost(
   const routed = { name: ROUTED, nodes };
   contenders.push({ name: TWO_TIERS, start: () => startTwoTiers(options.drivers[0]!, around, routed) });
   if (pgpool !== null) {
-    const start = () => startPgpool(pgpool, nodes, around.account, around.folder);
+    const start = () => startPgpool(pgpool, clients, nodes, around.account, around.folder);
     contenders.unshift({ name: PGPOOL, start });
   }
   return withTargets(contenders, (targets) =>
-    runMatrix(primary, targets, plansOf(options), join(around.folder, 'logs'), progress),
+    runMatrix(primary, targets, plansOf(options, clients), join(around.folder, 'logs'), progress),
   );
 }
 
@@ -153,7 +155,7 @@ async function measureScaling(
   await writeFile(file, 'SELECT slow_read();\n');
   const { rounds, seconds } = options;
   const script = { name: `reads of ${SLOW_READ_MS} ms`, arguments: ['-f', file] };
-  const plan: CellPlan = { mode: 'simple', clients: CLIENTS, rounds, seconds, script };
+  const plan: CellPlan = { mode: 'simple', clients: SLOW_CLIENTS, rounds, seconds, script };
   const contenders = [1, 2].map((count) =>
     contender(options, around, {
       name: count === 1 ? ONE_STANDBY : TWO_STANDBYS,

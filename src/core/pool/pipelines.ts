@@ -40,7 +40,7 @@ export class Pipelines implements PipelineOwner {
   send(read: PipelinedRead, unitBytes: number, shape: KnownShape): boolean {
     const { client } = read;
     const { readPipelineLength, maxPreparedStatements } = this.context.settings;
-    if (readPipelineLength <= 1) return false;
+    if (readPipelineLength <= 1 || !this.isNext(client)) return false;
     const { statistics } = shape;
     const expectedMs = this.expectedOf(statistics);
     const isQuick = expectedMs <= EXPECTED_MS_MAX;
@@ -54,6 +54,12 @@ export class Pipelines implements PipelineOwner {
     this.pool.database.waited(client, this.context.io.now(), true);
     this.context.counters.readsPipelined += 1;
     return true;
+  }
+
+  /** Nobody has waited longer, and clients of the pool get server connections. */
+  private isNext(client: object): boolean {
+    const { isHeld, waiters } = this.pool;
+    return !isHeld && (waiters.first === null || waiters.first === client);
   }
 
   /** A read may find a place in one. */
@@ -78,8 +84,6 @@ export class Pipelines implements PipelineOwner {
   private begin({ client }: PipelinedRead): ReadPipeline | null {
     const { pool, context } = this;
     const { next } = pool.resting;
-    const { first } = pool.waiters;
-    if (pool.isHeld || (first !== null && first !== client)) return null;
     if (next === undefined || !isFit(next, client)) return null;
     const pipeline = this.spare.pop() ?? new ReadPipeline(context.newId(), this, context.parameterSets.empty);
     const server = pool.resting.take() as ServerConnection;
