@@ -78,8 +78,8 @@
 #define GROW_AFTER_TURNS 4
 #define GROW_AFTER_MISS_TURNS 32
 
-/* How often those who were heard are looked at for an end that their receive has missed, and how many at once. */
-#define MISSED_ENDS_MS 1000
+/* How often ends and clients are looked for that the kernel has told nobody of, and of how many connections at once. */
+#define MISSED_MS 1000
 #define POLLED_AT_ONCE 256u
 
 /* Layouts of the kernel's interface that headers before 5.19 lack. */
@@ -131,7 +131,7 @@ struct uring {
 
   uint32_t *heard;          /* connections of which something was received since they were looked at */
   uint32_t heard_count;
-  int64_t missed_ends_at;   /* when they are looked at next */
+  int64_t missed_at;        /* when what was missed is looked for next */
 
   struct iovec vectors[VECTORS];
   uint32_t vectors_used;
@@ -413,10 +413,8 @@ static uint32_t take_heard(struct reactor *r, uint32_t *slots, struct pollfd *po
 }
 
 static void find_missed_ends(struct reactor *r) {
-  struct uring *u = r->driver_state;
   uint32_t slots[POLLED_AT_ONCE], count;
   struct pollfd polled[POLLED_AT_ONCE];
-  u->missed_ends_at = r->now + MISSED_ENDS_MS;
   while ((count = take_heard(r, slots, polled)) > 0) {
     int ended;
     do ended = poll(polled, count, 0);
@@ -428,6 +426,31 @@ static void find_missed_ends(struct reactor *r) {
       cancel(r, user_data(r, OP_RECEIVE, c));
     }
   }
+}
+
+/*
+ * The kernel tells one of those who wait at a listening socket of who connects. If that is a process that gives up waiting
+ * just then, since another one takes its place, nobody accepts: not before the next one connects. So where somebody stands
+ * there, a new accept meets him.
+ */
+static void find_missed_clients(struct reactor *r) {
+  struct pollfd polled[MAX_LISTENERS];
+  for (uint32_t i = 0; i < r->listener_count; i++) {
+    struct listener *l = &r->listeners[i];
+    bool waits = l->fd >= 0 && l->armed && !l->paused;
+    polled[i] = (struct pollfd){.fd = waits ? l->fd : -1, .events = POLLIN};
+  }
+  int found = poll(polled, r->listener_count, 0);
+  for (uint32_t i = 0; found > 0 && i < r->listener_count; i++) {
+    if (polled[i].revents) cancel(r, (uint64_t)OP_ACCEPT << 56 | i); /* it is armed again as soon as that is done */
+  }
+}
+
+static void find_missed(struct reactor *r) {
+  struct uring *u = r->driver_state;
+  u->missed_at = r->now + MISSED_MS;
+  find_missed_ends(r);
+  find_missed_clients(r);
 }
 
 /* ---- completion ---- */
@@ -566,7 +589,7 @@ static void adapt_batch(struct uring *u, uint32_t waited_for, uint32_t events) {
 
 static void uring_turn(struct reactor *r, int64_t deadline) {
   struct uring *u = r->driver_state;
-  if (r->now >= u->missed_ends_at) find_missed_ends(r);
+  if (r->now >= u->missed_at) find_missed(r);
   for (;;) {
     int64_t again = provide_buffers(r);
     if (again < deadline) deadline = again;

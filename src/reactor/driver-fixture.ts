@@ -62,7 +62,7 @@ export interface Stats {
 type Order =
   | { readonly kind: 'stats' }
   | { readonly kind: 'stop' }
-  | { readonly kind: 'handOver' }
+  | { readonly kind: 'handOver'; readonly busyMs: number }
   | { readonly kind: 'tls'; readonly tls: TlsConfiguration }
   | { readonly kind: 'host'; id: number; addresses: string[] };
 
@@ -233,7 +233,10 @@ async function runFixture(port: MessagePort, start: FixtureStart): Promise<void>
   const handle = (order: Order): void => {
     if (order.kind === 'host') return driver.hostResolved(order.id, { addresses: order.addresses });
     if (order.kind === 'tls') return driver.configureTls(order.tls);
-    if (order.kind === 'handOver') return driver.closeListeners('handedOver');
+    if (order.kind === 'handOver') {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, order.busyMs);
+      return driver.closeListeners('handedOver');
+    }
     if (order.kind === 'stop') {
       running = false;
       return driver.closeListeners();
@@ -324,9 +327,9 @@ export class Fixture {
     this.#tell({ kind: 'tls', tls });
   }
 
-  /** Stops accepting, and leaves the socket to those who have it, too. */
-  handOver(): void {
-    this.#tell({ kind: 'handOver' });
+  /** Stops accepting, and leaves the socket to those who have it, too. @param busyMs it has so much to do in this turn before */
+  handOver(busyMs = 0): void {
+    this.#tell({ kind: 'handOver', busyMs });
   }
 
   stats(): Promise<Stats> {

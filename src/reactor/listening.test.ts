@@ -72,11 +72,17 @@ async function runPredecessor(driver: DriverName): Promise<void> {
   process.stdin.resume();
   await once(process.stdin, 'end');
   server.close();
+  for (const fixture of fixtures) fixture.handOver(Number(process.argv[4]));
+  process.stdout.write('handing over\n');
   for (const fixture of fixtures) {
-    fixture.handOver();
     await fixture.until('the end of its clients', ({ open }) => open === 0);
     await fixture.stop();
   }
+}
+
+/** @param busyMs how long each turn takes in which it gives up listening */
+function startPredecessor(driver: DriverName, busyMs = '0'): ChildProcess {
+  return spawn(process.execPath, [FILE, driver, folder, busyMs], { stdio: ['pipe', 'pipe', 'inherit'] });
 }
 
 /** Asks a predecessor for its listeners, and listens with them. */
@@ -96,9 +102,7 @@ async function succeed(driver: DriverName, shared: boolean): Promise<Fixture[]> 
 }
 
 async function takesOver(driver: DriverName): Promise<void> {
-  const child: ChildProcess = spawn(process.execPath, [FILE, driver, folder], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+  const child = startPredecessor(driver);
   const died = once(child, 'exit').then(([code]) => Promise.reject(new Error(`it ended: ${code}`)));
   await Promise.race([once(child.stdout!, 'data'), died]);
   died.catch(() => {});
@@ -127,6 +131,21 @@ async function takesOver(driver: DriverName): Promise<void> {
     await successor.stop();
   }
   assert.ok(!existsSync(path), 'the socket file is removed by its last owner');
+}
+
+/** A predecessor is told of who connects in the turn in which it gives up listening: the successor is told nothing. */
+async function findsMissedClients(driver: DriverName): Promise<void> {
+  const child = startPredecessor(driver, '500');
+  const ended = once(child, 'exit');
+  await once(child.stdout!, 'data');
+  const successors = await succeed(driver, false);
+  const targets: Target[] = [{ port: successors[0]!.port }, { path: clientsPath(driver) }];
+  child.stdin!.end();
+  await once(child.stdout!, 'data');
+  // Nobody else connects.
+  await Promise.all(targets.map(answers));
+  await ended;
+  for (const successor of successors) await successor.stop();
 }
 
 async function sharesPort(driver: DriverName): Promise<void> {
@@ -312,6 +331,11 @@ if (process.argv[2] !== undefined) {
           skip: withoutAddon,
         },
         () => takesOver(driver),
+      );
+      test(
+        'serves those of whom only its predecessor was told',
+        { skip: withoutAddon, timeout: 30_000 },
+        () => findsMissedClients(driver),
       );
       test('sets the options of TCP sockets', { skip: !hasPerl }, () => tunesSockets(driver));
       const cannotLimit = driver === 'node' || !hasPerl;
