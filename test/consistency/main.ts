@@ -163,30 +163,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 try {
   const through = options.standIn === undefined ? 'two gateways' : `the stand-in "${options.standIn}"`;
   console.log(`${options.mode}, through ${through}, seed ${seed}`);
-  const {
-    mode,
-    seconds,
-    round: roundSeconds,
-    way,
-    tiers,
-    standIn = null,
-    drivers,
-    sessions,
-    poolSize,
-  } = options;
-  const asked = {
-    mode,
-    seconds,
-    roundSeconds,
-    way,
-    tiers,
-    standIn,
-    drivers,
-    sessions,
-    poolSize,
-    seed,
-    onRound,
-  };
+  const { round: roundSeconds, standIn = null, ...others } = options;
+  const asked = { drivers: undefined, ...others, roundSeconds, standIn, seed, onRound };
   const cluster = await Cluster.start();
   const report = await checkConsistency(cluster, asked).finally(() => cluster.discard());
   if (keptIn !== null) {
