@@ -56,7 +56,6 @@ export interface Stats {
   /** Of every finished handshake. */
   readonly handshakes: readonly TlsFacts[];
   readonly reports: readonly string[];
-  readonly residentBytes: number;
 }
 
 type Order =
@@ -242,7 +241,6 @@ async function runFixture(port: MessagePort, start: FixtureStart): Promise<void>
       return driver.closeListeners();
     }
     const { violations, closeReasons, handshakes, receivedBytes } = core;
-    const residentBytes = process.memoryUsage.rss();
     const open = core.alive.size;
     const stats = {
       accepted: core.acceptedCount,
@@ -252,7 +250,6 @@ async function runFixture(port: MessagePort, start: FixtureStart): Promise<void>
       closeReasons,
       handshakes,
       reports,
-      residentBytes,
     };
     port.postMessage({ kind: 'stats', stats: stats satisfies Stats });
   };
@@ -312,7 +309,10 @@ export class Fixture {
           this.port = message.port;
           this.descriptor = message.descriptor;
         }
-        if (message.kind === 'listening' || message.kind === 'failed') resolve();
+        if (message.kind === 'stats' || message.kind === 'resolve') return;
+        // From here on nobody awaits its start: its end by an error is the test's.
+        this.#worker.off('error', reject);
+        resolve();
       });
     });
   }
