@@ -18,6 +18,8 @@ export const GATEWAY_PROGRAM = fileURLToPath(new URL('../../src/cli/main.js', im
 /** What no log may show unless a test expects it: our own mistakes, and lines of level error and fatal. */
 const TROUBLE = [/"level":"(?:error|fatal)"/, /\b\w*Error: /, /^\s+at .+:\d+:\d+\)?$/];
 
+export const PRLIMIT = '/usr/bin/prlimit';
+
 const START_LIMIT_MS = 20_000;
 /** More than the ten seconds that it gives clients for taking their last message. */
 const END_LIMIT_MS = 20_000;
@@ -38,6 +40,8 @@ export interface GatewayOptions {
   readonly users?: Readonly<Record<string, string>>;
   /** Modules that each of its threads loads first. */
   readonly preload?: readonly string[];
+  /** How many file descriptors it may open; by util-linux's prlimit. */
+  readonly openFiles?: number;
   /** Lines of the log that would otherwise fail the test at {@link GatewayUnderTest.stop}. */
   readonly expectedTrouble?: readonly RegExp[];
 }
@@ -78,7 +82,12 @@ export class GatewayUnderTest {
     for (const [name, value] of Object.entries(settings)) args.push('--set', `${name}=${value}`);
     const flags = (options.preload ?? []).flatMap((module) => ['--import', module]);
     const program = [...flags, GATEWAY_PROGRAM, ...args];
-    const child = start(process.execPath, program, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const { openFiles } = options;
+    const [command, ...wrapped] = [
+      ...(openFiles === undefined ? [] : [PRLIMIT, `--nofile=${openFiles}`]),
+      ...[process.execPath, ...program],
+    ];
+    const child = start(command!, wrapped, { stdio: ['ignore', 'pipe', 'pipe'] });
     const gateway = new GatewayUnderTest(port, child, options.expectedTrouble ?? []);
     await until(
       'the gateway to listen',

@@ -3,11 +3,10 @@ import { existsSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { start } from '../harness/command.js';
 import { availableDrivers } from '../harness/drivers.js';
-import { GATEWAY_PROGRAM } from '../harness/gateway-under-test.js';
+import { GATEWAY_PROGRAM, PRLIMIT } from '../harness/gateway-under-test.js';
 import { freePort } from '../harness/scratch.js';
 import { until } from '../harness/until.js';
 
-const PRLIMIT = '/usr/bin/prlimit';
 /** io_uring counts against RLIMIT_MEMLOCK for everybody but root. */
 const NOBODY = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
 const skip = !existsSync(PRLIMIT) || !availableDrivers.includes('uring');

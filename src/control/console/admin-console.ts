@@ -1,4 +1,5 @@
 /** Carries out the console's statements: looks by snapshots, and acts through the operator. */
+
 import { describeSettings, type SettingChange } from '../../config/change-setting.js';
 import type { GatewayCommand } from '../../core/command.js';
 import type { ConsoleAnswer, ConsoleQuestion, ConsoleResult, ConsoleUser } from '../../core/console.js';
@@ -7,6 +8,7 @@ import type { ErrorFields } from '../../wire/error-fields.js';
 import { SqlState } from '../../wire/sqlstate.js';
 import type { RunningGateway } from '../gateway-process.js';
 import type { ProcessLog } from '../logging.js';
+import { memoryUse } from '../memory-use.js';
 import type { Shutdown } from '../operator.js';
 import type { ReloadOutcome } from '../reload.js';
 import { PGBOUNCER_VERSION } from '../version.js';
@@ -136,7 +138,7 @@ export class AdminConsole {
       listeningSockets: gateway.listeningSockets,
       cluster: gateway.cluster,
       events: gateway.events,
-      memory: process.memoryUsage(),
+      memory: memoryUse(),
       period: this.#period,
       takenAt: new Date(),
     };

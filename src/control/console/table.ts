@@ -1,4 +1,5 @@
 /** What a SHOW table is: its columns, and how its rows are got from what the gateway says of itself. */
+
 import type { SettingRow } from '../../config/change-setting.js';
 import type { ConsoleColumn, ConsoleType } from '../../core/console.js';
 import type { GatewaySettings } from '../../core/settings.js';
@@ -6,6 +7,7 @@ import type { Snapshot, SnapshotDetail } from '../../core/snapshot.js';
 import type { ListeningSocket } from '../../reactor/start.js';
 import type { ClusterStatus } from '../cluster/cluster-watch.js';
 import type { GatewayEvent } from '../event-log.js';
+import type { MemoryUse } from '../memory-use.js';
 import type { Row } from './filter.js';
 import type { StatsPeriod } from './stats-period.js';
 
@@ -21,7 +23,7 @@ export interface Facts {
   /** What the store of the cluster says; null: there is none. */
   readonly cluster: ClusterStatus | null;
   readonly events: readonly GatewayEvent[];
-  readonly memory: NodeJS.MemoryUsage;
+  readonly memory: MemoryUse;
   /** What has been counted in the last full period. */
   readonly period: StatsPeriod;
   /** When the snapshot was taken, by the wall clock. */

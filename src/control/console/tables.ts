@@ -171,7 +171,7 @@ const MEM: Table = {
     row('prepared_statements', 0, snapshot.preparedStatements, 0, 0),
     memoryRow('heap', memory.heapUsed, memory.heapTotal),
     memoryRow('buffers', memory.external, memory.external),
-    memoryRow('process', memory.rss, memory.rss),
+    ...(memory.resident === null ? [] : [memoryRow('process', memory.resident, memory.resident)]),
   ],
 };
 

@@ -1,6 +1,8 @@
 /** The page that GET /metrics answers: the figures of SHOW and GET /health in Prometheus' text format. */
+
 import type { Counters, Snapshot } from '../../core/snapshot.js';
 import { judge, look } from '../http/health.js';
+import { residentBytes } from '../memory-use.js';
 import type { Operator } from '../operator.js';
 import { SLUICE_VERSION } from '../version.js';
 import { addDatabases, addPools } from './database-metrics.js';
@@ -127,6 +129,7 @@ export class GatewayMetrics {
 function addProcess(page: Exposition): void {
   const { user, system } = process.cpuUsage();
   page.counter('cpu_seconds', 'CPU time of all threads.', (user + system) / US_PER_S);
-  page.gauge('resident_memory_bytes', 'Memory of the process.', process.memoryUsage.rss());
+  const resident = residentBytes();
+  if (resident !== null) page.gauge('resident_memory_bytes', 'Memory of the process.', resident);
   page.gauge('start_time_seconds', 'When the process was started, since 1970.', STARTED_AT);
 }
