@@ -27,8 +27,11 @@ export class PoolServers extends Set<ServerConnection> {
     }
   }
 
+  /** Closes every one; first those that serve nobody, lest a client that loses its own goes on with one of them. */
   close(reason: string): void {
-    for (const server of [...this]) server.close(reason);
+    const all = [...this];
+    for (const server of all) if (server.link === null) server.close(reason);
+    for (const server of all) server.close(reason);
   }
 
   /** Some are to be closed as soon as they can be. */
