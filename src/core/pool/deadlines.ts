@@ -6,10 +6,10 @@ import { LAST_ANSWERS_MS_MAX } from '../limits.js';
 import type { LinkedClient } from '../link.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { Session } from '../session/session.js';
-import type { GatewaySettings, UserSettings } from '../settings.js';
-import { limitsOf, type PoolLimits } from './pool-limits.js';
+import type { UserSettings } from '../settings.js';
+import { IdleClients } from './idle-clients.js';
+import type { PoolLimits } from './pool-limits.js';
 import {
-  CLIENT_IDLE,
   CONFIGURATION_CHANGED,
   IDLE_TRANSACTION,
   LAST_ANSWERS_LATE,
@@ -42,29 +42,25 @@ export interface TimedPool {
 }
 
 const NEVER = Number.POSITIVE_INFINITY;
-/** Clients are looked at one by one no more often than this, in ms: there may be many. */
-const CLIENT_SCAN_MS_MIN = 100;
 
 export class Deadlines {
   private readonly context: GatewayContext;
   private readonly pool: TimedPool;
   /** When the last server connection was closed for its age, in ms. */
   private agedAt = Number.NEGATIVE_INFINITY;
-  private nextClientScan = 0;
-  /** The settings that `usersHaveTimeouts` was found in. */
-  private judged: GatewaySettings | null = null;
-  private usersHaveTimeouts = false;
+  private readonly idleClients: IdleClients;
   /** Who has waited since this time or longer, in ms, has been told. */
   private notifiedUpTo = Number.NEGATIVE_INFINITY;
 
   constructor(context: GatewayContext, pool: TimedPool) {
     this.context = context;
     this.pool = pool;
+    this.idleClients = new IdleClients(context, pool);
   }
 
   /** Does what is due, and returns the time in ms at which more will be. */
   advance(now: number): number {
-    let next = Math.min(this.checkWaiters(now), this.notifyWaiters(now), this.checkClients(now));
+    let next = Math.min(this.checkWaiters(now), this.notifyWaiters(now), this.idleClients.check(now));
     next = Math.min(next, this.distrustResting(now));
     for (const server of [...this.pool.servers]) next = Math.min(next, this.checkServer(server, now));
     return next;
@@ -141,47 +137,6 @@ export class Deadlines {
     }
     this.notifiedUpTo = latest;
     return next;
-  }
-
-  private checkClients(now: number): number {
-    const { user } = this.pool.identity;
-    const shared = this.clientIdleTimeoutOf(user.name);
-    if (shared === 0 && !this.hasOtherTimeouts) return NEVER;
-    if (now < this.nextClientScan) return this.nextClientScan;
-    let next = NEVER;
-    for (const client of this.pool.clients) {
-      const isUser = client.userName === user.name;
-      const timeoutMs = isUser ? shared : this.clientIdleTimeoutOf(client.userName);
-      if (timeoutMs === 0) continue;
-      const { link } = client;
-      const isHeldIdle = link?.isPinned === true && link.isClean;
-      const holdsNone = link === null || link.isUntouched || isHeldIdle;
-      const idleSince = isHeldIdle ? Math.max(client.idleSince, link.timing.requestedAt) : client.idleSince;
-      const isServed = client.waiting || client.routing?.isBusy === true;
-      const isIdle = client.phase === 'ready' && holdsNone && !isServed;
-      const due = (isIdle ? idleSince : now) + timeoutMs;
-      if (now < due) next = Math.min(next, due);
-      else client.fail(CLIENT_IDLE);
-    }
-    // Whoever comes, or becomes idle, later is due later.
-    this.nextClientScan = Math.max(next, now + CLIENT_SCAN_MS_MIN);
-    return this.nextClientScan;
-  }
-
-  /** The pool is that of a forced user, and some client may have a timeout of its own. */
-  private get hasOtherTimeouts(): boolean {
-    if (!this.pool.limits.hasForcedUser) return false;
-    const { settings } = this.context;
-    if (this.judged !== settings) {
-      this.judged = settings;
-      this.usersHaveTimeouts = [...settings.users.values()].some((user) => user.limits?.clientIdleTimeoutMs);
-    }
-    return this.usersHaveTimeouts;
-  }
-
-  private clientIdleTimeoutOf(user: string): number {
-    const { settings } = this.context;
-    return limitsOf(settings, user)?.clientIdleTimeoutMs || settings.clientIdleTimeoutMs;
   }
 
   // --- Server connections -------------------------------------------------------------------------------------

@@ -1,0 +1,92 @@
+/** Ends clients that have asked for nothing for too long, and hold no server connection by which that would be noticed. */
+import type { GatewayContext } from '../context.js';
+import type { ServerConnection } from '../server/server-connection.js';
+import type { GatewaySettings, UserSettings } from '../settings.js';
+import { limitsOf, type PoolLimits } from './pool-limits.js';
+import { CLIENT_IDLE } from './pool-messages.js';
+
+/** A client, as this sees it. */
+interface IdleClient {
+  readonly userName: string;
+  readonly phase: string;
+  readonly waiting: boolean;
+  readonly link: ServerConnection | null;
+  readonly idleSince: number;
+  readonly routing: { readonly isBusy: boolean } | null;
+  fail(error: typeof CLIENT_IDLE): void;
+}
+
+/** The pool, as this sees it. */
+export interface IdleClientsPool {
+  readonly limits: PoolLimits;
+  readonly identity: { readonly user: UserSettings };
+  readonly clients: ReadonlySet<IdleClient>;
+}
+
+const NEVER = Number.POSITIVE_INFINITY;
+/** Clients are looked at one by one no more often than this, in ms: there may be many. */
+const SCAN_MS_MIN = 100;
+
+export class IdleClients {
+  private readonly context: { readonly settings: GatewaySettings };
+  private readonly pool: IdleClientsPool;
+  private nextScan = 0;
+  /** The settings that `shortestOfUsers` was found in. */
+  private judged: GatewaySettings | null = null;
+  private shortestOfUsers = NEVER;
+
+  constructor(context: Pick<GatewayContext, 'settings'>, pool: IdleClientsPool) {
+    this.context = context;
+    this.pool = pool;
+  }
+
+  /** Does what is due, and returns the time in ms at which more may be. */
+  check(now: number): number {
+    const shortest = this.shortestTimeout;
+    if (shortest === NEVER || now < this.nextScan) return shortest === NEVER ? NEVER : this.nextScan;
+    // Whoever comes later, or becomes idle, is due no sooner.
+    let next = now + shortest;
+    for (const client of this.pool.clients) {
+      const timeoutMs = this.timeoutOf(client.userName);
+      if (timeoutMs === 0) continue;
+      const due = (idleSince(client) ?? now) + timeoutMs;
+      if (now < due) next = Math.min(next, due);
+      else client.fail(CLIENT_IDLE);
+    }
+    this.nextScan = Math.max(next, now + SCAN_MS_MIN);
+    return this.nextScan;
+  }
+
+  /** Of those that any client of the pool may have; NEVER: there is none. */
+  private get shortestTimeout(): number {
+    const { limits, identity } = this.pool;
+    const own = this.timeoutOf(identity.user.name) || NEVER;
+    return limits.hasForcedUser ? Math.min(own, this.shortestOfOthers) : own;
+  }
+
+  /** The pool is that of a forced user, and each client may have a timeout of its own. */
+  private get shortestOfOthers(): number {
+    const { settings } = this.context;
+    if (this.judged !== settings) {
+      this.judged = settings;
+      this.shortestOfUsers = NEVER;
+      for (const { limits } of settings.users.values()) {
+        this.shortestOfUsers = Math.min(this.shortestOfUsers, limits?.clientIdleTimeoutMs || NEVER);
+      }
+    }
+    return this.shortestOfUsers;
+  }
+
+  private timeoutOf(user: string): number {
+    const { settings } = this.context;
+    return limitsOf(settings, user)?.clientIdleTimeoutMs || settings.clientIdleTimeoutMs;
+  }
+}
+
+/** In ms; null: it isn't idle. */
+function idleSince({ phase, waiting, routing, link, idleSince: since }: IdleClient): number | null {
+  if (phase !== 'ready' || waiting || routing?.isBusy === true) return null;
+  if (link === null || link.isUntouched) return since;
+  // What keeps its server connection is something that it has left there.
+  return link.isPinned && link.isClean ? Math.max(since, link.timing.requestedAt) : null;
+}
