@@ -239,7 +239,7 @@ class RoutedWorld {
     this.ledger.checkEnd();
     this.store?.end();
     this.ledger.shuttingDown = true;
-    this.gateway.shutdown();
+    this.shutDown();
     this.turnUntil(() => this.gateway.idle && this.io.open.length === 0, 'shutdown');
   }
 
@@ -302,6 +302,14 @@ class RoutedWorld {
       this.wakeAt = this.schedule.now + delay;
     } catch (error) {
       this.ledger.fail(`advance threw: ${error instanceof Error ? error.stack : String(error)}`);
+    }
+  }
+
+  private shutDown(): void {
+    try {
+      this.gateway.shutdown();
+    } catch (error) {
+      this.ledger.fail(`shutdown threw: ${error instanceof Error ? error.stack : String(error)}`);
     }
   }
 

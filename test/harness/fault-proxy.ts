@@ -26,6 +26,8 @@ export class FaultProxy {
   readonly #sockets = new Set<Socket>();
   /** Those of them that lead to the server. */
   readonly #servers = new Set<Socket>();
+  /** While true, nobody hears that the server has closed a connection. */
+  hidesEnds = false;
   #stalled = false;
   #muted = false;
   #refusing = false;
@@ -121,12 +123,13 @@ export class FaultProxy {
         for (let at = 0; at < chunk.length; at += step) to.write(chunk.subarray(at, at + step));
       });
     });
-    from.on('end', () => this.#inTime(from, () => to.end()));
+    const isHidden = () => this.hidesEnds && this.#servers.has(from);
+    from.on('end', () => isHidden() || this.#inTime(from, () => to.end()));
     from.on('error', () => {});
     from.on('close', (failed) => {
       this.#sockets.delete(from);
       if (failed) reset(to);
-      else to.destroySoon();
+      else if (!isHidden()) to.destroySoon();
     });
   }
 }

@@ -72,6 +72,26 @@ onEveryDriver('a server’s FATAL', {}, (stage) => {
     }
   });
 
+  test('is heard before its end: nobody is given the server connection between them', async () => {
+    const proxy = await FaultProxy.start(stage.server);
+    try {
+      await withGateway(
+        { io: stage.io, server: proxy, settings: { default_pool_size: 1, log_disconnections: 1 } },
+        async (gateway) => {
+          const client = await RawClient.login(gateway);
+          const pid = singleValue(await client.query(PID));
+          proxy.hidesEnds = true;
+          await terminate(stage, pid);
+          await until('the gateway to know', () => gateway.log.includes('server conn crashed?'));
+          assert.notEqual(singleValue(await client.query(PID)), pid);
+          await client.close();
+        },
+      );
+    } finally {
+      await proxy.stop();
+    }
+  });
+
   test('during COPY FROM STDIN', async () => {
     const begin = async (client: RawClient) => {
       await client.query('CREATE TEMP TABLE c (a int)');

@@ -7,7 +7,7 @@ import { latin1 } from '../../wire/bytes.js';
 import { buildErrorResponse, type ErrorFields, readErrorFields } from '../../wire/error-fields.js';
 import { END, FORWARD, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
 import { SqlState } from '../../wire/sqlstate.js';
-import { RESET_FAILED } from '../close-reasons.js';
+import { CRASHED, RESET_FAILED } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
 import type { ReportSubject } from '../io.js';
 import { recordProbeFailure } from '../journal.js';
@@ -381,30 +381,7 @@ export abstract class ServerAnswers extends HeldAnswers {
     if (total <= ERROR_BYTES_READ_MAX) {
       if (end - position < total) return WHOLE;
       this.lastError = readErrorFields(bytes, position + HEADER_BYTES, position + total);
-      if (isFatal(this.lastError)) {
-        const { firstDetail, owesOwnAlone } = this.exchange;
-        const hasLink = this.link !== null;
-        // A server that is shut down refuses nobody: who has sent it nothing yet is served by another one.
-        const isItsEnd = owesOwnAlone && this.link?.outlives(this.lastError) === true;
-        if (firstDetail?.what === 'own' && firstDetail.alignment !== null && hasLink && !isItsEnd) {
-          this.alignmentFailed(this.lastError, firstDetail.alignment);
-          return END;
-        }
-        this.closeReason = 'server told of its end';
-        if (this.link?.survivesLoss === true) {
-          this.leaveClient('the server has ended the session');
-          return SWALLOW;
-        }
-        // Behind the end of a transaction it concerns nobody: its client will be served by another connection.
-        const isOver = this.linkEndsWhenIdle && releasePolicy.isReleasable(this);
-        if (!isOver && this.lossFacts.mayBeOutlived(this) && this.link?.outlives(this.lastError) === true) {
-          this.flushRun(bytes, position);
-          this.leaveClient(this.lastError.message);
-          return SWALLOW;
-        }
-        this.toldFatal = this.link !== null && !isOver;
-        return this.toldFatal ? FORWARD : SWALLOW;
-      }
+      if (isFatal(this.lastError)) return this.endTold(this.lastError, bytes, position);
     }
     if (this.exchange.outstanding === 0) return this.unexpected(Backend.ErrorResponse);
     const detail = this.exchange.firstDetail;
@@ -442,6 +419,31 @@ export abstract class ServerAnswers extends HeldAnswers {
     }
     // Also where a Parse of ours was refused: the client's batch fails with it.
     return this.link === null ? SWALLOW : FORWARD;
+  }
+
+  /** The server ends. Whom that doesn't concern need not wait until it has: nobody is given it any more. */
+  private endTold(error: ErrorFields, bytes: Uint8Array, position: number): Verdict {
+    const { firstDetail, owesOwnAlone } = this.exchange;
+    // A server that is shut down refuses nobody: who has sent it nothing yet is served by another one.
+    const isItsEnd = owesOwnAlone && this.link?.outlives(error) === true;
+    if (firstDetail?.what === 'own' && firstDetail.alignment !== null && this.link !== null && !isItsEnd) {
+      this.alignmentFailed(error, firstDetail.alignment);
+      return END;
+    }
+    this.closeReason = 'server told of its end';
+    // Behind the end of a transaction it concerns nobody: its client will be served by another connection.
+    const isOver = this.linkEndsWhenIdle && releasePolicy.isReleasable(this);
+    if (this.link?.survivesLoss === true) this.leaveClient('the server has ended the session');
+    else if (!isOver && this.lossFacts.mayBeOutlived(this) && this.link?.outlives(error) === true) {
+      this.flushRun(bytes, position);
+      this.leaveClient(error.message);
+    }
+    if (this.link === null) {
+      this.close(CRASHED);
+      return END;
+    }
+    this.toldFatal = !isOver;
+    return this.toldFatal ? FORWARD : SWALLOW;
   }
 
   /** A cancel request of the client's has hit that: it meets its statement. */
