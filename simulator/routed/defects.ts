@@ -147,17 +147,6 @@ export const DEFECTS: Readonly<Record<string, RoutedDefect>> = {
     },
     (plan) => ({ ...together(plan), highWaterBytes: 16 }),
   ),
-  'the end of a server is not heard, for its client was slow': inMethod(
-    ServerConnection.prototype,
-    'leaveClient',
-    (server, args, original) => {
-      const wasPaused = server.readingPaused;
-      server.readingPaused = false;
-      original(...args);
-      server.readingPaused = wasPaused;
-    },
-    (plan) => ({ ...together(plan), areQuick: false, highWaterBytes: 8 }),
-  ),
   'what is lost with its pipeline is not repeated': inMethod(
     ReadPipeline.prototype,
     'serverLost',
@@ -182,6 +171,16 @@ export const DEFECTS: Readonly<Record<string, RoutedDefect>> = {
       return original();
     },
     hinted,
+  ),
+  'a BEGIN that has been answered is never said to the primary': inMethod(
+    ReadRouting.prototype,
+    'defersBegin',
+    (routing, args, original) => {
+      const isDeferred = original(...args);
+      routing['state'] = ReadState.FREE;
+      return isDeferred;
+    },
+    (plan) => ({ ...plan, settings: { ...plan.settings, deferBegin: true } }),
   ),
   'a transaction that waits for a primary in vain is forgotten': inMethod(
     ReadRouting.prototype,

@@ -146,6 +146,7 @@ function makeSettings(random: Random, count: number, hasStore: boolean): Gateway
     ]),
     standbyWaitMs: random.pick([0, 10, 100]),
     balanceLeadingReads: random.chance(0.5),
+    deferBegin: random.chance(0.7),
     boundedStalenessMs: random.pick([100, 1000]),
     standbySlowStartMs: 0,
     failoverTimeoutMs: random.pick([200, 1000, 30_000, 30_000]),

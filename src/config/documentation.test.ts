@@ -27,6 +27,7 @@ const OURS: ReadonlySet<string> = new Set([
   'standby_wait',
   'read_pipeline_length',
   'balance_leading_reads',
+  'defer_begin',
   'bounded_staleness',
   'standby_lag_bytes',
   'standby_lag',

@@ -120,6 +120,7 @@ function routing(values: ConfigValues) {
     standbyWaitMs: values.standby_wait,
     readPipelineLength: values.read_pipeline_length,
     balanceLeadingReads: values.balance_leading_reads,
+    deferBegin: values.defer_begin,
     boundedStalenessMs: values.bounded_staleness,
     standbyLagBytes: values.standby_lag_bytes,
     standbyLagMs: values.standby_lag,

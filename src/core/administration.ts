@@ -319,8 +319,9 @@ const NO_MORE_SERVERS: ErrorFields = {
 };
 
 /** Nothing of it is unanswered or has begun to arrive. */
-function isBetweenTransactions({ phase, link, waiting, isBlocked, heldBytes, midMessage }: Session): boolean {
-  const isOwed = waiting || isBlocked || heldBytes > 0 || midMessage;
+function isBetweenTransactions(session: Session): boolean {
+  const { phase, link, waiting, isBlocked, heldBytes, midMessage, routing } = session;
+  const isOwed = waiting || isBlocked || heldBytes > 0 || midMessage || routing?.isBegun === true;
   return phase === 'ready' && !isOwed && (link === null || link.isClean);
 }
 

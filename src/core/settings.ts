@@ -176,6 +176,8 @@ export interface GatewaySettings {
   readonly readPipelineLength: number;
   /** Reads in front of a READ WRITE transaction's first write may run on a standby. */
   readonly balanceLeadingReads: boolean;
+  /** BEGIN reaches the primary with the first statement behind it. */
+  readonly deferBegin: boolean;
   readonly boundedStalenessMs: number;
   /** A standby that is further behind gets no reads; 0, here and in the next: no limit. */
   readonly standbyLagBytes: number;
@@ -298,6 +300,7 @@ export const NO_EXTRA_SETTINGS = Object.freeze({
   standbyWaitMs: 10,
   readPipelineLength: 8,
   balanceLeadingReads: false,
+  deferBegin: true,
   boundedStalenessMs: 1000,
   standbyLagBytes: 16_777_216,
   standbyLagMs: 10_000,

@@ -39,6 +39,11 @@ export const routingSettings = {
       'Whether a transaction that may write (`BEGIN`, READ COMMITTED) begins on a standby, and moves to the primary with its first statement that is no plain read. Then `now()` and its locks are those of its part on the primary. A session changes its own by `SET sluice.balance_leading_reads`. See [routing.md](routing.md#what-goes-where).',
     pgbouncer: OURS,
   }),
+  defer_begin: onOff(ROUTING, true, {
+    description:
+      'Whether a `BEGIN` that is sent by itself, as a simple query, is answered by the gateway, of a database with `nodes`: the primary gets it with the first statement behind it, and until then its client holds no server connection. `now()` is the time of that statement then. See [routing.md](routing.md#what-goes-where).',
+    pgbouncer: OURS,
+  }),
   bounded_staleness: seconds(ROUTING, 1, {
     description: 'How old the state may be that a read with `consistency` `bounded` sees.',
     pgbouncer: OURS,

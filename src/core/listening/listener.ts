@@ -186,7 +186,7 @@ export class Listener implements ListenerEnd {
     // A simple Query within a batch is nobody's custom: it leaves the channels as they are.
     if ((!inBatch && link.exchange.batchOpen) || this.isReplaySure) return this.goAhead();
     // Within a transaction that it fails the statement fails, too. Otherwise it must have been done: a cancel request may hit it.
-    const isAwaited = !inBatch && link.status === Backend.Idle;
+    const isAwaited = !inBatch && link.exchange.statusOfNext === Backend.Idle;
     if (isAwaited && this.replaying === 'asked') return false;
     const isDone = isAwaited && (this.replaying === 'answered' || this.replaysFailed >= REPLAYS_MAX);
     if (isDone) return this.goAhead();

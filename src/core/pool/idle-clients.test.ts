@@ -4,10 +4,11 @@ import type { GatewayContext } from '../context.js';
 import { IdleClients, type IdleClientsPool } from './idle-clients.js';
 
 const IDLE_MS = 1000;
+const IN_TRANSACTION_MS = 300;
 
 describe('clients that are idle', () => {
   const users = new Map([['hasty', { limits: { clientIdleTimeoutMs: 200 } }]]);
-  const limits = { hasForcedUser: true };
+  const limits = { wantsPrimary: true, hasForcedUser: true, idleTransactionTimeoutMs: IN_TRANSACTION_MS };
   const identity = { user: { name: 'app' } };
   let clients: Set<object>;
   let ended: string[];
@@ -51,5 +52,12 @@ describe('clients that are idle', () => {
     come('hasty', 0);
     advance(0, 500);
     assert.deepEqual(ended, ['hasty: client_idle_timeout']);
+  });
+
+  test('are in a transaction when that has begun here', () => {
+    come('app', 0, { routing: { isBusy: false, isBegun: true } });
+    come('hasty', 0, { routing: { isBusy: true, isBegun: false } });
+    advance(0, IN_TRANSACTION_MS + 200);
+    assert.deepEqual(ended, ['app: idle transaction timeout']);
   });
 });

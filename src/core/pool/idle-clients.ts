@@ -3,7 +3,7 @@ import type { GatewayContext } from '../context.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { GatewaySettings, UserSettings } from '../settings.js';
 import { limitsOf, type PoolLimits } from './pool-limits.js';
-import { CLIENT_IDLE } from './pool-messages.js';
+import { CLIENT_IDLE, IDLE_TRANSACTION } from './pool-messages.js';
 
 /** A client, as this sees it. */
 interface IdleClient {
@@ -12,7 +12,7 @@ interface IdleClient {
   readonly waiting: boolean;
   readonly link: ServerConnection | null;
   readonly idleSince: number;
-  readonly routing: { readonly isBusy: boolean } | null;
+  readonly routing: { readonly isBusy: boolean; readonly isBegun: boolean } | null;
   fail(error: typeof CLIENT_IDLE): void;
 }
 
@@ -47,11 +47,12 @@ export class IdleClients {
     // Whoever comes later, or becomes idle, is due no sooner.
     let next = now + shortest;
     for (const client of this.pool.clients) {
-      const timeoutMs = this.timeoutOf(client.userName);
+      const isBegun = client.routing?.isBegun === true;
+      const timeoutMs = isBegun ? this.pool.limits.idleTransactionTimeoutMs : this.timeoutOf(client.userName);
       if (timeoutMs === 0) continue;
       const due = (idleSince(client) ?? now) + timeoutMs;
       if (now < due) next = Math.min(next, due);
-      else client.fail(CLIENT_IDLE);
+      else client.fail(isBegun ? IDLE_TRANSACTION : CLIENT_IDLE);
     }
     this.nextScan = Math.max(next, now + SCAN_MS_MIN);
     return this.nextScan;
@@ -60,7 +61,8 @@ export class IdleClients {
   /** Of those that any client of the pool may have; NEVER: there is none. */
   private get shortestTimeout(): number {
     const { limits, identity } = this.pool;
-    const own = this.timeoutOf(identity.user.name) || NEVER;
+    const ofTransactions = limits.wantsPrimary ? limits.idleTransactionTimeoutMs : 0;
+    const own = Math.min(this.timeoutOf(identity.user.name) || NEVER, ofTransactions || NEVER);
     return limits.hasForcedUser ? Math.min(own, this.shortestOfOthers) : own;
   }
 

@@ -67,6 +67,8 @@ export interface Aside {
   readonly what: 'aside';
   /** If it fails, the server connection is not handed on. */
   readonly isVital: boolean;
+  /** It begins a transaction block of the client's. */
+  readonly begins: boolean;
   /** Non-null: somebody does wait, for its error or its success (null). */
   readonly answered: AsideAnswered | null;
   error: ErrorFields | null;
@@ -135,6 +137,8 @@ export class Exchange {
   private copyInRuns = false;
   /** How many ReadyForQuery will come is not certain: see {@link startBarrier}. */
   doubtful = false;
+  /** Outstanding queries of the gateway's own that begin a transaction block. */
+  private blocksBegun = 0;
   /** Outstanding requests that end with ReadyForQuery: batches that are not answered. */
   private batchesOwed = 0;
   /** Outstanding requests that give a client's name a meaning, or take it; a {@link droppingBatch} counts as one. */
@@ -147,6 +151,11 @@ export class Exchange {
   private lastQueryBatch = 0;
   /** The newest batch with a statement that drops all prepared ones; NO_BATCH: all that there were have been answered. */
   private droppingBatch = NO_BATCH;
+
+  /** As {@link status}, but for a block that is about to begin: what is sent now belongs to it. */
+  get statusOfNext(): number {
+    return this.blocksBegun > 0 && this.status === Backend.Idle ? Backend.InTransaction : this.status;
+  }
 
   /** Requests that are owed an answer. */
   get outstanding(): number {
@@ -301,9 +310,10 @@ export class Exchange {
     });
   }
 
-  expectAside(isVital: boolean, answered: AsideAnswered | null): void {
+  expectAside(isVital: boolean, answered: AsideAnswered | null, begins: boolean): void {
     this.batch += 1;
-    this.push(Request.QUERY | Request.SWALLOWED, { what: 'aside', isVital, answered, error: null });
+    if (begins) this.blocksBegun += 1;
+    this.push(Request.QUERY | Request.SWALLOWED, { what: 'aside', isVital, begins, answered, error: null });
   }
 
   /** @param kind QUERY or FUNCTION_CALL */
@@ -358,7 +368,9 @@ export class Exchange {
   }
 
   private shift(): void {
-    if (namesFor(this.queue.firstDetail) !== null) this.namings -= 1;
+    const { firstDetail } = this.queue;
+    if (namesFor(firstDetail) !== null) this.namings -= 1;
+    if (firstDetail?.what === 'aside' && firstDetail.begins) this.blocksBegun -= 1;
     if (endsBatch(this.queue.first)) this.batchAnswered();
     this.queue.shift();
   }

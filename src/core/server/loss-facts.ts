@@ -23,7 +23,7 @@ export class LossFacts {
   private beganAt = 0;
 
   /** The state of its session becomes uncertain by what is sent next. */
-  suspected({ batch, status }: Exchange): void {
+  suspected({ batch, statusOfNext: status }: Exchange): void {
     this.batch = batch;
     this.isInBlock = status !== Backend.Idle;
   }
@@ -58,18 +58,18 @@ export class LossFacts {
   mayBeOutlived(server: LostServer): boolean {
     const { exchange, isPipe, isPinned } = server;
     if (isPipe || isPinned || exchange.isCopying) return false;
-    return exchange.status === Backend.Idle || !this.isDoubtful(server);
+    return exchange.statusOfNext === Backend.Idle || !this.isDoubtful(server);
   }
 
   /** A transaction that is over may have changed its client's session, and what has become of that was not found out. */
   private isDoubtful({ exchange, isProbing, isSuspect }: LostServer): boolean {
     if (isProbing || !isSuspect) return isProbing;
     // What has not been answered has left nothing that its client relies on, nor has what is rolled back.
-    return exchange.status === Backend.Idle ? this.batch < exchange.oldestBatch : !this.isInBlock;
+    return exchange.statusOfNext === Backend.Idle ? this.batch < exchange.oldestBatch : !this.isInBlock;
   }
 
   /** Something may be committed by what is under way. */
-  mayHaveCommitted({ outstanding, status }: Exchange): boolean {
+  mayHaveCommitted({ outstanding, statusOfNext: status }: Exchange): boolean {
     if (outstanding === 0) return false;
     return status === Backend.Idle || (status === Backend.InTransaction && this.mayCommit);
   }

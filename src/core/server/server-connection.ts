@@ -328,8 +328,6 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   protected leaveClient(reason: string): void {
     const link = this.link as ClientEnd;
     this.link = null;
-    // What is still to come, its end, is held up by no client any more.
-    this.resumeReading();
     link.serverLost({ told: false, isOutlived: true, midMessage: false, ...this.lossOf(link, reason) });
   }
 
@@ -407,10 +405,14 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
     this.send(buildQuery(sql));
   }
 
-  /** Runs a query of the gateway's own before what the client sends next. `isVital`: if it fails, the connection is given up. */
-  runAside(sql: string, isVital: boolean, answered: AsideAnswered | null = null): void {
+  /**
+   * Runs a query of the gateway's own before what the client sends next. `isVital`: if it fails, the connection is given up;
+   * `begins`: a transaction block, to which that belongs.
+   */
+  runAside(sql: string, isVital: boolean, answered: AsideAnswered | null = null, begins = false): void {
+    if (begins) this.timing.asked(this.context.io.now(), this.exchange.outstanding === 0);
     this.statements.unnamed = null;
-    this.exchange.expectAside(isVital, answered);
+    this.exchange.expectAside(isVital, answered, begins);
     this.send(buildQuery(sql));
   }
 

@@ -71,7 +71,7 @@ export class LostBlock extends UnservedRequests {
   private failElsewhere(): Verdict | typeof PASS {
     if (!this.lost.ensureLink()) return BLOCK;
     this.client.bypass = null;
-    this.lost.link?.runAside(FAILED_BLOCK, false);
+    this.lost.link?.runAside(FAILED_BLOCK, false, null, true);
     return PASS;
   }
 

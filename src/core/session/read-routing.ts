@@ -12,7 +12,7 @@
  */
 import * as Backend from '../../wire/backend.js';
 import type { ErrorFields } from '../../wire/error-fields.js';
-import { BLOCK, HEADER_BYTES, type Verdict, WHOLE } from '../../wire/framing.js';
+import { BLOCK, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
 import { SqlState } from '../../wire/sqlstate.js';
 import { UNFIT } from '../close-reasons.js';
@@ -20,6 +20,7 @@ import type { Reader } from '../route/reader-list.js';
 import type { RouteNode } from '../route/route-node.js';
 import type { Exchange } from '../server/exchange.js';
 import type { ServerConnection } from '../server/server-connection.js';
+import { deferredBegin } from './deferred-begin.js';
 import { PASS, PASS_HARMLESS } from './message-handler.js';
 import { ReadState as State } from './read-state.js';
 import { explainRoute } from './route-notice.js';
@@ -94,7 +95,13 @@ export class ReadRouting<Client extends RoutedClient> extends StandbyRead<Client
     if (isQuery && isIncomplete(total, position, end)) return WHOLE;
     const unitEnd = judgement.read(type, total, bytes, position, end, false);
     if (unitEnd === TOO_LONG) this.context.counters.longUnits += 1;
-    if (unitEnd < 0) return this.toPrimary();
+    if (unitEnd < 0) {
+      const verdict = this.toPrimary();
+      const isBegin = isQuery && judgement.shape?.kind === 'begin';
+      return isBegin && this.defersBegin(bytes, position + HEADER_BYTES, position + total - 1)
+        ? SWALLOW
+        : verdict;
+    }
     this.unitBytes = unitEnd - position;
     this.shape = judgement.shape;
     if (isQuery) judgement.lookForEffects(bytes, position + HEADER_BYTES, unitEnd - 1);
@@ -111,6 +118,20 @@ export class ReadRouting<Client extends RoutedClient> extends StandbyRead<Client
     this.node = node;
     this.state = State.ROUTED;
     return this.begin(type, bytes, position);
+  }
+
+  /** True: the BEGIN `bytes[start, end)` has been answered, and the primary is told with what comes next. */
+  private defersBegin(bytes: Uint8Array, start: number, end: number): boolean {
+    const { client, context } = this;
+    const isOff = !context.settings.deferBegin || context.farewell !== null || this.judgement.explains;
+    const begin = isOff ? null : deferredBegin(bytes, start, end);
+    if (begin === null) return false;
+    client.statements?.queryComes();
+    client.send(begin.answer);
+    client.idleSince = context.io.now();
+    this.transaction = begin;
+    this.state = State.MOVING;
+    return true;
   }
 
   /** Its answer is held until it is known to see enough, if that is likely; else it waits to be sent. */
@@ -347,7 +368,8 @@ export class ReadRouting<Client extends RoutedClient> extends StandbyRead<Client
     if (!this.client.ensureLink()) return BLOCK;
     this.state = State.FREE;
     this.inTransaction = false;
-    (this.client.link as ServerConnection).runAside((this.transaction as TransactionStart).sql, true);
+    const { sql } = this.transaction as TransactionStart;
+    (this.client.link as ServerConnection).runAside(sql, true, null, true);
     return PASS;
   }
 
@@ -363,6 +385,11 @@ export class ReadRouting<Client extends RoutedClient> extends StandbyRead<Client
   private finish(): void {
     this.leaveNode();
     this.unit.drop();
+  }
+
+  /** A transaction has begun, as far as its client knows, and is to begin on the primary. */
+  get isBegun(): boolean {
+    return this.state === State.MOVING;
   }
 
   /** What its client has sent waits for an answer, without a server connection of its own. */

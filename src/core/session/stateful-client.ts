@@ -246,7 +246,7 @@ export abstract class StatefulClient extends FrameReader implements TrackedClien
     this.idleSince = this.context.io.now();
     this.dropBody();
     this.listener?.linkEnded();
-    const isInBlock = exchange.status !== Backend.Idle && !mayHaveCommitted;
+    const isInBlock = exchange.statusOfNext !== Backend.Idle && !mayHaveCommitted;
     const isOwed = exchange.batchOpen || (requestInFlight && !exchange.owesOwnAlone);
     if (!isInBlock && !isOwed) {
       // A Sync may have been sent behind the gateway's question.

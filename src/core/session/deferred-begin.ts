@@ -1,0 +1,39 @@
+/**
+ * BEGIN without more is answered here, and said to the primary together with what comes next: until then its client holds no
+ * server connection, and a primary that goes meanwhile is none that its transaction has lost.
+ */
+import { Lexer } from '../../sql/lexer.js';
+import * as Backend from '../../wire/backend.js';
+import { latin1 } from '../../wire/bytes.js';
+import { buildCommandComplete, buildReadyForQuery } from '../../wire/server-messages.js';
+import type { TransactionStart } from './unit-judge.js';
+
+/** A longer one, in bytes, goes to the server at once. */
+const BEGIN_BYTES_MAX = 256;
+
+const READY = buildReadyForQuery(Backend.InTransaction);
+const BEGUN = Buffer.concat([buildCommandComplete('BEGIN'), READY]);
+const STARTED = Buffer.concat([buildCommandComplete('START TRANSACTION'), READY]);
+
+export interface DeferredBegin extends TransactionStart {
+  /** To its client. */
+  readonly answer: Uint8Array;
+}
+
+const lexer = new Lexer();
+
+function beginsWithStart(bytes: Uint8Array, start: number, end: number): boolean {
+  lexer.begin(bytes, start, end);
+  lexer.next();
+  return latin1(bytes, lexer.start, lexer.position).toLowerCase() === 'start';
+}
+
+/** The text `bytes[start, end)` is known to be a BEGIN or START TRANSACTION alone. Null: it is not deferred. */
+export function deferredBegin(bytes: Uint8Array, start: number, end: number): DeferredBegin | null {
+  if (end - start > BEGIN_BYTES_MAX) return null;
+  const sql = latin1(bytes, start, end);
+  // What a comment says in more than ASCII is the server's to read, as it came.
+  if (Buffer.byteLength(sql) !== sql.length) return null;
+  const answer = beginsWithStart(bytes, start, end) ? STARTED : BEGUN;
+  return { sql, keepsSnapshot: false, reason: 'it begins with its first statement', answer };
+}
