@@ -25,8 +25,6 @@ export interface AligningPool {
   giveBack(client: Session): void;
   /** {@link align} */
   align(client: Session, server: ServerConnection): boolean;
-  /** Ends the link of a client whose transaction is over. */
-  linkIdle(server: ServerConnection): void;
 }
 
 /**
@@ -36,7 +34,8 @@ export interface AligningPool {
 export function alignAgain(pool: AligningPool, client: Session, server: ServerConnection): boolean {
   const isShared = server.linkEndsWhenIdle && !server.isPinned && client.listener === null;
   if (!pool.isHeld || !isShared || !client.hasMore || !server.isClean) return pool.align(client, server);
-  pool.linkIdle(server);
+  // It may be another pool's: a standby's.
+  server.releaseIfIdle();
   return true;
 }
 
