@@ -77,7 +77,10 @@ export class Pools implements HostsOwner, ClusterFollower {
     if (cut.length === 0) return;
     const connections = cut.reduce((sum, { serverCount }) => sum + serverCount, 0);
     recordCut(this.context, database, connections);
-    for (const pool of cut) pool.servers.close(PRIMARY_CHANGED);
+    for (const pool of cut) {
+      pool.servers.close(PRIMARY_CHANGED);
+      pool.resume();
+    }
   }
 
   /**

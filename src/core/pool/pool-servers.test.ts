@@ -3,24 +3,19 @@ import { test } from 'node:test';
 import type { ServerConnection } from '../server/server-connection.js';
 import { PoolServers } from './pool-servers.js';
 
-test('who loses its server connection can go on with none that is about to be closed', () => {
+test('while all are being closed, whoever loses its own is given none of the others', () => {
   const servers = new PoolServers();
-  const resting = new Set<ServerConnection>();
-  const found: number[] = [];
-  for (const isLinked of [true, false, true, false]) {
+  const asked: boolean[] = [];
+  for (let i = 0; i < 3; i++) {
     const server = {
-      link: isLinked ? {} : null,
       close() {
-        if (!servers.delete(server)) return;
-        resting.delete(server);
-        // Its client looks for another one at once.
-        if (isLinked) found.push(resting.size);
+        servers.delete(server);
+        asked.push(servers.isClosing);
       },
     } as unknown as ServerConnection;
     servers.add(server);
-    if (!isLinked) resting.add(server);
   }
   servers.close('the primary is another one');
-  assert.deepEqual(found, [0, 0]);
-  assert.equal(servers.size, 0);
+  assert.deepEqual(asked, [true, true, true]);
+  assert.equal(servers.isClosing, false);
 });

@@ -6,6 +6,8 @@ import type { ServerConnection } from '../server/server-connection.js';
 import { letGo } from './session-links.js';
 
 export class PoolServers extends Set<ServerConnection> {
+  isClosing = false;
+
   /** Closes every one as soon as it serves nobody; new ones are made when they are needed. */
   replace(reason: string): void {
     for (const server of [...this]) replace(server, reason);
@@ -27,11 +29,11 @@ export class PoolServers extends Set<ServerConnection> {
     }
   }
 
-  /** Closes every one; first those that serve nobody, lest a client that loses its own goes on with one of them. */
+  /** Closes every one. Who loses its own must not be given one that is about to be closed: `isClosing` says so. */
   close(reason: string): void {
-    const all = [...this];
-    for (const server of all) if (server.link === null) server.close(reason);
-    for (const server of all) server.close(reason);
+    this.isClosing = true;
+    for (const server of [...this]) server.close(reason);
+    this.isClosing = false;
   }
 
   /** Some are to be closed as soon as they can be. */

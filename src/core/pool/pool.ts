@@ -372,7 +372,7 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
 
   /** Its clients get no server connection for now: by an operator's word, or because there is no primary. */
   get isHeld(): boolean {
-    return this.database.paused || this.limits.addresses.length === 0;
+    return this.database.paused || this.limits.addresses.length === 0 || this.servers.isClosing;
   }
 
   private get isHeldUp(): boolean {
