@@ -1,7 +1,6 @@
 /**
- * The server connections of one database and user (and of one set of startup parameters that can't be changed
- * later), and the clients that wait for one. First come, first served: a connection that becomes free goes straight
- * to the oldest waiter.
+ * The server connections of one database and user (and of one set of startup parameters that can't be changed later), and
+ * the clients that wait for one. First come, first served: a connection that becomes free goes to the oldest waiter.
  */
 import type { ErrorFields } from '../../wire/error-fields.js';
 import {
@@ -252,10 +251,11 @@ export class Pool implements ServerOwner<ServerConnection>, ClientPool, PoolMemb
 
   linkIdle(server: ServerConnection): void {
     const client = server.link as LinkedClient;
+    const isLast = server.isPinned; // what it has sent since needs what it has left there
     server.unbind();
     client.released();
     client.idleSince = this.context.io.now();
-    if (this.context.farewell !== null && !client.hasMore) client.fail(this.context.farewell);
+    if (this.context.farewell !== null && (isLast || !client.hasMore)) client.fail(this.context.farewell);
     // A drain ends the links of sessions that would keep their server connection, too.
     if (this.worksBetweenLinks || server.needsReset) this.cleaning.clean(server);
     else this.available(server);
