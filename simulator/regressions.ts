@@ -67,4 +67,21 @@ export const REGRESSIONS: readonly Regression[] = [
     isTight: true,
     found: 'a client that was slow to take what came heard its own notification behind ReadyForQuery',
   },
+  {
+    seed: 504715,
+    hasSessionState: true,
+    hasLocalSocket: true,
+    found: 'a LISTEN that was skipped, its batch having failed, kept back all notifications for good',
+  },
+  {
+    seed: 502693,
+    hasSessionState: true,
+    isTight: true,
+    found: 'what came to a server connection that had listened before was not passed on',
+  },
+  {
+    seed: 902349,
+    hasSessionState: true,
+    found: 'a drain sent the next statement to a server connection without the temporary table that it needs',
+  },
 ];

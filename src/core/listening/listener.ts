@@ -27,6 +27,8 @@ export interface ListeningClient {
   /** By which it knows itself. */
   readonly processId: number;
   readonly inputEnded: boolean;
+  /** It stands in front of a statement. */
+  readonly isBlocked: boolean;
   /** Its session follows it. */
   readonly tracksState: boolean;
   /** Its encoding is UTF-8. */
@@ -74,6 +76,8 @@ export class Listener implements ListenerEnd {
   private ending: ErrorFields | null = null;
   /** Whether the shared connection listens to what is claimed. */
   private subscription: Question = 'none';
+  /** What the LISTEN that waits for that claims, beside what has been claimed before. */
+  private unsent: readonly string[] = [];
   /** Whether all has come that was sent before the client got its server connection. */
   private clearance: Question = 'none';
   /** Non-null: what comes from this server process is the client's own, as long as it has served nobody else since. */
@@ -136,6 +140,7 @@ export class Listener implements ListenerEnd {
     // To what the server connection has listened before, it goes on to listen.
     const wanted = names.filter((name) => !this.own.has(name) && !this.ofLink.has(name));
     if (this.own.size + wanted.length > CHANNELS_PER_CLIENT_MAX) return true;
+    if (this.subscription === 'none') this.unsent = wanted.filter((name) => !this.claimed.has(name));
     for (const name of wanted) {
       this.claimed.add(name);
       this.hub.add(name, this);
@@ -143,8 +148,16 @@ export class Listener implements ListenerEnd {
     const isHeard = wanted.every((name) => this.hub.isListening(name));
     if (this.subscription === 'none' && !isHeard && !this.ask('subscription')) return false;
     this.subscription = 'none';
-    for (const name of wanted) if (!this.hub.isListening(name)) this.drop(name);
+    const refused = wanted.filter((name) => !this.hub.isListening(name));
+    for (const name of refused) this.drop(name);
+    if (refused.length > 0) this.ofLink = new Set([...this.ofLink, ...refused]);
     return true;
+  }
+
+  /** A LISTEN that waited is not sent any more: something before it in its batch has failed, and all behind that is skipped. */
+  private withdraw(): void {
+    this.subscription = 'none';
+    for (const name of this.unsent) if (this.claimed.has(name)) this.drop(name);
   }
 
   /** Nothing of another client's can be taken for this one's, by the process id of the server. */
@@ -168,7 +181,7 @@ export class Listener implements ListenerEnd {
     let isLater = false;
     this[what] = 'asked';
     this.hub.roundTrip(() => {
-      if (this.hasLeft) return;
+      if (this.hasLeft || this[what] !== 'asked') return;
       this[what] = 'answered';
       if (isLater) this.client.retry();
     });
@@ -230,6 +243,7 @@ export class Listener implements ListenerEnd {
   }
 
   beforeReady(isLast: boolean): boolean {
+    if (this.subscription !== 'none' && !this.client.isBlocked) this.withdraw();
     this.flush(true);
     const { inputEnded } = this.client;
     if (!isLast || inputEnded || this.hasLeft) return true;
@@ -370,7 +384,9 @@ export class Listener implements ListenerEnd {
 
   /** Something may have been missed. */
   missed(): void {
-    if (this.own.size > 0) this.keep({ notification: null, processId: 0, message: lostNotice(this.own) });
+    // What is claimed may have been in force for long: its server connection is asked when it rests.
+    const names = new Set([...this.own, ...this.claimed]);
+    if (names.size > 0) this.keep({ notification: null, processId: 0, message: lostNotice(names) });
   }
 
   /** The client is ended behind its transaction if it listens: from now on it would miss something, and not know. */

@@ -6,6 +6,7 @@ import type { CancelKey } from '../cancel-keys.js';
 import type { ConnectionId } from '../io.js';
 import type { Listener } from '../listening/listener.js';
 import type { ServerConnection } from '../server/server-connection.js';
+import { Pin } from '../session-state.js';
 import { READY_IDLE } from './fixed-answers.js';
 import type { ClientPool, SessionOwner } from './session-owner.js';
 import { StatefulClient } from './stateful-client.js';
@@ -52,7 +53,9 @@ export abstract class ListeningSession extends StatefulClient {
     const commands =
       (effects & SessionEffect.LISTEN) === 0 ? NO_COMMANDS : readChannelCommands(text, start, end);
     const listens = commands.listens !== null && commands.listens.length > 0;
-    if (listens && this.readsUtf8) this.listener ??= this.owner.listen(this);
+    // What its server connection listens to already it goes on to hear there, and what comes next in the same order.
+    const isHeardThere = ((this.virtual?.pins ?? Pin.NONE) & Pin.CHANNEL) !== 0;
+    if (listens && this.readsUtf8 && !isHeardThere) this.listener ??= this.owner.listen(this);
     const { listener } = this;
     if ((effects & SessionEffect.NOTIFY) !== 0) this.owner.notifies(this, this.link as ServerConnection);
     if (listener === null) return true;
