@@ -10,6 +10,7 @@ export interface MemoryUse {
   readonly resident: number | null;
 }
 
+/** As of now; never throws. */
 export function memoryUse(): MemoryUse {
   const { used_heap_size, total_heap_size, external_memory } = getHeapStatistics();
   return {
