@@ -4,7 +4,7 @@
  */
 import { Lexer } from '../../sql/lexer.js';
 import * as Backend from '../../wire/backend.js';
-import { latin1 } from '../../wire/bytes.js';
+import { latin1, sameBytes } from '../../wire/bytes.js';
 import { buildCommandComplete, buildReadyForQuery } from '../../wire/server-messages.js';
 import type { TransactionStart } from './unit-judge.js';
 
@@ -21,6 +21,9 @@ export interface DeferredBegin extends TransactionStart {
 }
 
 const lexer = new Lexer();
+/** Most clients begin all of their transactions by one text: it is read once. */
+let lastText: Uint8Array = new Uint8Array(0);
+let lastBegin: DeferredBegin | null = null;
 
 function beginsWithStart(bytes: Uint8Array, start: number, end: number): boolean {
   lexer.begin(bytes, start, end);
@@ -30,7 +33,17 @@ function beginsWithStart(bytes: Uint8Array, start: number, end: number): boolean
 
 /** The text `bytes[start, end)` is known to be a BEGIN or START TRANSACTION alone. Null: it is not deferred. */
 export function deferredBegin(bytes: Uint8Array, start: number, end: number): DeferredBegin | null {
-  if (end - start > BEGIN_BYTES_MAX) return null;
+  const length = end - start;
+  if (length > BEGIN_BYTES_MAX) return null;
+  const isLast = length === lastText.length && sameBytes(bytes, start, lastText, 0, length);
+  if (!isLast) {
+    lastText = bytes.slice(start, end);
+    lastBegin = readBegin(bytes, start, end);
+  }
+  return lastBegin;
+}
+
+function readBegin(bytes: Uint8Array, start: number, end: number): DeferredBegin | null {
   const sql = latin1(bytes, start, end);
   // What a comment says in more than ASCII is the server's to read, as it came.
   if (Buffer.byteLength(sql) !== sql.length) return null;
