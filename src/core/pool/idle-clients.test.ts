@@ -13,12 +13,14 @@ describe('clients that are idle', () => {
   let clients: Set<object>;
   let ended: string[];
   let idle: IdleClients;
+  let context: { settings: object };
   beforeEach(() => {
     clients = new Set();
+    limits.idleTransactionTimeoutMs = IN_TRANSACTION_MS;
     ended = [];
-    const settings = { users, clientIdleTimeoutMs: IDLE_MS };
+    context = { settings: { users, clientIdleTimeoutMs: IDLE_MS } };
     const pool = { limits, identity, clients } as unknown as IdleClientsPool;
-    idle = new IdleClients({ settings } as unknown as GatewayContext, pool);
+    idle = new IdleClients(context as unknown as GatewayContext, pool);
   });
 
   function come(userName: string, idleSince: number, state: object = {}): void {
@@ -52,6 +54,17 @@ describe('clients that are idle', () => {
     come('hasty', 0);
     advance(0, 500);
     assert.deepEqual(ended, ['hasty: client_idle_timeout']);
+  });
+
+  test('have the timeout of a reload from then on, and not from when the old one would have been over', () => {
+    const hour = 3_600_000;
+    context.settings = { users: new Map(), clientIdleTimeoutMs: hour };
+    limits.idleTransactionTimeoutMs = 0;
+    come('app', 0);
+    advance(0, 5000);
+    context.settings = { users: new Map(), clientIdleTimeoutMs: IDLE_MS };
+    advance(5010, 5200);
+    assert.deepEqual(ended, ['app: client_idle_timeout']);
   });
 
   test('are in a transaction when that has begun here', () => {

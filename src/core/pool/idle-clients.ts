@@ -31,8 +31,9 @@ export class IdleClients {
   private readonly context: { readonly settings: GatewaySettings };
   private readonly pool: IdleClientsPool;
   private nextScan = 0;
-  /** The settings that `shortestOfUsers` was found in. */
+  /** The settings that what is due was found by. */
   private judged: GatewaySettings | null = null;
+  /** Of what is set for single users. */
   private shortestOfUsers = NEVER;
 
   constructor(context: Pick<GatewayContext, 'settings'>, pool: IdleClientsPool) {
@@ -42,8 +43,10 @@ export class IdleClients {
 
   /** Does what is due, and returns the time in ms at which more may be. */
   check(now: number): number {
+    if (this.context.settings !== this.judged) this.followSettings();
     const shortest = this.shortestTimeout;
-    if (shortest === NEVER || now < this.nextScan) return shortest === NEVER ? NEVER : this.nextScan;
+    if (shortest === NEVER) return NEVER;
+    if (now < this.nextScan) return this.nextScan;
     // Whoever comes later, or becomes idle, is due no sooner.
     let next = now + shortest;
     for (const client of this.pool.clients) {
@@ -63,20 +66,18 @@ export class IdleClients {
     const { limits, identity } = this.pool;
     const ofTransactions = limits.wantsPrimary ? limits.idleTransactionTimeoutMs : 0;
     const own = Math.min(this.timeoutOf(identity.user.name) || NEVER, ofTransactions || NEVER);
-    return limits.hasForcedUser ? Math.min(own, this.shortestOfOthers) : own;
+    // The clients of a forced user's pool may each have a timeout of their own.
+    return limits.hasForcedUser ? Math.min(own, this.shortestOfUsers) : own;
   }
 
-  /** The pool is that of a forced user, and each client may have a timeout of its own. */
-  private get shortestOfOthers(): number {
+  private followSettings(): void {
     const { settings } = this.context;
-    if (this.judged !== settings) {
-      this.judged = settings;
-      this.shortestOfUsers = NEVER;
-      for (const { limits } of settings.users.values()) {
-        this.shortestOfUsers = Math.min(this.shortestOfUsers, limits?.clientIdleTimeoutMs || NEVER);
-      }
+    this.judged = settings;
+    this.nextScan = 0;
+    this.shortestOfUsers = NEVER;
+    for (const { limits } of settings.users.values()) {
+      this.shortestOfUsers = Math.min(this.shortestOfUsers, limits?.clientIdleTimeoutMs || NEVER);
     }
-    return this.shortestOfUsers;
   }
 
   private timeoutOf(user: string): number {
