@@ -118,17 +118,6 @@ onEveryDriver('a transaction begins with its first statement', { setup: SETUP },
     assert.equal(status(await client.query('ROLLBACK')), 'I');
   });
 
-  test('and counts from there on for query_timeout', async () => {
-    const client = await begun('BEGIN', { query_timeout: '600ms' });
-    await client.query('ROLLBACK');
-    const rested = performance.now() + 700;
-    await until('the server connection to have rested for longer', () => performance.now() > rested);
-    await client.query('BEGIN');
-    // The timeouts are looked at meanwhile.
-    assert.equal(singleValue(await client.query('SELECT 7 FROM pg_sleep(0.3)')), '7');
-    await client.query('COMMIT');
-  });
-
   test('and may not be begun for too long', async () => {
     const client = await begun('BEGIN', { idle_transaction_timeout: '500ms' });
     const { code, message } = firstError(await client.untilEnd());
