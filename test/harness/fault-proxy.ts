@@ -22,12 +22,12 @@ export class FaultProxy {
   target: ProxyTarget;
   /** Non-null: the first of these in what the server says is replaced by the other, which is as long. */
   disguise: readonly [string, string] | null = null;
+  /** While true, nobody hears that the server has closed its side of a connection. */
+  hidesEnds = false;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   /** Those of them that lead to the server. */
   readonly #servers = new Set<Socket>();
-  /** While true, nobody hears that the server has closed a connection. */
-  hidesEnds = false;
   #stalled = false;
   #muted = false;
   #refusing = false;
@@ -123,13 +123,14 @@ export class FaultProxy {
         for (let at = 0; at < chunk.length; at += step) to.write(chunk.subarray(at, at + step));
       });
     });
-    const isHidden = () => this.hidesEnds && this.#servers.has(from);
-    from.on('end', () => isHidden() || this.#inTime(from, () => to.end()));
+    from.on('end', () => {
+      if (!this.hidesEnds || !this.#servers.has(from)) this.#inTime(from, () => to.end());
+    });
     from.on('error', () => {});
     from.on('close', (failed) => {
       this.#sockets.delete(from);
       if (failed) reset(to);
-      else if (!isHidden()) to.destroySoon();
+      else to.destroySoon();
     });
   }
 }

@@ -1,5 +1,4 @@
 /** Carries out the console's statements: looks by snapshots, and acts through the operator. */
-
 import { describeSettings, type SettingChange } from '../../config/change-setting.js';
 import type { GatewayCommand } from '../../core/command.js';
 import type { ConsoleAnswer, ConsoleQuestion, ConsoleResult, ConsoleUser } from '../../core/console.js';

@@ -1,5 +1,4 @@
 /** What a SHOW table is: its columns, and how its rows are got from what the gateway says of itself. */
-
 import type { SettingRow } from '../../config/change-setting.js';
 import type { ConsoleColumn, ConsoleType } from '../../core/console.js';
 import type { GatewaySettings } from '../../core/settings.js';

@@ -161,7 +161,7 @@ const INT4_MAX = 2_147_483_647;
 /**
  * PgBouncer lists its slabs here. Objects of this program have no fixed size, so that of them only the numbers are told
  * (with size 0); then what the process holds, by Node's account, in bytes (size 1): `heap` and `buffers` are the main
- * thread's.
+ * thread's, and `process` is missing while that can't be found out.
  */
 const MEM: Table = {
   columns: columns('name size:i used:i free:i memtotal:i'),
