@@ -22,6 +22,7 @@ export function newCounters(): Counters {
     readsPipelined: 0,
     pipelines: 0,
     readsDispersed: 0,
+    beginsDeferred: 0,
     longUnits: 0,
     holds: 0,
     holdMs: 0,

@@ -66,6 +66,8 @@ export interface Counters {
   pipelines: number;
   /** Of the reads in them, those that were sent once more, by themselves, since one before them took long. */
   readsDispersed: number;
+  /** BEGINs that were answered here, and said to the primary with what came next. */
+  beginsDeferred: number;
   /** Requests outside of transactions that went to the primary since they are longer than `UNIT_BYTES_MAX`. */
   longUnits: number;
   /** How often clients of a database had to wait for a primary, and for how long in all, in ms; those that still do not counted. */

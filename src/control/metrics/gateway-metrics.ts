@@ -1,5 +1,4 @@
 /** The page that GET /metrics answers: the figures of SHOW and GET /health in Prometheus' text format. */
-
 import type { Counters, Snapshot } from '../../core/snapshot.js';
 import { judge, look } from '../http/health.js';
 import { residentBytes } from '../memory-use.js';
@@ -40,6 +39,7 @@ const COUNTERS: Readonly<Record<keyof Counters, readonly [name: string, help: st
     'reads_dispersed',
     'Of these reads, those sent again alone, for one before them took long.',
   ],
+  beginsDeferred: ['begins_deferred', 'BEGINs that were answered here, and said to the primary later.'],
   longUnits: ['long_units', 'Requests that went to the primary for their length.'],
   holds: ['holds', 'How often clients of a database had to wait for a primary.'],
   holdMs: ['hold_seconds', 'How long, in all; waits that still last not counted.'],

@@ -129,6 +129,7 @@ export class ReadRouting<Client extends RoutedClient> extends StandbyRead<Client
     client.statements?.queryComes();
     client.send(begin.answer);
     client.idleSince = context.io.now();
+    context.counters.beginsDeferred += 1;
     this.transaction = begin;
     this.state = State.MOVING;
     return true;
