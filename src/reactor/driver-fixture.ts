@@ -260,12 +260,21 @@ async function runFixture(port: MessagePort, start: FixtureStart): Promise<void>
     port.postMessage({ kind: 'failed', code: (error as NodeJS.ErrnoException).code });
     running = false;
   }
+  let isTold = false;
+  const carryOut = (): void => {
+    isTold = false;
+    for (let got = receiveMessageOnPort(port); got !== undefined; got = receiveMessageOnPort(port))
+      handle(got.message);
+  };
   await driver.run(core, {
     woken: () => {
-      for (let got = receiveMessageOnPort(port); got !== undefined; got = receiveMessageOnPort(port))
-        handle(got.message);
+      isTold = true;
     },
-    keepRunning: () => running,
+    // At the end of a turn: whoever has come in it counts, and is not forgotten by an end.
+    keepRunning: () => {
+      if (isTold) carryOut();
+      return running;
+    },
   });
   driver.destroy();
   port.close();

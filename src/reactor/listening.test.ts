@@ -140,12 +140,15 @@ async function findsMissedClients(driver: DriverName): Promise<void> {
   await once(child.stdout!, 'data');
   const successors = await succeed(driver, false);
   const targets: Target[] = [{ port: successors[0]!.port }, { path: clientsPath(driver) }];
-  child.stdin!.end();
-  await once(child.stdout!, 'data');
-  // Nobody else connects.
-  await Promise.all(targets.map(answers));
-  await ended;
-  for (const successor of successors) await successor.stop();
+  try {
+    child.stdin!.end();
+    await once(child.stdout!, 'data');
+    // Nobody else connects.
+    await Promise.all(targets.map(answers));
+    await ended;
+  } finally {
+    for (const successor of successors) await successor.stop();
+  }
 }
 
 async function sharesPort(driver: DriverName): Promise<void> {
