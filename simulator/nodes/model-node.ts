@@ -1,7 +1,7 @@
 /** A PostgreSQL server of a cluster, as far as those who watch it can see: what it has written, replayed, and been promoted to. */
 import { formatPosition } from '../../src/core/route/wal-position.js';
 import * as Backend from '../../src/wire/backend.js';
-import { readFunctionCall, readQuery } from '../../src/wire/client-messages.js';
+import { readFunctionCall } from '../../src/wire/client-messages.js';
 import { buildErrorResponse, type ErrorFields } from '../../src/wire/error-fields.js';
 import * as Frontend from '../../src/wire/frontend.js';
 import {
@@ -20,8 +20,6 @@ const INSERT_OID = 2852;
 const REPLAY_OID = 3821;
 const PAGE_BYTES = '8192';
 const WAL_WRITER_DELAY_S = '0.2';
-/** The pause in front of an answer that asks for it, in ms. */
-const PAUSE_MS = 0.5;
 
 /** A record of the WAL; `isCommit`: somebody may rely on it. */
 export interface WalRecord {
@@ -29,10 +27,9 @@ export interface WalRecord {
   readonly isCommit: boolean;
 }
 
-/** What a message is answered with, and after how many ms. */
+/** What a message is answered with. */
 export interface NodeAnswer {
   readonly bytes: Buffer;
-  readonly delayMs: number;
   /** The connection ends behind it. */
   readonly ends: boolean;
 }
@@ -70,24 +67,22 @@ export class ModelNode {
     const user = startup.kind === 'startup' ? (startup.parameters.get('user') ?? '') : '';
     const refusal = this.refusals.get(user);
     this.logins += 1;
-    if (refusal !== undefined) return { bytes: buildErrorResponse(refusal), delayMs: 0, ends: true };
+    if (refusal !== undefined) return { bytes: buildErrorResponse(refusal), ends: true };
     const key = buildBackendKeyData(1, Buffer.alloc(4));
     const bytes = Buffer.concat([buildAuthenticationOk(), key, buildReadyForQuery(Backend.Idle)]);
-    return { bytes, delayMs: 0, ends: false };
+    return { bytes, ends: false };
   }
 
   answer(type: number, bytes: Uint8Array, start: number, end: number): NodeAnswer {
     const ready = buildReadyForQuery(Backend.Idle);
     if (type === Frontend.FunctionCall) {
       const { functionOid } = readFunctionCall(bytes, start, end);
-      return { bytes: Buffer.concat([this.call(functionOid), ready]), delayMs: 0, ends: false };
+      return { bytes: Buffer.concat([this.call(functionOid), ready]), ends: false };
     }
-    if (type !== Frontend.Query) return { bytes: Buffer.alloc(0), delayMs: 0, ends: true };
-    const pauses = readQuery(bytes, start, end).includes('pg_sleep');
-    const values = pauses ? [this.replayText] : this.evidence();
-    const row = buildDataRow(values.map((value) => (value === null ? null : Buffer.from(value))));
+    if (type !== Frontend.Query) return { bytes: Buffer.alloc(0), ends: true };
+    const row = buildDataRow(this.evidence().map((value) => (value === null ? null : Buffer.from(value))));
     const answer = Buffer.concat([row, buildCommandComplete('SELECT 1'), ready]);
-    return { bytes: answer, delayMs: pauses ? PAUSE_MS : 0, ends: false };
+    return { bytes: answer, ends: false };
   }
 
   private call(oid: number): Buffer {

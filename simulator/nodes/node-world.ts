@@ -210,9 +210,9 @@ export class NodeWorld {
     }
   }
 
-  private reply(session: Session, { bytes, delayMs, ends }: NodeAnswer): void {
+  private reply(session: Session, { bytes, ends }: NodeAnswer): void {
     const { id } = session;
-    this.deliver(session, 'toGateway', delayMs + this.delay(), () => {
+    this.deliver(session, 'toGateway', this.delay(), () => {
       this.memory.set(bytes);
       this.gateway.received(id, 0, bytes.length);
       if (ends) this.close(session, null);

@@ -3,8 +3,6 @@
  * for that. All over one connection.
  */
 
-import { latin1 } from '../../wire/bytes.js';
-import { buildQuery } from '../../wire/client-messages.js';
 import type { ErrorFields } from '../../wire/error-fields.js';
 import { SqlState } from '../../wire/sqlstate.js';
 import type { Io } from '../io.js';
@@ -17,17 +15,10 @@ import { buildPositionCall, EVIDENCE_QUERY, type Evidence, readEvidence, readTex
 import { NodeConnection, type NodeConnections, type NodeConnectionUser } from './node-connection.js';
 import type { RouteNode } from './route-node.js';
 import type { Look } from './topology.js';
-import { parsePosition, readPosition } from './wal-position.js';
+import { readPosition } from './wal-position.js';
 
 /** Its name among the server's sessions. */
 export const WATCHING = 'sluice: watching';
-
-/** The server pauses before it answers, so that who waits for a position neither spins nor waits for a timer of ours. */
-const PAUSED_REPLAY_QUERY = buildQuery(
-  '/* sluice: watching */ SELECT pg_catalog.pg_last_wal_replay_lsn() FROM pg_catalog.pg_sleep(0.0005)',
-);
-/** Bytes in front of the value of a DataRow with one column: the number of columns, the value's length. */
-const ROW_HEAD = 6;
 
 const NEVER = Number.POSITIVE_INFINITY;
 const SILENT = connectionFailure('it does not answer');
@@ -56,8 +47,9 @@ export class NodeWatch implements NodeConnectionUser, Look {
   /** Since when an answer is awaited, in ms; 0: none is. */
   private roleAskedAt = 0;
   private positionAskedAt = 0;
-  /** When it was asked for the position that it has told last, in ms. */
+  /** When it was asked for the position that it has told last, in ms, and when it has told that. */
   positionAskedAtLast = 0;
+  positionToldAt = 0;
   private readonly role: OwnQuestion;
   private readonly position: OwnQuestion;
   private seen: Evidence | null = null;
@@ -67,8 +59,6 @@ export class NodeWatch implements NodeConnectionUser, Look {
   private positionOid = 0;
   /** It is not blamed for its silence before, in ms. */
   private patientUntil = 0;
-  /** What it has been asked for is a paused position. */
-  private isPaused = false;
 
   constructor(shared: NodeConnections, node: RouteNode, watcher: NodeWatcher) {
     this.node = node;
@@ -87,7 +77,7 @@ export class NodeWatch implements NodeConnectionUser, Look {
       what: 'question',
       error: null,
       row: (bytes, start, end) => {
-        this.seenPosition = this.isPaused ? textPosition(bytes, start, end) : readPosition(bytes, start, end);
+        this.seenPosition = readPosition(bytes, start, end);
       },
       answered: () => this.positionAnswered(),
     };
@@ -135,20 +125,19 @@ export class NodeWatch implements NodeConnectionUser, Look {
     return this.positionAskedAt > 0;
   }
 
-  /** Asks a primary where it writes, a standby what it has replayed, after a pause if that is wanted. False: it can't be asked. */
-  askPosition(afterPause: boolean): boolean {
+  /** Asks a primary where it writes, a standby what it has replayed. False: it can't be asked. */
+  askPosition(): boolean {
     const { server } = this.connection;
     if (server === null || this.evidence === null || this.positionAskedAt > 0) return false;
     this.positionAskedAt = this.io.now();
     this.seenPosition = -1;
-    this.isPaused = afterPause;
-    if (afterPause) server.ask(this.position, PAUSED_REPLAY_QUERY, Request.QUERY);
-    else server.ask(this.position, this.positionCall, Request.FUNCTION_CALL);
+    server.ask(this.position, this.positionCall, Request.FUNCTION_CALL);
     return true;
   }
 
   private positionAnswered(): void {
-    if (!this.isPaused) this.node.answeredQuestion(this.io.now() - this.positionAskedAt);
+    this.positionToldAt = this.io.now();
+    this.node.answeredQuestion(this.positionToldAt - this.positionAskedAt);
     this.positionAskedAtLast = this.positionAskedAt;
     this.positionAskedAt = 0;
     this.watcher.positioned(this, this.seenPosition);
@@ -205,9 +194,4 @@ export class NodeWatch implements NodeConnectionUser, Look {
     if (now >= lookAt) this.look();
     return Math.min(next, last < NEVER ? due : NEVER, this.roleAskedAt > 0 ? NEVER : lookAt);
   }
-}
-
-/** Of a DataRow with one column; -1: there is none. */
-function textPosition(bytes: Uint8Array, start: number, end: number): number {
-  return parsePosition(latin1(bytes, start + ROW_HEAD, end)) ?? -1;
 }

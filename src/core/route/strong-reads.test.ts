@@ -14,9 +14,10 @@ class FakeWatch implements PositionSource {
   readonly node: RouteNode;
   readonly evidence = { pageBytes: 8192 };
   positionAskedAtLast = 0;
+  positionToldAt = 0;
+  private askedAt = 0;
   isAsked = false;
   isConnected = true;
-  pauses = 0;
   questions = 0;
 
   constructor(name: string) {
@@ -24,12 +25,18 @@ class FakeWatch implements PositionSource {
     this.node = new RouteNode(settings, clock, () => {});
   }
 
-  askPosition(afterPause: boolean): boolean {
+  askPosition(): boolean {
     if (!this.isConnected || this.isAsked) return false;
     this.isAsked = true;
     this.questions += 1;
-    if (afterPause) this.pauses += 1;
+    this.askedAt = now;
     return true;
+  }
+
+  answered(): void {
+    this.isAsked = false;
+    this.positionAskedAtLast = this.askedAt;
+    this.positionToldAt = now;
   }
 }
 
@@ -102,8 +109,7 @@ describe('reads that must see all that was committed before', () => {
   };
   const answer = (watch: FakeWatch, position: number): void => {
     assert.ok(watch.isAsked, `${watch.node.settings.name} was not asked`);
-    watch.isAsked = false;
-    watch.positionAskedAtLast = now;
+    watch.answered();
     if (watch !== cluster.primary) watch.node.replayed = position;
     reads.positioned(watch, position);
   };
@@ -151,26 +157,38 @@ describe('reads that must see all that was committed before', () => {
     assert.deepEqual(late.routes, ['one']);
   });
 
-  test('standbys are asked when none is known to be there, first at once and then with a pause', () => {
+  test('standbys are asked when none is known to be there', () => {
     const reader = read();
     turn();
     now += 1;
     answer(cluster.primary, 500);
     turn();
     assert.deepEqual(
-      cluster.standbys.map(({ questions, pauses }) => [questions, pauses]),
-      [
-        [1, 0],
-        [1, 0],
-      ],
+      cluster.standbys.map(({ questions }) => questions),
+      [1, 1],
     );
-    now += 1;
-    answer(cluster.standbys[one]!, 499);
-    turn();
-    assert.equal(cluster.standbys[one]!.pauses, 1);
     answer(cluster.standbys[two]!, 500);
     turn();
     assert.deepEqual(reader.routes, ['two']);
+  });
+
+  test('a standby that is not there yet is asked again at once, and after a while with rests', () => {
+    const standby = cluster.standbys[one]!;
+    cluster.standbys[two]!.node.reason = 'for a test';
+    read();
+    turn();
+    answer(cluster.primary, 500);
+    const since = now;
+    const askedAt: number[] = [];
+    while (askedAt.length < 6) {
+      const due = turn();
+      if (standby.isAsked) {
+        askedAt.push(now - since);
+        now += 0.5;
+        answer(standby, 499);
+      } else now = due;
+    }
+    assert.deepEqual(askedAt, [0, 0.5, 1, 1.5, 3, 4.5]);
   });
 
   test('a wait is bounded', () => {
