@@ -1,12 +1,12 @@
 /** The gateway's own LISTEN and UNLISTEN. */
-import { buildBind, buildExecute, buildParse } from '../../wire/client-messages.js';
+import { buildBind, buildExecute, buildParse, buildQuery } from '../../wire/client-messages.js';
 import { quoteLiteral } from '../parameters.js';
 import type { AsideAnswered } from '../server/exchange.js';
 import * as Request from '../server/request-queue.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import { REPLAY_SETTING } from '../session-state.js';
 
-export const UNLISTEN_ALL = 'UNLISTEN *';
+export const UNLISTEN_ALL: Uint8Array = buildQuery('UNLISTEN *');
 
 export const listenTo = (channel: string): string => `LISTEN ${quoted(channel)}`;
 export const unlistenTo = (channel: string): string => `UNLISTEN ${quoted(channel)}`;
@@ -40,7 +40,7 @@ export function replay(
   const set = `pg_catalog.set_config('${REPLAY_SETTING}', '${mark}', false)`;
   const statements = isRepeated ? [unlessMarked(listens, set, mark)] : [...listens, `SELECT ${set}`];
   // In a failed transaction it fails, as the client's statement does then.
-  if (!inBatch) return server.runAside(statements.join('; '), false, answered);
+  if (!inBatch) return server.runAside(buildQuery(statements.join('; ')), false, answered);
   for (const statement of statements) {
     for (const kind of [Request.PARSE_UNNAMED, Request.BIND, Request.EXECUTE]) {
       server.expect(kind | Request.SWALLOWED);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as Backend from '../../wire/backend.js';
+import { buildQuery } from '../../wire/client-messages.js';
 import type { GatewayContext } from '../context.js';
 import { Database } from '../databases.js';
 import { ParameterSets } from '../parameters.js';
@@ -38,14 +39,14 @@ function rested() {
 
 test('a transaction that the gateway begins counts from there, and not from what was asked before', () => {
   const { server, time } = rested();
-  server.runAside('BEGIN', true, null, true);
+  server.runAside(buildQuery('BEGIN'), true, null, true);
   server.expect(Request.QUERY);
   assert.deepEqual([server.timing.askedSince, server.timing.transactionAt], [time.now, time.now]);
 });
 
 test('what is sent behind such a BEGIN belongs to a block, though the server has not said so', () => {
   const { server } = rested();
-  server.runAside('BEGIN', true, null, true);
+  server.runAside(buildQuery('BEGIN'), true, null, true);
   server.expect(Request.QUERY);
   const { exchange, lossFacts } = server;
   assert.deepEqual([exchange.status, exchange.statusOfNext], [Backend.Idle, Backend.InTransaction]);
@@ -57,7 +58,7 @@ test('what is sent behind such a BEGIN belongs to a block, though the server has
 
 test('what is sent behind any other query of the gateway’s own may commit by itself', () => {
   const { server } = rested();
-  server.runAside('UNLISTEN *', true);
+  server.runAside(buildQuery('UNLISTEN *'), true);
   server.expect(Request.QUERY);
   assert.equal(server.exchange.statusOfNext, Backend.Idle);
   assert.ok(server.lossFacts.mayHaveCommitted(server.exchange));

@@ -406,14 +406,14 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   }
 
   /**
-   * Runs a query of the gateway's own before what the client sends next. `isVital`: if it fails, the connection is given up;
+   * Runs a Query message of the gateway's own before what the client sends next. `isVital`: if it fails, the connection is given up;
    * `begins`: a transaction block, to which that belongs.
    */
-  runAside(sql: string, isVital: boolean, answered: AsideAnswered | null = null, begins = false): void {
+  runAside(query: Uint8Array, isVital: boolean, answered: AsideAnswered | null = null, begins = false): void {
     if (begins) this.timing.asked(this.context.io.now(), this.exchange.outstanding === 0);
     this.statements.unnamed = null;
     this.exchange.expectAside(isVital, answered, begins);
-    this.send(buildQuery(sql));
+    this.send(query);
   }
 
   /** Answers a request that is not sent, in its turn. */

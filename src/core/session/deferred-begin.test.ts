@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { buildQuery } from '../../wire/client-messages.js';
 import { deferredBegin } from './deferred-begin.js';
 
 const deferred = (sql: string) => {
@@ -16,7 +17,7 @@ test('BEGIN is said to the primary as it came, and answered by its own word', ()
     [' /* begin */start transaction read write', 'START TRANSACTION'],
   ] as const) {
     const begin = deferred(sql);
-    assert.equal(begin?.sql, sql);
+    assert.deepEqual(begin?.query, buildQuery(sql));
     assert.ok(Buffer.from(begin.answer).includes(`${tag}\0Z`), sql);
     assert.equal(begin.answer.at(-1), 'T'.charCodeAt(0));
   }

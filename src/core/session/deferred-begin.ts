@@ -5,6 +5,7 @@
 import { Lexer } from '../../sql/lexer.js';
 import * as Backend from '../../wire/backend.js';
 import { latin1, sameBytes } from '../../wire/bytes.js';
+import { buildQuery } from '../../wire/client-messages.js';
 import { buildCommandComplete, buildReadyForQuery } from '../../wire/server-messages.js';
 import type { TransactionStart } from './unit-judge.js';
 
@@ -48,5 +49,10 @@ function readBegin(bytes: Uint8Array, start: number, end: number): DeferredBegin
   // What a comment says in more than ASCII is the server's to read, as it came.
   if (Buffer.byteLength(sql) !== sql.length) return null;
   const answer = beginsWithStart(bytes, start, end) ? STARTED : BEGUN;
-  return { sql, keepsSnapshot: false, reason: 'it begins with its first statement', answer };
+  return {
+    query: buildQuery(sql),
+    keepsSnapshot: false,
+    reason: 'it begins with its first statement',
+    answer,
+  };
 }

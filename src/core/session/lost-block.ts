@@ -6,6 +6,7 @@
 
 import { transactionEnd } from '../../sql/transaction-end.js';
 import * as Backend from '../../wire/backend.js';
+import { buildQuery } from '../../wire/client-messages.js';
 import { buildErrorResponse } from '../../wire/error-fields.js';
 import { BLOCK, HEADER_BYTES, SWALLOW, type Verdict, WHOLE } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
@@ -28,8 +29,9 @@ const READY_FAILED = buildReadyForQuery(Backend.InFailedTransaction);
 const ROLLED_BACK = buildCommandComplete('ROLLBACK');
 const REFUSED = buildErrorResponse(ABORTED);
 /** The server's log tells by it what this is about. */
-const FAILED_BLOCK =
-  'BEGIN; ROLLBACK TO SAVEPOINT "sluice: the transaction was lost with its server connection"';
+const FAILED_BLOCK = buildQuery(
+  'BEGIN; ROLLBACK TO SAVEPOINT "sluice: the transaction was lost with its server connection"',
+);
 
 export class LostBlock extends UnservedRequests {
   private readonly lost: LostClient;

@@ -369,8 +369,8 @@ export class ReadRouting<Client extends RoutedClient> extends StandbyRead<Client
     if (!this.client.ensureLink()) return BLOCK;
     this.state = State.FREE;
     this.inTransaction = false;
-    const { sql } = this.transaction as TransactionStart;
-    (this.client.link as ServerConnection).runAside(sql, true, null, true);
+    const { query } = this.transaction as TransactionStart;
+    (this.client.link as ServerConnection).runAside(query, true, null, true);
     return PASS;
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { buildBind, buildExecute, buildParse, buildSync } from '../../wire/client-messages.js';
+import { buildBind, buildExecute, buildParse, buildSync, readQuery } from '../../wire/client-messages.js';
+import { HEADER_BYTES } from '../../wire/framing.js';
 import { Parse, Query } from '../../wire/frontend.js';
 import type { ParameterSet } from '../parameters.js';
 import { TOO_LONG, UNIT_BYTES_MAX } from './routed-unit.js';
@@ -133,7 +134,9 @@ describe('where a unit may run', () => {
       const transaction = { readOnly: null, isolation: null, ...modes };
       const { judge, read } = newJudge({ ...READ, kind: 'begin', mayRunOnStandby: false, transaction });
       assert.equal(read(settings, `${comment}BEGIN`), judge.begins !== null);
-      return judge.begins?.sql.replace('BEGIN ISOLATION LEVEL ', '') ?? null;
+      if (judge.begins === null) return null;
+      const { query } = judge.begins;
+      return readQuery(query, HEADER_BYTES, query.length).replace('BEGIN ISOLATION LEVEL ', '');
     };
     const readOnly = true;
     const snapshot = { readOnly, isolation: 'repeatable read' };

@@ -2,6 +2,7 @@
 import { RoutingHint, routingHint } from '../../sql/routing-hint.js';
 import { SessionEffect } from '../../sql/session-effect.js';
 import { latin1, zeroByte } from '../../wire/bytes.js';
+import { buildQuery } from '../../wire/client-messages.js';
 import { HEADER_BYTES } from '../../wire/framing.js';
 import * as Frontend from '../../wire/frontend.js';
 import type { ParameterSet } from '../parameters.js';
@@ -65,8 +66,8 @@ const PRIMARY_ALONE = 'this session reads from the primary';
 
 /** A transaction that begins on a standby. */
 export interface TransactionStart {
-  /** As the primary is told of it, if it goes on there. */
-  readonly sql: string;
+  /** The Query message by which the primary is told of it, if it goes on there. */
+  readonly query: Uint8Array;
   /** Its first read decides what all of its reads see: it can't go on elsewhere from then on. */
   readonly keepsSnapshot: boolean;
   /** Why it may begin there, in words. */
@@ -74,17 +75,17 @@ export interface TransactionStart {
 }
 
 const READ_ONLY: TransactionStart = {
-  sql: 'BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY',
+  query: buildQuery('BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY'),
   keepsSnapshot: false,
   reason: 'it only reads',
 };
 const LEADING_READS: TransactionStart = {
-  sql: 'BEGIN ISOLATION LEVEL READ COMMITTED',
+  query: buildQuery('BEGIN ISOLATION LEVEL READ COMMITTED'),
   keepsSnapshot: false,
   reason: 'it may begin with reads (balance_leading_reads)',
 };
 const SNAPSHOT: TransactionStart = {
-  sql: 'BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY',
+  query: buildQuery('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY'),
   keepsSnapshot: true,
   reason: 'it only reads, and a standby is asked for',
 };
