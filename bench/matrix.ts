@@ -22,7 +22,8 @@ export interface Cell {
 const SPLIT_AT_ONE_CLIENT = 5;
 /** pgbench takes whole seconds. */
 const SHORTEST_RUN_SECONDS = 1;
-const WARM_UP_SECONDS = 1;
+/** Code that a workload needs is compiled in its first seconds, which a process that runs for months does not notice. */
+const WARM_UP_SECONDS = 4;
 const WARM_UP_CLIENTS = 32;
 /** What a run takes beside its own duration: start, logins, logs. */
 const OVERHEAD_SECONDS = 0.3;
@@ -57,9 +58,14 @@ export function planConnects(rounds: number, seconds: number): CellPlan[] {
 
 /** About how long {@link runMatrix} takes, in s. */
 export function matrixSeconds(plans: readonly CellPlan[], targets: number): number {
-  const modes = new Set(plans.map((plan) => plan.mode)).size;
+  const warmUps = new Set(plans.map(workloadOf)).size;
   const runs = plans.reduce((sum, plan) => sum + plan.rounds * (plan.seconds + OVERHEAD_SECONDS), 0);
-  return targets * (runs + modes * (WARM_UP_SECONDS + OVERHEAD_SECONDS));
+  return targets * (runs + warmUps * (WARM_UP_SECONDS + OVERHEAD_SECONDS));
+}
+
+/** What is warmed up for: its name. */
+function workloadOf({ script, mode }: CellPlan): string {
+  return [script?.name, mode].filter(Boolean).join(', ');
 }
 
 /** The order of targets in a round: each begins in turn, so that none always follows the same. */
@@ -85,19 +91,23 @@ export async function runMatrix(
   folder: string,
   progress: Progress,
 ): Promise<Cell[]> {
-  for (const mode of new Set(plans.map((plan) => plan.mode))) {
+  const warm = new Set<string>();
+  const warmUp = async (plan: CellPlan, name: string): Promise<void> => {
+    warm.add(name);
     for (const target of targets) {
-      progress.now(`warming up: ${target.name}, ${mode}`);
-      const warmUp = { mode, clients: WARM_UP_CLIENTS, seconds: WARM_UP_SECONDS };
-      await runPgbench(postgres, target, warmUp, folder);
+      progress.now(`warming up: ${target.name}, ${name}`);
+      const workload = { ...plan, reconnects: false, clients: WARM_UP_CLIENTS, seconds: WARM_UP_SECONDS };
+      await runPgbench(postgres, target, workload, folder);
       progress.spent(WARM_UP_SECONDS + OVERHEAD_SECONDS);
     }
-  }
+  };
   const cells: Cell[] = [];
   for (const plan of plans) {
+    const name = workloadOf(plan);
+    if (!warm.has(name)) await warmUp(plan, name);
     const runs = new Map<string, RunResult[]>(targets.map((target) => [target.name, []]));
     for (let round = 0; round < plan.rounds; round++) {
-      const mode = plan.reconnects ? 'connecting' : [plan.script?.name, plan.mode].filter(Boolean).join(', ');
+      const mode = plan.reconnects ? 'connecting' : name;
       const what = `${mode}, ${plan.clients} client${plan.clients === 1 ? '' : 's'}, round ${round + 1} of ${plan.rounds}`;
       const done: string[] = [];
       for (const target of rotated(targets, round)) {

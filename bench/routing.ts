@@ -4,7 +4,7 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Daemon, runOrThrow } from './child-process.js';
+import { Daemon } from './child-process.js';
 import { type Cell, type CellPlan, matrixSeconds, runMatrix } from './matrix.js';
 import type { BenchOptions } from './options.js';
 import type { Script } from './pgbench-run.js';
@@ -46,9 +46,7 @@ const SCRIPTS: readonly Script[] = [
 ];
 /** A read that takes its server connection 5 ms and no CPU time: a server with so many connections is full. */
 const SLOW_READ_MS = 5;
-const SLOW_READ = `
-  CREATE FUNCTION slow_read() RETURNS int LANGUAGE plpgsql STABLE
-    AS $$ BEGIN PERFORM pg_sleep(${SLOW_READ_MS / 1000}); RETURN 1; END $$;`;
+const SLOW_READ = `SELECT pg_sleep(${SLOW_READ_MS / 1000});`;
 const SLOW_CONNECTIONS = 8;
 const SLOW_CLIENTS = 32;
 export const ONE_STANDBY = 'one standby';
@@ -95,8 +93,6 @@ export async function measureRouting(
   const { folder, account } = around;
   progress.line('starting a primary and two standbys');
   const primary = await startPostgres(join(folder, 'primary'), binaries, account, options.scale, STREAMING);
-  const target = ['-h', primary.host, '-p', String(primary.port), '-U', USER, '-d', DATABASE];
-  await runOrThrow(join(binaries, 'psql'), [...target, '-qc', SLOW_READ]);
   const nodes = [primary];
   try {
     for (const name of ['standby-1', 'standby-2']) {
@@ -152,7 +148,7 @@ async function measureScaling(
   progress: Progress,
 ): Promise<Cell> {
   const file = join(around.folder, 'slow-read.sql');
-  await writeFile(file, 'SELECT slow_read();\n');
+  await writeFile(file, `${SLOW_READ}\n`);
   const { rounds, seconds } = options;
   const script = { name: `reads of ${SLOW_READ_MS} ms`, arguments: ['-f', file] };
   const plan: CellPlan = { mode: 'simple', clients: SLOW_CLIENTS, rounds, seconds, script };
