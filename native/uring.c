@@ -49,9 +49,6 @@
 #ifndef IORING_CQE_F_BUF_MORE
 #define IORING_CQE_F_BUF_MORE (1U << 4)
 #endif
-#ifndef IORING_FEAT_MIN_TIMEOUT
-#define IORING_FEAT_MIN_TIMEOUT (1U << 15)
-#endif
 #define SKIP_SUCCESS (1U << 6)      /* IOSQE_CQE_SKIP_SUCCESS */
 #define SELECT_BUFFER (1U << 5)     /* IOSQE_BUFFER_SELECT */
 #define REGISTER_RING_FDS 20
@@ -65,18 +62,6 @@
 #define RING_BUFFERS_AT_MOST 1024u
 #define RING_ENTRIES 1024u
 #define VECTORS 4096u
-
-/*
- * Under load it pays to wait a little for more than one event: each turn then costs less, and other processes get to
- * run meanwhile. How many to wait for follows from what has been arriving, and how long from how many; when they don't
- * arrive in time, less is waited for at once. A single client is never delayed.
- */
-#define BATCH_AT_MOST 64u
-#define EVENT_WAIT_US 25u
-#define BATCH_WAIT_US 200u
-/* So many turns with more events than were waited for make the batch grow by one; more after it was too big. */
-#define GROW_AFTER_TURNS 4
-#define GROW_AFTER_MISS_TURNS 32
 
 /* How often ends and clients are looked for that the kernel has told nobody of, and of how many connections at once. */
 #define MISSED_MS 1000
@@ -122,9 +107,6 @@ struct uring {
   uint32_t *inline_slots;   /* connections with an inline send in this batch */
   uint32_t inline_count;
   bool inline_urgent;       /* JavaScript or a close waits for the outcome of one of them */
-  uint32_t batch;           /* completions to wait for */
-  int32_t batch_credit;
-  bool has_minimum_wait;    /* 6.12: the kernel itself waits a little for the batch, then for any */
 
   uint32_t *starved;
   uint32_t starved_count;
@@ -152,32 +134,22 @@ static uint64_t user_data(const struct reactor *r, enum operation op, const stru
 
 /* ---- submission ---- */
 
-/* The kernel's struct io_uring_getevents_arg; older headers lack the last but one field. */
-struct wait_argument {
-  uint64_t signal_mask;
-  uint32_t signal_mask_size;
-  uint32_t minimum_wait_us;
-  uint64_t timeout;
-};
-
-static int enter(struct uring *u, unsigned submit, unsigned minimum, unsigned flags, int64_t timeout_ms) {
-  struct __kernel_timespec time = {.tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1000000};
-  struct wait_argument argument = {.timeout = (uint64_t)(uintptr_t)&time};
-  uint32_t wait_us = minimum * EVENT_WAIT_US < BATCH_WAIT_US ? minimum * EVENT_WAIT_US : BATCH_WAIT_US;
-  if (minimum > 1 && u->has_minimum_wait) argument.minimum_wait_us = wait_us;
-  else if (minimum > 1) time = (struct __kernel_timespec){.tv_nsec = wait_us * 1000};
-  bool waits = minimum > 0;
+/* Waits for an event at most `wait_ms`; 0: not at all. */
+static int enter(struct uring *u, unsigned submit, unsigned flags, int64_t wait_ms) {
+  struct __kernel_timespec time = {.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1000000};
+  struct io_uring_getevents_arg argument = {.ts = (uint64_t)(uintptr_t)&time};
+  bool waits = wait_ms > 0;
   if (waits) flags |= IORING_ENTER_EXT_ARG;
-  int result = (int)syscall(__NR_io_uring_enter, u->enter_fd, submit, minimum, flags | u->enter_flags,
+  int result = (int)syscall(__NR_io_uring_enter, u->enter_fd, submit, waits, flags | u->enter_flags,
                             waits ? (void *)&argument : NULL, waits ? sizeof argument : 0);
   return result < 0 ? -errno : result;
 }
 
 static uint32_t unsubmitted(struct uring *u) { return u->sq_local_tail - __atomic_load_n(u->sq_head, __ATOMIC_ACQUIRE); }
 
-static void submit(struct uring *u, unsigned minimum, unsigned flags, int64_t timeout_ms) {
+static void submit(struct uring *u, unsigned flags, int64_t wait_ms) {
   __atomic_store_n(u->sq_tail, u->sq_local_tail, __ATOMIC_RELEASE);
-  int result = enter(u, unsubmitted(u), minimum, flags, timeout_ms);
+  int result = enter(u, unsubmitted(u), flags, wait_ms);
   (void)result; /* what was not consumed is seen in sq_head, and submitted again */
   if (unsubmitted(u) == 0) u->vectors_used = 0;
 }
@@ -185,7 +157,7 @@ static void submit(struct uring *u, unsigned minimum, unsigned flags, int64_t ti
 /* The next free submission entry, zeroed. */
 static struct io_uring_sqe *next_sqe(struct uring *u) {
   for (int tries = 0; unsubmitted(u) == u->sq_entries; tries++) {
-    submit(u, 0, 0, 0);
+    submit(u, 0, 0);
     if (tries > 1000) return NULL;
   }
   struct io_uring_sqe *sqe = &u->sqes[u->sq_local_tail++ & u->sq_mask];
@@ -565,28 +537,6 @@ static void finish_inline_sends(struct reactor *r) {
   u->inline_urgent = false;
 }
 
-/* Events of one connection in a row count as one: a stream is passed on at once, and nobody else's work waits with it. */
-static uint32_t connections_with_events(const struct reactor *r) {
-  uint32_t count = 0;
-  int32_t last = -1;
-  for (uint32_t i = 0; i < r->event_count; i++) {
-    int32_t connection = r->events[4 * i + 1];
-    if (connection != last) count++;
-    last = connection;
-  }
-  return count;
-}
-
-static void adapt_batch(struct uring *u, uint32_t waited_for, uint32_t events) {
-  if (events < waited_for && waited_for > 1) {
-    u->batch = events > 0 ? events : 1;
-    u->batch_credit = -GROW_AFTER_MISS_TURNS;
-  } else if (events > u->batch && u->batch < BATCH_AT_MOST && ++u->batch_credit >= GROW_AFTER_TURNS) {
-    u->batch++;
-    u->batch_credit = 0;
-  }
-}
-
 static void uring_turn(struct reactor *r, int64_t deadline) {
   struct uring *u = r->driver_state;
   if (r->now >= u->missed_at) find_missed(r);
@@ -597,11 +547,9 @@ static void uring_turn(struct reactor *r, int64_t deadline) {
     if (r->listeners_changed) arm_listeners(r);
     if (!u->wake_armed) arm_wake(r);
     bool idle = r->event_count == 0 && r->attention_count == 0 && !u->inline_urgent && r->now < deadline;
-    uint32_t minimum = idle ? u->batch : 0;
-    submit(u, minimum, IORING_ENTER_GETEVENTS, deadline - r->now);
+    submit(u, IORING_ENTER_GETEVENTS, idle ? deadline - r->now : 0);
     bool all_read = read_completions(r);
     if (all_read && unsubmitted(u) == 0) finish_inline_sends(r);
-    adapt_batch(u, minimum, connections_with_events(r));
     r->now = clock_ms();
     if (r->event_count > 0 || r->now >= deadline) return;
   }
@@ -648,7 +596,6 @@ static int open_ring(struct uring *u, const char **missing) {
                     IORING_FEAT_CQE_SKIP | IORING_FEAT_FAST_POLL;
   *missing = "a feature of io_uring";
   if ((p.features & needed) != needed) return -EOPNOTSUPP;
-  u->has_minimum_wait = (p.features & IORING_FEAT_MIN_TIMEOUT) != 0;
   *missing = "the rings' memory";
   int error = map_rings(u, &p);
   if (error < 0) return error;
@@ -692,7 +639,6 @@ static int uring_open(struct reactor *r) {
   int error = open_ring(u, &missing);
   if (error < 0) return error;
   u->provided_target = RING_BUFFERS_AT_FIRST;
-  u->batch = 1;
   u->filled = calloc(r->buffer_count, sizeof *u->filled);
   u->inline_slots = malloc(r->connection_capacity * sizeof *u->inline_slots);
   u->starved = malloc(r->connection_capacity * sizeof *u->starved);
