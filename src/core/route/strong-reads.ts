@@ -54,8 +54,8 @@ export interface RouteCounters {
   positionQuestions: number;
 }
 
-/** Where fewer reads share a question it takes less to send each early than to wait for the others (measured with 1 to 32 clients of pgbench -S). */
-const CROWD_MIN = 5;
+/** Where fewer reads share a question it takes less to send each early than to wait for the others (measured with 4 to 32 clients of pgbench -S). */
+const CROWD_MIN = 3;
 /** The newest question makes up one part in so many of that average. */
 const QUESTIONS_COUNTED = 16;
 const NEVER = Number.POSITIVE_INFINITY;
