@@ -34,6 +34,8 @@ export class NodeSession implements Peer, NodeClient, Lists {
   /** It is one of the gateway's own. */
   private own: typeof WATCHING | typeof QUERYING | null = null;
   private isDead = false;
+  /** What it has been told last: the node is a standby. */
+  private toldOfRecovery = false;
   /** The next step is under way and takes time. */
   private isBusy = false;
   /** Questions of the gateway's own, in order. */
@@ -156,12 +158,23 @@ export class NodeSession implements Peer, NodeClient, Lists {
     for (const [parameter, value] of this.session?.parameters.report() ?? []) {
       this.write(Packets.parameterStatus(parameter, value));
     }
-    this.write(Packets.parameterStatus('in_hot_standby', this.node.isInRecovery ? 'on' : 'off'));
+    this.write(this.recoveryStatus());
     this.write(Packets.packet(Backend.BackendKeyData, Packets.int32(1), Buffer.alloc(4)));
     this.write(Packets.readyForQuery(Backend.Idle));
   }
 
+  private recoveryStatus(): Packet {
+    this.toldOfRecovery = this.node.isInRecovery;
+    return Packets.parameterStatus('in_hot_standby', this.toldOfRecovery ? 'on' : 'off');
+  }
+
+  /** A promotion is told in front of the next ReadyForQuery. */
+  private tellOfPromotion(): void {
+    if (this.toldOfRecovery && !this.node.isInRecovery) this.write(this.recoveryStatus());
+  }
+
   private write(message: Packet): void {
+    if (message.type === Backend.ReadyForQuery) this.tellOfPromotion();
     this.ground.ledger.trace(() => `${this.label} -> ${describePacket(message, true)}`);
     this.connection.toGateway.write(message.bytes);
   }
@@ -209,7 +222,11 @@ export class NodeSession implements Peer, NodeClient, Lists {
     ];
     const reply = own === QUERYING ? Buffer.concat(row.map((message) => message.bytes)) : answer;
     const ms = this.random.fraction() * this.ground.plan.servers.watchMsMax;
-    this.takeTime(() => this.connection.toGateway.write(reply), ms);
+    this.takeTime(() => {
+      // The answer is made already; nothing depends on where in front of its end the word comes.
+      this.tellOfPromotion();
+      this.connection.toGateway.write(reply);
+    }, ms);
   }
 
   private step(): void {

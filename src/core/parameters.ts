@@ -7,6 +7,8 @@
  */
 import { PARAMETER_SETS_MAX } from './limits.js';
 
+/** On: the server is a standby. Reported since PostgreSQL 14, when a session begins and when the server is promoted. */
+export const IN_RECOVERY = 'in_hot_standby';
 /** Reported, but not to be set by a client. */
 const READ_ONLY = new Set([
   'server_version',
@@ -14,7 +16,7 @@ const READ_ONLY = new Set([
   'integer_datetimes',
   'is_superuser',
   'session_authorization',
-  'in_hot_standby',
+  IN_RECOVERY,
 ]);
 
 /** Settable and reported by every supported server version; spelled as PostgreSQL reports them. */

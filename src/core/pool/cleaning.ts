@@ -6,6 +6,7 @@
 import type { ErrorFields } from '../../wire/error-fields.js';
 import { NOT_AS_NEW, NOT_READY, RESET_FAILED, TEST_FAILED } from '../close-reasons.js';
 import type { GatewayContext } from '../context.js';
+import { IN_RECOVERY } from '../parameters.js';
 import type { OwnQuery } from '../server/exchange.js';
 import type { OwnWork } from '../server/pool-place.js';
 import type { ServerConnection } from '../server/server-connection.js';
@@ -28,8 +29,6 @@ export interface CleanedPool {
 }
 
 const DISCARD_ALL = 'DISCARD ALL';
-/** A parameter that servers report since PostgreSQL 14. */
-export const IN_RECOVERY = 'in_hot_standby';
 const RECOVERY_QUESTION = 'SELECT pg_catalog.pg_is_in_recovery()';
 /** The DataRow that answers it on a primary: one column of one byte. */
 const NOT_IN_RECOVERY = '\x00\x01\x00\x00\x00\x01f';

@@ -3,10 +3,10 @@
  * Its waiters need not have this standby: where it can't be reached they go to the primary.
  */
 import type { ErrorFields } from '../../wire/error-fields.js';
+import { IN_RECOVERY } from '../parameters.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { StandbyServers } from '../session/routed-client.js';
 import type { Session } from '../session/session.js';
-import { IN_RECOVERY } from './cleaning.js';
 import { Pipelines } from './pipelines.js';
 import { Pool } from './pool.js';
 
@@ -29,6 +29,10 @@ export class StandbyPool extends Pool implements StandbyServers<Session> {
       server.parameters = this.context.parameterSets.with(server.parameters, IN_RECOVERY, 'off');
     }
     super.serverReady(server);
+  }
+
+  leftRecovery(): void {
+    this.identity.node?.leftRecovery();
   }
 
   sendTogether(...read: Parameters<Pipelines['send']>): boolean {

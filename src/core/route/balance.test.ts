@@ -11,7 +11,10 @@ let now = 0;
 const clock = { now: () => now };
 
 function standby(name: string, { weight = 1, zone = '' } = {}): RouteNode {
-  const node = new RouteNode({ name, address: { host: name, port: 1 }, weight, zone }, clock, () => {});
+  const node = new RouteNode({ name, address: { host: name, port: 1 }, weight, zone }, clock, {
+    lost() {},
+    leftRecovery() {},
+  });
   node.role = 'standby';
   node.reason = null;
   node.serves(now);

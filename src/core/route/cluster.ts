@@ -218,7 +218,8 @@ export class Cluster implements NodeWatcher, StrongReadsCluster {
   // --- The nodes ----------------------------------------------------------------------------------------------
 
   private watch(settings: NodeSettings): NodeWatch {
-    const node = new RouteNode(settings, this.context.io, () => this.doubt(watch));
+    const news = { lost: () => this.doubt(watch), leftRecovery: () => watch.leftRecovery() };
+    const node = new RouteNode(settings, this.context.io, news);
     const watch: NodeWatch = new NodeWatch(this.shared, node, this);
     return watch;
   }

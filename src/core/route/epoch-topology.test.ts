@@ -22,10 +22,11 @@ const look = (change: Partial<Evidence>): Look => ({
   evidence: { ...PLAIN, ...change },
   isSettled: true,
   evidenceAskedAt: 0,
+  promotedTo: 0,
 });
 const primary = (timeline = 2, systemId = 'ours'): Look => look({ timeline, systemId });
 const standby = (timeline = 2): Look => look({ timeline, isInRecovery: true });
-const LOST: Look = { evidence: null, isSettled: true, evidenceAskedAt: 0 };
+const LOST: Look = { evidence: null, isSettled: true, evidenceAskedAt: 0, promotedTo: 0 };
 const EPOCH: NodeEpoch = { term: 5, leader: 'a', systemId: 'ours', timeline: 2 };
 const KNOWN: Lineage = { systemId: 'ours', timeline: 2, primary: 0, startedAt: '1', hasPrimary: true };
 

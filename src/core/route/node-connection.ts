@@ -37,6 +37,8 @@ export interface NodeConnectionUser {
   ready(server: ServerConnection): void;
   /** It is not there; another try follows by itself. @param error why, if that was said */
   lost(error: ErrorFields): void;
+  /** The node has been promoted. */
+  leftRecovery?(): void;
 }
 
 /** What all connections to nodes of one database share. */
@@ -162,6 +164,10 @@ export class NodeConnection implements ServerOwner<ServerConnection> {
     this.opening = null;
     this.server = server;
     this.user.ready(server);
+  }
+
+  leftRecovery(): void {
+    this.user.leftRecovery?.();
   }
 
   openingFailure(error: ErrorFields): string {

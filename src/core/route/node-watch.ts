@@ -52,6 +52,10 @@ export class NodeWatch implements NodeConnectionUser, Look {
   positionToldAt = 0;
   private readonly role: OwnQuestion;
   private readonly position: OwnQuestion;
+  /** It has been promoted since it was looked at, to this timeline or a later one; 0: nothing tells of that. */
+  promotedTo = 0;
+  /** When that was told, in ms. */
+  private promotedAt = 0;
   private seen: Evidence | null = null;
   private seenPosition = -1;
   /** The cheapest question for its position. */
@@ -105,12 +109,25 @@ export class NodeWatch implements NodeConnectionUser, Look {
       return;
     }
     this.evidence = seen;
+    if (this.evidenceAskedAt >= this.promotedAt) this.promotedTo = 0;
     const oid = seen.isInRecovery ? seen.replayOid : seen.insertOid;
     if (oid !== this.positionOid) this.positionCall = buildPositionCall(oid);
     this.positionOid = oid;
     this.isSettled = true;
     this.error = null;
     this.watcher.looked(this);
+    // What it has said was asked before it was promoted.
+    if (this.promotedTo > 0) this.look();
+  }
+
+  /** A session there was told that it is no standby any more: until it has said what it is, nobody of its past is the primary. */
+  leftRecovery(): void {
+    if (this.evidence?.isInRecovery === true) {
+      this.promotedTo = this.evidence.timeline + 1;
+      this.promotedAt = this.io.now();
+      this.watcher.looked(this);
+    }
+    this.look();
   }
 
   /** It has been given up, for it is there and says nothing, or can't be reached: what runs there may never end. */

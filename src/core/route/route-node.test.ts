@@ -4,7 +4,7 @@ import type { NodeSettings } from '../settings.js';
 import { RouteNode } from './route-node.js';
 
 test('what a node needs to answer anything is not held against a read', () => {
-  const node = new RouteNode({} as NodeSettings, { now: () => 0 }, () => {});
+  const node = new RouteNode({} as NodeSettings, { now: () => 0 }, { lost() {}, leftRecovery() {} });
   assert.equal(node.ownMs(7), 7, 'nothing is known');
   for (const ms of [4, 6, 5]) node.answeredQuestion(ms);
   assert.equal(node.ownMs(7), 2);

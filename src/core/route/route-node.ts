@@ -14,6 +14,13 @@ const LATENCY_MS_MAX = 1000;
 /** An average is halved for each such time in which nothing has ended, in ms: a slow node gets a chance to show that it is not. */
 const LATENCY_FADES_MS = 2000;
 
+/** Who watches it, and hears what has happened elsewhere. */
+export interface NodeNews {
+  /** Looks at once what has become of it. */
+  lost(): void;
+  leftRecovery(): void;
+}
+
 export class RouteNode {
   settings: NodeSettings;
   role: NodeRole = 'unknown';
@@ -36,13 +43,12 @@ export class RouteNode {
   private averageMs = LATENCY_MS_MIN;
   private endedAt = 0;
   private readonly clock: Pick<Io, 'now'>;
-  private readonly lost: (node: RouteNode) => void;
+  private readonly watch: NodeNews;
 
-  /** @param lost looks at once what has become of it */
-  constructor(settings: NodeSettings, clock: Pick<Io, 'now'>, lost: (node: RouteNode) => void) {
+  constructor(settings: NodeSettings, clock: Pick<Io, 'now'>, watch: NodeNews) {
     this.settings = settings;
     this.clock = clock;
-    this.lost = lost;
+    this.watch = watch;
   }
 
   /** A standby that may get reads, as far as its role goes. */
@@ -82,7 +88,12 @@ export class RouteNode {
 
   /** A connection to it was lost, or could not be opened. */
   failed(): void {
-    this.lost(this);
+    this.watch.lost();
+  }
+
+  /** A session there has been told that it is no standby any more. */
+  leftRecovery(): void {
+    this.watch.leftRecovery();
   }
 
   /** How long a read takes there, in ms. */

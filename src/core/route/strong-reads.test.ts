@@ -22,7 +22,7 @@ class FakeWatch implements PositionSource {
 
   constructor(name: string) {
     const settings = { name, address: { host: name, port: 5432 }, weight: 1, zone: '' };
-    this.node = new RouteNode(settings, clock, () => {});
+    this.node = new RouteNode(settings, clock, { lost() {}, leftRecovery() {} });
   }
 
   askPosition(): boolean {

@@ -20,15 +20,16 @@ const PLAIN: Evidence = {
 let started = 1;
 const look = (change: Partial<Evidence>): Look => {
   const evidence = { ...PLAIN, startedAt: `${++started}`, ...change };
-  return { evidence, isSettled: true, evidenceAskedAt: 0 };
+  return { evidence, isSettled: true, evidenceAskedAt: 0, promotedTo: 0 };
 };
 const primary = (timeline = 1, change: Partial<Evidence> = {}): Look => look({ timeline, ...change });
 const standby = (timeline = 1, change: Partial<Evidence> = {}): Look =>
   look({ timeline, isInRecovery: true, ...change });
 const other = (it: Look): Look => ({ ...it, evidence: { ...it.evidence!, systemId: 'other' } });
-const LOST: Look = { evidence: null, isSettled: true, evidenceAskedAt: 0 };
+const LOST: Look = { evidence: null, isSettled: true, evidenceAskedAt: 0, promotedTo: 0 };
 const UNTRIED: Look = { ...LOST, isSettled: false };
 const later = (it: Look): Look => ({ ...it, evidenceAskedAt: 1 });
+const promoted = (it: Look): Look => ({ ...it, promotedTo: it.evidence!.timeline + 1 });
 const known = (place: number, timeline = 1): Lineage => ({
   systemId: 'ours',
   timeline,
@@ -76,6 +77,24 @@ const SITUATIONS: readonly Situation[] = [
     looks: [standby(1), primary(2)],
     before: known(0),
     roles: ['-standby', 'primary'],
+  },
+  {
+    title: 'one has been promoted, and has not said more: nobody is the primary, and nobody serves',
+    looks: [primary(1), promoted(standby(1)), standby(1)],
+    before: known(0),
+    roles: ['foreign', '-standby', '-standby'],
+  },
+  {
+    title: '... and it is the primary as soon as it has said so, also while the old one is lost',
+    looks: [LOST, primary(2), standby(1)],
+    before: lost(0),
+    roles: ['unknown', 'primary', '-standby'],
+  },
+  {
+    title: 'the promotion of a node of another cluster concerns nobody',
+    looks: [primary(1), promoted(other(standby(1))), standby(1)],
+    before: known(0),
+    roles: ['primary', 'foreign', 'standby'],
   },
   {
     title: 'the first answer of all is a primary',

@@ -15,6 +15,8 @@ export interface Look {
   readonly isSettled: boolean;
   /** When it was asked for its evidence, in ms. */
   readonly evidenceAskedAt: number;
+  /** It has been promoted since, to this timeline or a later one; 0: nothing tells of that. */
+  readonly promotedTo: number;
 }
 
 /** What is remembered from look to look. */
@@ -94,8 +96,9 @@ export function judgeTopology(looks: readonly Look[], before: Lineage, said: Hin
   const past = systemId === before.systemId ? before : NO_LINEAGE;
   const seen = members.reduce((most, member) => Math.max(most, member?.timeline ?? 0), past.timeline);
   const hint = believed(said, looks);
-  // Of one that can't be asked: whoever is on an older one has been left behind.
-  const timeline = Math.max(seen, hint !== null && looks[hint.place]?.evidence == null ? hint.timeline : 0);
+  // Of one that can't be asked, or has not answered yet: whoever is on an older one has been left behind.
+  const told = hint !== null && looks[hint.place]?.evidence == null ? hint.timeline : 0;
+  const timeline = Math.max(seen, told, promotedTo(looks, systemId));
   const candidate = findCandidate(looks, members, past, { timeline, hinted: hint?.place ?? -1 });
   const primary = candidate !== -1 && isAccepted(candidate, looks, past, timeline) ? candidate : -1;
   const areAllSettled = looks.every(({ isSettled }) => isSettled);
@@ -165,6 +168,12 @@ function clusterOf(looks: readonly Look[], known: string): string {
     if (mayGuess && 2 * count > answered) return systemId;
   }
   return known;
+}
+
+/** The highest timeline that a node of the cluster is known to have been promoted to; 0: none is. */
+function promotedTo(looks: readonly Look[], systemId: string): number {
+  const ours = looks.filter(({ evidence }) => evidence === null || evidence.systemId === systemId);
+  return ours.reduce((most, look) => Math.max(most, look.promotedTo), 0);
 }
 
 function candidatesOf(members: readonly (Evidence | null)[], timeline: number): number[] {

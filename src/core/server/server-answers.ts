@@ -14,7 +14,7 @@ import { recordProbeFailure } from '../journal.js';
 import { ERROR_BYTES_READ_MAX, OWN_ROW_BYTES_MAX, STATE_ROW_BYTES_MAX } from '../limits.js';
 import type { ClientEnd } from '../link.js';
 import { channelOf } from '../listening/notification.js';
-import type { ParameterSet } from '../parameters.js';
+import { IN_RECOVERY, type ParameterSet } from '../parameters.js';
 import { type FoundState, TOO_LARGE } from '../session-state.js';
 import {
   definitionChange,
@@ -39,6 +39,7 @@ import {
   readReported,
   refusedInClientsWords,
 } from './server-errors.js';
+import type { ServerOwner } from './server-owner.js';
 import type { ServerStatements } from './server-statements.js';
 import { isStalePlan, repeatRefusedBatch } from './stale-plans.js';
 import { readProbeRow } from './state-probe.js';
@@ -100,6 +101,7 @@ export abstract class ServerAnswers extends HeldAnswers {
     this.prepared = context.parameterSets.empty;
   }
 
+  protected abstract readonly owner: Pick<ServerOwner<unknown>, 'leftRecovery'>;
   abstract get subject(): ReportSubject;
   abstract get outstandingRequests(): number;
   abstract get clientMidMessage(): boolean;
@@ -459,6 +461,7 @@ export abstract class ServerAnswers extends HeldAnswers {
     if (reported === null) return this.unexpected(Backend.ParameterStatus);
     const { name, value } = reported;
     this.parameters = this.context.parameterSets.with(this.parameters, name, value);
+    if (name === IN_RECOVERY && value === 'off') this.owner.leftRecovery?.();
     if (this.link === null || this.ours() === SWALLOW) return SWALLOW;
     this.lossFacts.parameterChanges(this.link.parameters, this.exchange, this.timing.transactionAt);
     this.link.parameters = this.context.parameterSets.with(this.link.parameters, name, value);

@@ -61,7 +61,7 @@ export class ServerConnection extends ServerAnswers implements OpeningConnection
   /** How many clients it has served, counting those that came back. */
   turns = 0;
   readonly place = new PoolPlace();
-  private readonly owner: ServerOwner<ServerConnection>;
+  protected readonly owner: ServerOwner<ServerConnection>;
   /** Null when it is over. */
   private opening: ServerOpening | null;
   /** Non-null: judges its messages, as long as it is being opened, or if it is a replication connection. */

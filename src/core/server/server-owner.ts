@@ -23,6 +23,8 @@ export interface ServerOwner<Server> {
   cancelEnded(server: Server): void;
   /** Why a connection is closed that could not be opened, for the log. */
   openingFailure(error: ErrorFields): string;
+  /** The server was a standby when the connection was opened, and has been promoted since (it says so since PostgreSQL 14). */
+  leftRecovery?(): void;
   /** The connection is gone. `error`: what the server or the system said, if anything. */
   serverGone(server: Server, error: ErrorFields | null): void;
 }
