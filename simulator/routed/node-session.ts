@@ -34,6 +34,8 @@ export class NodeSession implements Peer, NodeClient, Lists {
   /** It is one of the gateway's own. */
   private own: typeof WATCHING | typeof QUERYING | null = null;
   private isDead = false;
+  /** Its transaction has begun while the node was a standby. */
+  private beganInRecovery = false;
   /** What it has been told last: the node is a standby. */
   private toldOfRecovery = false;
   /** The next step is under way and takes time. */
@@ -191,8 +193,11 @@ export class NodeSession implements Peer, NodeClient, Lists {
       }
       const next = this.session?.next ?? 'nothing';
       if (next === 'nothing') return;
-      if (next === 'statement') this.takeTime(() => this.step());
-      else this.step();
+      if (next === 'statement') {
+        // A transaction that has begun in recovery stays read-only, also when the node is promoted meanwhile.
+        if (this.session?.status === Backend.Idle) this.beganInRecovery = this.node.isInRecovery;
+        this.takeTime(() => this.step());
+      } else this.step();
     }
   }
 
@@ -259,7 +264,7 @@ export class NodeSession implements Peer, NodeClient, Lists {
   // --- Lists --------------------------------------------------------------------------------------------------
 
   get refusal(): string | null {
-    return this.node.isInRecovery ? 'cannot execute UPDATE in a read-only transaction' : null;
+    return this.beganInRecovery ? 'cannot execute UPDATE in a read-only transaction' : null;
   }
 
   read(list: number, own: readonly Append[]): string {

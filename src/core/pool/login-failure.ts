@@ -24,6 +24,13 @@ export function passesByItself(
   return isTemporary(code) || (isManaged && code === SqlState.invalid_authorization_specification);
 }
 
+/** What was taken for a standby is none. */
+export const IS_PRIMARY: ErrorFields = {
+  severity: 'FATAL',
+  code: SqlState.cannot_connect_now,
+  message: 'the server is a primary, and not a standby any more',
+};
+
 /** What was taken for the primary is a standby. */
 export const IS_STANDBY: ErrorFields = {
   severity: 'FATAL',

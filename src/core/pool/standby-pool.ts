@@ -7,6 +7,7 @@ import { IN_RECOVERY } from '../parameters.js';
 import type { ServerConnection } from '../server/server-connection.js';
 import type { StandbyServers } from '../session/routed-client.js';
 import type { Session } from '../session/session.js';
+import { IS_PRIMARY } from './login-failure.js';
 import { Pipelines } from './pipelines.js';
 import { Pool } from './pool.js';
 
@@ -23,9 +24,17 @@ export class StandbyPool extends Pool implements StandbyServers<Session> {
     return super.isUnused && this.waiters.length === 0;
   }
 
-  /** Its clients are told nothing of recovery: theirs is a session with the primary. So they differ in nothing from it. */
+  /**
+   * A read that is sent there may be run again elsewhere, which is sure to do no harm only as long as nothing can be written
+   * there. Its clients are told nothing of recovery: theirs is a session with the primary. So they differ in nothing from it.
+   */
   override serverReady(server: ServerConnection): void {
-    if (server.parameters.values.has(IN_RECOVERY)) {
+    const recovery = server.parameters.values.get(IN_RECOVERY);
+    if (recovery === 'off') {
+      server.place.ownWork = 'first question';
+      return server.openingFailed(IS_PRIMARY);
+    }
+    if (recovery !== undefined) {
       server.parameters = this.context.parameterSets.with(server.parameters, IN_RECOVERY, 'off');
     }
     super.serverReady(server);
