@@ -18,6 +18,7 @@ const LATENCY_FADES_MS = 2000;
 export interface NodeNews {
   /** Looks at once what has become of it. */
   lost(): void;
+  /** It was a standby, and has been promoted. */
   leftRecovery(): void;
 }
 
